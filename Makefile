@@ -1,0 +1,30 @@
+# Thin front: everything is done by CMake presets and tools/. `make help` lists the targets.
+JOBS ?= $(shell nproc)
+
+.PHONY: all chat test test-all setup bench fuzz clean help
+all: build/limpid
+
+setup:            ## install what is missing (Debian packages), once
+	@tools/setup
+
+build/build.ninja: CMakeLists.txt CMakePresets.json | setup
+	@cmake --preset release >/dev/null
+
+.PHONY: build/limpid
+build/limpid: build/build.ninja  ## build the program
+	@cmake --build build --target limpid -j $(JOBS)
+
+test: build/build.ninja  ## build and run every test
+	@tools/test release
+
+test-all:         ## the same under ASan + UBSan, TSan, clang and scalar-only
+	@tools/test-all
+
+chat: build/limpid  ## start a conversation in the terminal
+	@tools/chat
+
+help:
+	@grep -hE '^[a-z/-]+:.*##' Makefile | sed 's/:.*##/ -/'
+
+clean:
+	rm -rf build build-*

@@ -1,0 +1,17 @@
+# limpid_layer(NAME DEPS... [LINK LIBRARIES...]): the static library limpid_NAME from every .cpp in the current folder.
+# DEPS mirror src/LAYERS, which a test checks against the includes; LIBRARIES are what others wrote.
+function(limpid_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 layer "" "" "LINK")
+  file(GLOB sources CONFIGURE_DEPENDS *.cpp)
+  set(deps ${layer_UNPARSED_ARGUMENTS})
+  list(TRANSFORM deps PREPEND limpid_)
+  set(scope INTERFACE)
+  if(sources)
+    set(scope PUBLIC)
+    add_library(limpid_${name} STATIC ${sources})
+  else()
+    add_library(limpid_${name} INTERFACE)
+  endif()
+  target_include_directories(limpid_${name} ${scope} ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(limpid_${name} ${scope} ${deps} ${layer_LINK})
+endfunction()

@@ -1,0 +1,164 @@
+#include "base/thread_team.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <set>
+#include <string>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace limpid {
+
+namespace {
+
+constexpr int kBarrierSpins = 4096;  // about 20 us on a 2.6 GHz Xeon before yielding
+constexpr int kIdleSpins = 20000;    // between two steps of decoding; then sleep
+
+void relax() noexcept {
+#if defined(__x86_64__)
+  _mm_pause();
+#endif
+}
+
+// Flush-to-zero and denormals-are-zero for the lifetime of the object.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#else
+  FlushDenormals() {}
+#endif
+};
+
+void pin_to(int index) {
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return;
+  int seen = 0;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &mask) || seen++ != index) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+    return;
+  }
+}
+
+}  // namespace
+
+void Barrier::wait() noexcept {
+  if (threads_ == 1) return;
+  const std::uint32_t phase = phase_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
+    arrived_.store(0, std::memory_order_relaxed);
+    phase_.store(phase + 1, std::memory_order_release);
+    return;
+  }
+  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
+    if (spins < kBarrierSpins)
+      relax();
+    else
+      sched_yield();
+  }
+}
+
+ThreadTeam::ThreadTeam(int threads, bool pin) : barrier_(threads), errors_(static_cast<std::size_t>(threads)) {
+  if (pin) pin_to(0);
+  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread, pin] { loop(thread, pin); });
+}
+
+ThreadTeam::~ThreadTeam() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadTeam::run(const std::function<void(int)>& work) {
+  work_ = &work;
+  std::fill(errors_.begin(), errors_.end(), nullptr);
+  if (!workers_.empty()) {
+    running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+    {
+      std::lock_guard lock(mutex_);
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+  }
+  {
+    FlushDenormals mode;
+    try {
+      work(0);
+    } catch (...) {
+      errors_[0] = std::current_exception();
+    }
+  }
+  for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
+    if (spins < kBarrierSpins)
+      relax();
+    else
+      sched_yield();
+  }
+  for (const std::exception_ptr& error : errors_)
+    if (error) std::rethrow_exception(error);
+}
+
+void ThreadTeam::loop(int thread, bool pin) {
+  if (pin) pin_to(thread);
+  FlushDenormals mode;
+  std::uint32_t seen = 0;
+  for (;;) {
+    for (int spins = 0; spins < kIdleSpins && generation_.load(std::memory_order_acquire) == seen && !stop_.load(); ++spins) relax();
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return stop_ || generation_.load(std::memory_order_acquire) != seen; });
+      if (stop_) return;
+      seen = generation_.load(std::memory_order_acquire);
+    }
+    try {
+      (*work_)(thread);
+    } catch (...) {
+      errors_[static_cast<std::size_t>(thread)] = std::current_exception();
+    }
+    running_.fetch_sub(1, std::memory_order_acq_rel);
+  }
+}
+
+int default_threads() {
+  int count = 1;
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) == 0) {
+    std::set<std::string> cores;  // "package:core" of each allowed logical CPU
+    int logical = 0;
+    for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+      if (!CPU_ISSET(cpu, &mask)) continue;
+      ++logical;
+      const std::string topology = "/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/";
+      std::string package, core;
+      std::ifstream(topology + "physical_package_id") >> package;
+      std::ifstream(topology + "core_id") >> core;
+      if (!core.empty()) cores.insert(package + ":" + core);
+    }
+    count = cores.empty() ? logical : static_cast<int>(cores.size());
+  }
+  std::ifstream quota("/sys/fs/cgroup/cpu.max");
+  std::string limit;
+  double period = 0;
+  if (quota >> limit >> period && limit != "max" && period > 0)
+    count = std::min(count, static_cast<int>(std::ceil(std::stod(limit) / period)));
+  return std::max(count, 1);
+}
+
+}  // namespace limpid

@@ -1,0 +1,61 @@
+// ThreadTeam: a fixed set of threads that run one function together, one fork per step (not per op), and meet at barriers inside it.
+// The caller is thread 0. Between steps the others sleep after a short spin: an idle engine uses no CPU. run() is called by one thread at a time.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace limpid {
+
+// Sense-reversing barrier: spins first, then yields, so that more threads than cores still make progress.
+class Barrier {
+ public:
+  explicit Barrier(int threads) : threads_(threads) {}
+  void wait() noexcept;
+  int threads() const { return threads_; }
+
+ private:
+  const int threads_;
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<std::uint32_t> phase_{0};
+};
+
+class ThreadTeam {
+ public:
+  // threads >= 1. pin: bind thread i to the i-th core of the affinity mask; only sensible when alone on the machine.
+  explicit ThreadTeam(int threads, bool pin = false);
+  ~ThreadTeam();
+  ThreadTeam(const ThreadTeam&) = delete;
+  ThreadTeam& operator=(const ThreadTeam&) = delete;
+
+  int threads() const { return static_cast<int>(workers_.size()) + 1; }
+  Barrier& barrier() { return barrier_; }
+
+  // Runs work(thread) on every thread and returns when all have. Engine threads run with FTZ and DAZ set (docs/numerics.md); the caller's
+  // own floating-point mode is restored afterwards. If any thread throws, run() throws the exception of the lowest thread that did; so work
+  // must throw on all threads alike or not at all when it uses the barrier.
+  void run(const std::function<void(int)>& work);
+
+ private:
+  void loop(int thread, bool pin);
+
+  Barrier barrier_;
+  std::vector<std::exception_ptr> errors_;
+  const std::function<void(int)>* work_ = nullptr;
+  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<int> running_{0};
+  std::atomic<bool> stop_{false};
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::thread> workers_;
+};
+
+// min(affinity mask, cgroup CPU quota rounded up, physical cores), at least 1.
+int default_threads();
+
+}  // namespace limpid

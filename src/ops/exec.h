@@ -1,0 +1,40 @@
+// Exec: what one thread needs to run a forward. Every thread of a step calls the same functions in the same order with its own Exec; ops split
+// the work by thread and meet at barriers. alloc() gives every thread the same address, because each walks its own Arena over the same memory.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <utility>
+
+#include "base/memory.h"
+#include "base/thread_team.h"
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+namespace limpid {
+
+struct Exec {
+  int thread = 0;
+  int threads = 1;
+  Barrier* barrier = nullptr;
+  const KernelTable* kernels = nullptr;
+  Arena arena;          // the step's activations: same memory, same calls on every thread
+  Arena scratch;        // this thread's own memory, rewound by whoever takes from it
+  // Poison (tests): fill what alloc() hands out with NaN, so that a read of memory that nobody wrote shows. Thread 0 fills, then all meet.
+  bool poison = false;
+
+  // A tensor of the step, uninitialised. Freed when the step ends, or by arena.rewind(mark).
+  Tensor alloc(DType type, std::initializer_list<std::int64_t> shape);
+  std::byte* alloc_bytes(std::size_t size);
+
+  void sync() { barrier->wait(); }
+
+  // This thread's share [begin, end) of n items in units of `unit`: contiguous, in thread order, differing by at most one unit.
+  std::pair<std::int64_t, std::int64_t> share(std::int64_t n, std::int64_t unit = 1) const {
+    const std::int64_t units = (n + unit - 1) / unit;
+    const std::int64_t begin = units * thread / threads * unit, end = units * (thread + 1) / threads * unit;
+    return {begin < n ? begin : n, end < n ? end : n};
+  }
+};
+
+}  // namespace limpid

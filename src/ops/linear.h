@@ -1,0 +1,38 @@
+// Products with packed weights. A PackedWeight is a view; whoever loaded the model owns the memory.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "ops/exec.h"
+#include "tensor/pack.h"
+#include "tensor/tensor.h"
+
+namespace limpid {
+
+struct PackedWeight {
+  DType type = DType::f32;
+  std::int64_t rows = 0, columns = 0;        // (O, K)
+  const std::byte* data = nullptr;           // strips of 16 rows (tensor/layout.h)
+  const float* bias = nullptr;               // (O) or null
+  std::size_t strip_bytes() const { return packed_strip_bytes(type, columns); }
+};
+
+// Rows quantised once and carried to every product that reads them.
+struct Activations {
+  ActType type = ActType::f32;
+  std::int64_t columns = 0;   // K
+  std::int64_t rows = 0;
+  std::size_t stride = 0;     // act_row_bytes(type, K)
+  std::byte* data = nullptr;
+};
+
+// RMSNorm of every row of x (T, D), then one product for each weight; out[i] is (T, weights[i]->rows), written. gain null: no norm.
+// Starts after a barrier (x is complete); does NOT end with one: the caller syncs before it reads out.
+void norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps, std::span<const PackedWeight* const> weights, std::span<Tensor> out);
+
+// x (T, D) += input (T, K) W^T + bias, in place. Starts after a barrier; ends with one.
+void linear_residual(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& x);
+
+}  // namespace limpid
