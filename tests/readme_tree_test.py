@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 repo = pathlib.Path(sys.argv[1])
-listed = set(re.findall(r"^[ │├└─|`-]*([A-Za-z0-9_./-]+/)(?:\s|$)", (repo / "README.md").read_text(), re.M))
+listed = set(re.findall(r"^[ │]*[├└]──[ ]*([A-Za-z0-9_./-]+/)(?:\s|$)", (repo / "README.md").read_text(), re.M))
 tracked = subprocess.run(["git", "-C", str(repo), "ls-files"], capture_output=True, text=True).stdout.splitlines()
 if not tracked:  # an exported tree without git
     tracked = [p.relative_to(repo).as_posix() for d in ("src", "tests", "docs", "tools", "bench") for p in (repo / d).rglob("*") if p.is_file()]
