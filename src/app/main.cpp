@@ -1,6 +1,81 @@
+// limpid: parses the line, runs one command, turns what was thrown into one line on standard error and an exit code:
+// 0 done, 1 failed, 2 bad usage or input.
+#include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
 
-int main() {
-  std::puts("limpid " LIMPID_VERSION);
+#include "app/commands.h"
+#include "app/output.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr const char* kExamples =
+    R"(MODEL is a .gguf file (or the first part of a split one), a directory of safetensors, or a name in the store.
+Nothing leaves this machine: only `limpid pull` uses the network.
+Exit codes: 0 done, 1 failed, 2 bad usage or input.
+
+Examples:
+  limpid doctor                                what this machine has and which models fit
+  limpid pull r1-distill-qwen-1.5b:Q4_K_M      fetch a model into the store
+  limpid models                                what is in the store
+  limpid COMMAND --help                        the options of a command, with examples
+)";
+
+int complain(const char* message, int code) {
+  std::fprintf(stderr, "limpid: %s\n", message);
+  return code;
+}
+
+int parse_and_run(int argc, char** argv) {
+  CLI::App app("DeepSeek-class models on your own machine");
+  app.name("limpid");
+  app.set_version_flag("--version", "limpid " LIMPID_VERSION);
+  app.require_subcommand(0, 1);
+  app.footer(kExamples);
+  Program program(app);
+  add_commands(program);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::RuntimeError& result) {  // a command's own exit code
+    return result.get_exit_code();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    return complain((std::string(error.what()) + " (see `limpid --help`)").c_str(), 2);
+  }
+  if (app.get_subcommands().empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return 2;
+  }
   return 0;
+}
+
+int run_program(int argc, char** argv) {
+  try {
+    const int code = parse_and_run(argc, argv);
+    flush_out();
+    return code;
+  } catch (const BrokenPipe&) {
+    return 1;
+  } catch (const Error& error) {
+    std::fflush(stdout);
+    return complain(error.what(), exit_code(error.kind()));
+  } catch (const std::bad_alloc&) {
+    return complain("out of memory", 1);
+  } catch (const std::exception& error) {
+    return complain(error.what(), 1);
+  }
+}
+
+}  // namespace
+
+}  // namespace limpid
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write(), which says so where it happens
+  return limpid::run_program(argc, argv);
 }
