@@ -1,0 +1,399 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <cassert>
+#include <future>
+
+#include "base/error.h"
+
+namespace limpid {
+
+namespace {
+
+using Clock = Sequence::Clock;
+
+double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
+
+int pool_pages(const Model& model, const EngineOptions& options) {
+  if (options.pages > 0) return options.pages;
+  return ((options.context > 0 ? options.context : model.info().context_length) + kPageTokens - 1) / kPageTokens;
+}
+
+int usable_context(const Model& model, const EngineOptions& options) {
+  const int most = model.info().context_length;
+  const int wanted = options.context > 0 ? options.context : most;
+  if (wanted > most) fail(ErrorKind::input, "context of {} tokens: the model has {}", wanted, most);
+  return std::min(
+      wanted, static_cast<int>(std::min<std::int64_t>(std::int64_t{pool_pages(model, options)} * kPageTokens, most)));
+}
+
+int most_outputs(const EngineOptions& options) { return std::min(options.limits.sequences, options.limits.step_rows); }
+
+int thread_count(const EngineOptions& options) { return options.threads > 0 ? options.threads : default_threads(); }
+
+std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+std::uint64_t hash_logits(std::span<const float> logits) { return siphash128({}, std::as_bytes(logits)).low; }
+
+std::string text_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& caught) {
+    return caught.what();
+  } catch (...) {
+    return "an unknown exception";
+  }
+}
+
+void check_request(const Request& request, const ModelInfo& info, int context) {
+  if (request.prompt.empty()) fail(ErrorKind::input, "prompt: it has no tokens");
+  if (static_cast<std::int64_t>(request.prompt.size()) >= context)
+    fail(ErrorKind::input, "prompt: {} tokens leave no room for an answer in a context of {}", request.prompt.size(),
+         context);
+  for (std::int32_t id : request.prompt)
+    if (id < 0 || id >= info.vocabulary)
+      fail(ErrorKind::input, "prompt: token {} is not in the vocabulary of {}", id, info.vocabulary);
+  if (request.max_tokens < 0) fail(ErrorKind::input, "max_tokens: {} is negative", request.max_tokens);
+  check_sampling(request.sampling, info.vocabulary);
+  check_thinking(request.thinking, info.vocabulary);
+}
+
+bool needs_counts(const Sampling& sampling) {
+  return sampling.repetition_penalty != 1.0F || sampling.frequency_penalty != 0.0F || sampling.presence_penalty != 0.0F;
+}
+
+}  // namespace
+
+std::string_view name(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::requested:
+      return "requested";
+    case FinishReason::cancelled:
+      return "cancelled";
+    case FinishReason::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+std::vector<std::int32_t> Completion::ids() const {
+  std::vector<std::int32_t> result;
+  for (const TokenEvent& token : tokens) result.push_back(token.id);
+  return result;
+}
+
+std::size_t Engine::work_bytes(const Model& model, const EngineOptions& options) {
+  const auto threads = static_cast<std::size_t>(thread_count(options));
+  const std::size_t sampler = static_cast<std::size_t>(model.info().vocabulary) * 4 * sizeof(float);
+  return model.arena_bytes(options.limits.step_rows, most_outputs(options)) +
+         threads * (model.scratch_bytes(options.limits.step_rows) + sampler);
+}
+
+Engine::Engine(const Model& model, EngineOptions options)
+    : model_(model),
+      options_(std::move(options)),
+      pool_(model.cache_layout(options_.cache_type), model.info().layers, pool_pages(model, options_), options_.poison),
+      cache_(pool_),
+      context_(usable_context(model, options_)),
+      scheduler_(pool_, cache_,
+                 CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}},
+                 options_.limits),
+      team_(thread_count(options_), options_.pin),
+      arena_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_))),
+      scratch_bytes_(aligned(model.scratch_bytes(options_.limits.step_rows))),
+      samplers_(static_cast<std::size_t>(team_.threads())) {
+  scratch_ = HugeBuffer(scratch_bytes_ * static_cast<std::size_t>(team_.threads()));
+  publish();
+}
+
+Engine::~Engine() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  take_messages();
+  for (Sequence* sequence : scheduler_.all()) finish(*sequence, FinishReason::cancelled);
+}
+
+void Engine::start() {
+  if (!thread_.joinable()) thread_ = std::thread([this] { loop(); });
+}
+
+RequestId Engine::submit(Request request) {
+  check_request(request, model_.info(), context_);
+  std::lock_guard lock(mutex_);
+  if (stopping_) fail(ErrorKind::cancelled, "the engine is stopping");
+  const int waiting = statistics_.waiting + static_cast<int>(arrivals_.size());
+  if (waiting >= options_.queue) fail(ErrorKind::resources, "the queue is full: {} requests are waiting", waiting);
+  const RequestId id = next_id_++;
+  arrivals_.push_back(std::make_unique<Sequence>(id, std::move(request), Clock::now()));
+  wake_.notify_all();
+  return id;
+}
+
+void Engine::cancel(RequestId id) {
+  std::lock_guard lock(mutex_);
+  messages_.push_back({id, true});
+  wake_.notify_all();
+}
+
+void Engine::stop_thinking(RequestId id) {
+  std::lock_guard lock(mutex_);
+  messages_.push_back({id, false});
+  wake_.notify_all();
+}
+
+EngineStatistics Engine::statistics() const {
+  std::lock_guard lock(mutex_);
+  return statistics_;
+}
+
+Completion Engine::generate(Request request) {
+  Completion result;
+  std::promise<void> done;
+  const auto on_token = std::move(request.on_token);
+  const auto on_finished = std::move(request.on_finished);
+  request.on_token = [&](const TokenEvent& event) {
+    result.tokens.push_back(event);
+    return !on_token || on_token(event);
+  };
+  request.on_finished = [&](const FinishedEvent& event) {
+    result.finished = event;
+    if (on_finished) on_finished(event);
+    done.set_value();
+  };
+  std::future<void> finished = done.get_future();
+  submit(std::move(request));
+  if (!thread_.joinable())
+    while (finished.wait_for(std::chrono::seconds(0)) != std::future_status::ready && step()) {
+    }
+  finished.wait();
+  return result;
+}
+
+bool Engine::step() {
+  if (thread_.joinable()) fail(ErrorKind::input, "step(): the engine runs on its own thread");
+  return step_once();
+}
+
+bool Engine::preempt(RequestId id) {
+  Sequence* sequence = scheduler_.find(id);
+  if (!sequence || !sequence->running) return false;
+  scheduler_.preempt(sequence);
+  return true;
+}
+
+void Engine::loop() {
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] { return stopping_ || !arrivals_.empty() || !messages_.empty() || !scheduler_.empty(); });
+      if (stopping_) return;
+    }
+    try {
+      step_once();
+    } catch (...) {  // out of memory while planning: nobody hangs
+      std::vector<RequestId> everybody;
+      for (const Sequence* sequence : scheduler_.all()) everybody.push_back(sequence->id);
+      fail_all(everybody, text_of(std::current_exception()));
+    }
+  }
+}
+
+bool Engine::step_once() {
+  take_messages();
+  const std::vector<Planned> plan = scheduler_.plan();
+  if (!plan.empty()) {
+    gather(plan);
+    std::vector<RequestId> planned_ids;
+    for (const Planned& planned : plan) planned_ids.push_back(planned.sequence->id);
+    try {
+      compute();
+      deliver(plan);
+    } catch (...) {  // the model failed: what this step was for is lost, the engine goes on
+      ++counters_.failed_steps;
+      fail_all(planned_ids, text_of(std::current_exception()));
+    }
+  }
+  publish();
+  return !plan.empty() || !scheduler_.empty();
+}
+
+void Engine::take_messages() {
+  std::vector<std::unique_ptr<Sequence>> arrivals;
+  std::vector<Message> messages;
+  {
+    std::lock_guard lock(mutex_);
+    arrivals.swap(arrivals_);
+    messages.swap(messages_);
+    statistics_.waiting +=
+        static_cast<int>(arrivals.size());  // so that the queue's bound holds until the next publish()
+  }
+  for (auto& sequence : arrivals) {
+    const auto prompt = static_cast<std::int64_t>(sequence->request.prompt.size());
+    const std::int64_t most = sequence->request.max_tokens > 0 ? prompt + sequence->request.max_tokens : context_;
+    sequence->limit = static_cast<int>(std::min<std::int64_t>(context_, most));
+    sequence->ids.reserve(static_cast<std::size_t>(std::min(sequence->limit, static_cast<int>(prompt) + 4096)));
+    if (needs_counts(sequence->request.sampling))
+      for (std::int32_t id : sequence->request.prompt) ++sequence->counts.prompt[id];
+    ++counters_.submitted;
+    scheduler_.add(std::move(sequence));
+  }
+  for (const Message& message : messages) {
+    Sequence* sequence = scheduler_.find(message.id);
+    if (!sequence) continue;
+    if (message.cancel)
+      finish(*sequence, FinishReason::cancelled);
+    else
+      sequence->thinking.stop();
+  }
+}
+
+void Engine::gather(const std::vector<Planned>& plan) {
+  work_.ids.clear(), work_.positions.clear(), work_.outputs.clear();
+  work_.sequences.clear(), work_.picking.clear();
+  const Clock::time_point now = Clock::now();
+  for (const Planned& planned : plan) {
+    Sequence& sequence = *planned.sequence;
+    if (sequence.started == Clock::time_point{}) sequence.started = now;
+    work_.sequences.push_back(
+        {static_cast<std::int32_t>(work_.ids.size()), planned.rows, sequence.computed, sequence.pages.data()});
+    for (int row = 0; row < planned.rows; ++row) {
+      work_.ids.push_back(sequence.ids[static_cast<std::size_t>(sequence.computed + row)]);
+      work_.positions.push_back(sequence.computed + row);
+    }
+    if (!planned.output) continue;
+    work_.outputs.push_back(static_cast<std::int32_t>(work_.ids.size()) - 1);
+    work_.picking.push_back(&sequence);
+  }
+  work_.picks.assign(work_.picking.size(), Pick{});
+}
+
+void Engine::compute() {
+  const Batch batch{work_.ids, work_.positions, work_.sequences, work_.outputs};
+  const Clock::time_point begin = Clock::now();
+  team_.run([&](int thread) {
+    Exec ex;
+    ex.thread = thread;
+    ex.threads = team_.threads();
+    ex.barrier = &team_.barrier();
+    ex.kernels = options_.kernels;
+    ex.arena = Arena({arena_.data(), arena_.size()});
+    ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+    ex.poison = options_.poison;
+    const Tensor logits = model_.forward(ex, batch, pool_.layers());
+    if (thread == 0) work_.logits = logits;
+    assert(logits.rows() == static_cast<std::int64_t>(work_.outputs.size()) &&
+           logits.columns() == model_.info().vocabulary);
+    // The rows of logits are shared out; each is picked from by one thread.
+    for (std::size_t output = static_cast<std::size_t>(thread); output < work_.picks.size();
+         output += static_cast<std::size_t>(ex.threads)) {
+      Sequence& sequence = *work_.picking[output];
+      Pick& pick = work_.picks[output];
+      try {
+        std::vector<LogitRule*> rules;
+        for (const auto& rule : sequence.request.rules) rules.push_back(rule.get());
+        const std::span row(logits.row(static_cast<std::int64_t>(output)), static_cast<std::size_t>(logits.columns()));
+        pick = samplers_[static_cast<std::size_t>(thread)].pick(row, sequence.request.sampling, sequence.counts, rules,
+                                                                sequence.ids.size(),
+                                                                sequence.thinking.forced().value_or(-1));
+      } catch (...) {
+        pick.error = text_of(std::current_exception());
+      }
+    }
+  });
+  ++counters_.steps;
+  counters_.rows += work_.ids.size();
+  counters_.outputs += work_.outputs.size();
+  counters_.busy_seconds += seconds(Clock::now() - begin);
+}
+
+void Engine::deliver(const std::vector<Planned>& plan) {
+  std::size_t output = 0;
+  for (const Planned& planned : plan) {
+    scheduler_.commit(planned);
+    if (!planned.output) continue;
+    const std::span row(work_.logits.row(static_cast<std::int64_t>(output)),
+                        static_cast<std::size_t>(work_.logits.columns()));
+    deliver_token(*planned.sequence, std::move(work_.picks[output]), row);
+    ++output;
+  }
+}
+
+void Engine::deliver_token(Sequence& sequence, Pick pick, std::span<const float> logits) {
+  if (!pick.error.empty()) return finish(sequence, FinishReason::error, std::move(pick.error), hash_logits(logits));
+  const Clock::time_point now = Clock::now();
+  if (sequence.usage.completion_tokens == 0) sequence.first_token = now;
+  TokenEvent event;
+  event.request = sequence.id;
+  event.id = pick.id;
+  event.position = static_cast<std::int64_t>(sequence.ids.size());
+  event.forced = sequence.thinking.forced().has_value();
+  event.thinking = sequence.thinking.inside();
+  event.stop = std::ranges::find(sequence.request.stop_ids, pick.id) != sequence.request.stop_ids.end();
+  event.logprob = pick.logprob;
+  event.alternatives = std::move(pick.alternatives);
+
+  sequence.ids.push_back(pick.id);
+  ++sequence.usage.completion_tokens;
+  if (needs_counts(sequence.request.sampling)) ++sequence.counts.answer[pick.id];
+  sequence.thinking.accept(pick.id);
+  event.thinking = event.thinking || sequence.thinking.inside();
+  bool wanted = true;
+  try {
+    for (const auto& rule : sequence.request.rules) rule->accept(pick.id);
+    if (sequence.request.on_token) wanted = sequence.request.on_token(event);
+  } catch (...) {
+    return finish(sequence, FinishReason::error, text_of(std::current_exception()), hash_logits(logits));
+  }
+  if (event.stop) return finish(sequence, FinishReason::stop, {}, hash_logits(logits));
+  if (!wanted) return finish(sequence, FinishReason::requested, {}, hash_logits(logits));
+  if (static_cast<int>(sequence.ids.size()) >= sequence.limit)
+    finish(sequence, FinishReason::length, {}, hash_logits(logits));
+}
+
+void Engine::finish(Sequence& sequence, FinishReason reason, std::string error, std::uint64_t logits_hash) {
+  const std::unique_ptr<Sequence> owned = scheduler_.remove(&sequence, reason != FinishReason::error);
+  ++counters_.finished;
+  const Clock::time_point now = Clock::now(), never{};
+  Usage& usage = owned->usage;
+  usage.prompt_tokens = static_cast<int>(owned->request.prompt.size());
+  usage.thinking_tokens = owned->thinking.tokens();
+  const Clock::time_point started = owned->started == never ? now : owned->started;
+  const Clock::time_point first = owned->first_token == never ? now : owned->first_token;
+  usage.queue_seconds = seconds(started - owned->submitted);
+  usage.prefill_seconds = seconds(first - started);
+  usage.decode_seconds = seconds(now - first);
+  publish();
+  if (!owned->request.on_finished) return;
+  try {
+    owned->request.on_finished({owned->id, reason, std::move(error), usage, logits_hash});
+  } catch (...) {  // there is nobody left to tell
+  }
+}
+
+void Engine::fail_all(const std::vector<RequestId>& ids, const std::string& error) {
+  for (RequestId id : ids)
+    if (Sequence* sequence = scheduler_.find(id)) finish(*sequence, FinishReason::error, error);
+}
+
+void Engine::publish() {
+  counters_.reused_tokens = scheduler_.reused_tokens();
+  counters_.preemptions = scheduler_.preemptions();
+  counters_.evictions = cache_.evictions();
+  counters_.waiting = scheduler_.waiting();
+  counters_.running = scheduler_.running();
+  counters_.pages = pool_.pages();
+  counters_.free_pages = pool_.free_pages();
+  counters_.kept_pages = pool_.kept_pages();
+  std::lock_guard lock(mutex_);
+  statistics_ = counters_;
+}
+
+}  // namespace limpid

@@ -1,0 +1,139 @@
+// Engine: takes requests (token ids), runs the model over them step after step, and reports every token. One thread of
+// its own plans and delivers; a ThreadTeam computes. Nothing waits while there is work, nothing spins while there is
+// none.
+//
+// One answer: the tokens of a request depend on the model, the cache type, the prompt and Request::sampling alone,
+// never on what else runs. An error of one request (a rule that throws, logits that are no numbers, a callback that
+// throws) ends that request only.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/thread_team.h"
+#include "engine/page_pool.h"
+#include "engine/prefix_cache.h"
+#include "engine/request.h"
+#include "engine/scheduler.h"
+#include "models/model.h"
+
+namespace limpid {
+
+struct EngineOptions {
+  int threads = 0;   // 0: default_threads()
+  bool pin = false;  // threads to cores; only when alone on the machine
+  CacheType cache_type = CacheType::f16;
+  int context = 0;  // most positions of a sequence; 0: the model's. No more than the pool holds
+  int pages = 0;    // of the pool; 0: one context
+  SchedulerLimits limits;
+  int queue = 256;                       // requests that may wait; one more is refused
+  const KernelTable* kernels = nullptr;  // what the model computes with
+  std::string adapter;                   // its name is part of the cache's keys
+  bool poison = false;                   // tests: NaN in free pages and in fresh activations
+};
+
+// Counters since the start, and the state after the last step.
+struct EngineStatistics {
+  std::uint64_t steps = 0, rows = 0, outputs = 0;  // computed: rows of all steps, rows whose logits were computed
+  std::uint64_t submitted = 0, finished = 0, failed_steps = 0;
+  std::uint64_t reused_tokens = 0;  // positions taken from the prefix cache
+  std::uint64_t preemptions = 0, evictions = 0;
+  double busy_seconds = 0;  // in model.forward and sampling
+  int waiting = 0, running = 0;
+  int pages = 0, free_pages = 0, kept_pages = 0;
+};
+
+// What one request gave, for callers that wait.
+struct Completion {
+  std::vector<TokenEvent> tokens;
+  FinishedEvent finished;
+  std::vector<std::int32_t> ids() const;
+};
+
+class Engine {
+ public:
+  // The model must outlive the engine. Throws Error(input | resources).
+  Engine(const Model& model, EngineOptions options);
+  ~Engine();  // cancels what is left
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // Starts the engine's thread. Without it, step() does the work on the caller's thread.
+  void start();
+
+  // --- From any thread ---
+  // Throws Error(input) where a field is wrong (it is named), Error(resources) when the queue is full.
+  RequestId submit(Request request);
+  void cancel(RequestId id);         // no effect on one that has finished
+  void stop_thinking(RequestId id);  // "stop thinking now, answer": the closing ids come next if it thinks
+  EngineStatistics statistics() const;
+  int context() const { return context_; }
+  int threads() const { return team_.threads(); }
+  // Bytes of arena, scratch and sampler for a step, to plan with before an engine is built.
+  static std::size_t work_bytes(const Model& model, const EngineOptions& options);
+
+  // submit() and wait for the end; without start() it steps itself. The request's own callbacks are called too.
+  Completion generate(Request request);
+
+  // --- Without start() ---
+  // One step. False: nothing to do.
+  bool step();
+  // Takes the pages of a running request away, as when they run out (tests: nothing may change). False where it does
+  // not run.
+  bool preempt(RequestId id);
+  PrefixCache& prefix_cache() { return cache_; }
+
+ private:
+  struct Message {
+    RequestId id;
+    bool cancel;  // else: stop thinking
+  };
+  struct Work {  // of one step
+    std::vector<std::int32_t> ids, positions, outputs;
+    std::vector<BatchSequence> sequences;
+    std::vector<Sequence*> picking;  // for each output
+    std::vector<Pick> picks;
+    Tensor logits;
+  };
+
+  void loop();
+  bool step_once();
+  void take_messages();
+  void gather(const std::vector<Planned>& plan);
+  void compute();
+  void deliver(const std::vector<Planned>& plan);
+  void deliver_token(Sequence& sequence, Pick pick, std::span<const float> logits);
+  void finish(Sequence& sequence, FinishReason reason, std::string error = {}, std::uint64_t logits_hash = 0);
+  void fail_all(const std::vector<RequestId>& ids, const std::string& error);
+  void publish();
+
+  const Model& model_;
+  const EngineOptions options_;
+  PagePool pool_;
+  PrefixCache cache_;
+  const int context_;
+  Scheduler scheduler_;
+  ThreadTeam team_;
+  HugeBuffer arena_, scratch_;
+  std::size_t scratch_bytes_;  // of one thread
+  std::vector<Sampler> samplers_;
+  Work work_;
+  EngineStatistics counters_;  // the engine thread's own
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::vector<std::unique_ptr<Sequence>> arrivals_;
+  std::vector<Message> messages_;
+  EngineStatistics statistics_;
+  RequestId next_id_ = 1;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace limpid

@@ -1,0 +1,73 @@
+// What is asked of the engine and what it reports: token ids in, events out. Text is chat/'s.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/sampler.h"
+#include "engine/thinking.h"
+
+namespace limpid {
+
+using RequestId = std::uint64_t;
+
+enum class FinishReason {
+  stop,       // an id of Request::stop_ids
+  length,     // max_tokens, or the context is full
+  requested,  // on_token returned false (a stop string)
+  cancelled,
+  error,
+};
+std::string_view name(FinishReason reason);
+
+struct TokenEvent {
+  RequestId request = 0;
+  std::int32_t id = 0;
+  std::int64_t position = 0;  // in the sequence, prompt included
+  bool thinking = false;      // generated inside the thinking (the ids that close it too)
+  bool forced = false;        // by the thinking budget, not the model's choice
+  bool stop = false;          // an id of stop_ids: the last token, usually not shown
+  float logprob = 0;          // where Sampling::logprobs >= 0
+  std::vector<TokenLogprob> alternatives;
+};
+
+struct Usage {
+  int prompt_tokens = 0;
+  int cached_tokens = 0;      // of the prompt: found in the cache, not computed
+  int completion_tokens = 0;  // the stop id and the thinking included
+  int thinking_tokens = 0;
+  int preemptions = 0;
+  double queue_seconds = 0;    // submitted -> first computed
+  double prefill_seconds = 0;  // first computed -> first token
+  double decode_seconds = 0;   // first token -> end
+};
+
+struct FinishedEvent {
+  RequestId request = 0;
+  FinishReason reason = FinishReason::stop;
+  std::string error;  // why, for FinishReason::error
+  Usage usage;
+  std::uint64_t logits_hash = 0;  // of the logits of the last token
+};
+
+struct Request {
+  std::vector<std::int32_t> prompt;  // at least one id
+  Sampling sampling;
+  int max_tokens = 0;  // most ids generated; 0: as many as the context holds
+  std::vector<std::int32_t> stop_ids;
+  ThinkingRule thinking;
+  std::vector<std::shared_ptr<LogitRule>> rules;
+  std::string account;    // caches are not shared across accounts
+  bool use_cache = true;  // read and feed the prefix cache
+
+  // Called on the engine's thread: quick, without blocking. An exception ends the request as an error. May call the
+  // engine's submit(), cancel() and stop_thinking(). on_token: false ends the request at once
+  // (FinishReason::requested). on_finished comes exactly once, last.
+  std::function<bool(const TokenEvent&)> on_token;
+  std::function<void(const FinishedEvent&)> on_finished;
+};
+
+}  // namespace limpid

@@ -1,0 +1,48 @@
+// Sequence: one request on its way through the engine. Owned by the scheduler, touched by the engine's thread only
+// (and, while a step runs, its sampling state by the one thread that picks its token).
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <vector>
+
+#include "engine/prefix_cache.h"
+#include "engine/request.h"
+
+namespace limpid {
+
+struct Sequence {
+  using Clock = std::chrono::steady_clock;
+
+  Sequence(RequestId number, Request what, Clock::time_point submitted_at)
+      : id(number),
+        request(std::move(what)),
+        ids(request.prompt),
+        thinking(request.thinking),
+        submitted(submitted_at) {}
+
+  const RequestId id;
+  Request request;
+  std::vector<std::int32_t> ids;  // prompt, then answer
+  int limit = 0;                  // ids.size() never exceeds it
+
+  // Where its keys and values are. Positions [0, computed) are in the cache; pages[i] holds positions [64 i, 64 i +
+  // 64).
+  int computed = 0;
+  std::vector<PageIndex> pages;
+  PrefixCache::Cursor cursor;  // below the first `registered` pages
+  int registered = 0;          // pages that the prefix cache knows (or that could be known)
+  bool running = false;
+  int longest_computed = 0;  // computed before a preemption: what is computed again is no prompt work
+
+  ThinkingTracker thinking;
+  TokenCounts counts;
+
+  Usage usage;
+  Clock::time_point submitted, started{}, first_token{};
+
+  int pending() const { return static_cast<int>(ids.size()) - computed; }
+  int generated() const { return static_cast<int>(ids.size() - request.prompt.size()); }
+};
+
+}  // namespace limpid

@@ -1,0 +1,46 @@
+// Weights of a softmax over the vocabulary, and the order of candidates. The same bits on every instruction set: exp is
+// our own polynomial, sums use 16 strided accumulators in double, then a fixed tree.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace limpid {
+
+// max over logits; NaN if any is NaN.
+float max_logit(std::span<const float> logits);
+
+// The first of the largest logits; logits hold no NaN.
+std::int32_t argmax(std::span<const float> logits);
+
+// weights[i] = exp((logits[i] - max) * inverse_temperature), relative error < 2e-7; below 2^-100 it is 0. Returns the
+// sum. -inf gives 0. weights may be empty: only the sum is wanted.
+double softmax_weights(std::span<const float> logits, float max, float inverse_temperature, std::span<float> weights);
+
+// Candidates in the order (weight descending, id ascending), one at a time, sorting no more than what is asked for.
+// Weight 0 never comes.
+class CandidateOrder {
+ public:
+  // Over weights in [0, 1]; the span must stay as it is while next() is used.
+  void start(std::span<const float> weights);
+  // The next candidate's id, or -1 when there is none.
+  std::int32_t next();
+
+ private:
+  struct Candidate {
+    float weight;
+    std::int32_t id;
+  };
+  static bool after(const Candidate& a, const Candidate& b) {
+    return a.weight != b.weight ? a.weight < b.weight : a.id > b.id;
+  }
+  bool fill();
+
+  std::span<const float> weights_;
+  std::vector<Candidate> heap_;
+  float above_ = 0;  // candidates of at least this weight have been handed out or are in the heap
+  int band_ = 0;
+};
+
+}  // namespace limpid
