@@ -20,6 +20,9 @@ test: build/build.ninja  ## build and run every test
 test-all:         ## the same under ASan + UBSan, TSan, clang and scalar-only
 	@tools/test-all
 
+fuzz:             ## make fuzz TARGET=gguf TIME=60: libFuzzer with ASan and UBSan on one target of tests/fuzz
+	@tools/fuzz "$(TARGET)" $(TIME)
+
 chat: build/limpid  ## start a conversation in the terminal
 	@tools/chat
 
