@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/attention.h"
 #include "tensor/layout.h"
 
 namespace limpid {
@@ -55,6 +56,8 @@ struct KernelTable {
   // log(sum(exp(x))) and the index of the largest value (the lowest index on a tie).
   double (*log_sum_exp)(const float* x, std::int64_t n) noexcept;
   std::int64_t (*argmax)(const float* x, std::int64_t n) noexcept;
+
+  const AttentionKernels* attention;  // kernels/attention.h: scalar_attention() and so on
 };
 
 // The tables of this build; null when the build leaves it out or the machine lacks what it needs.
