@@ -2,91 +2,113 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace limpid {
 
 namespace {
 
-constexpr int kLanes = 16;
+// Four lanes by the compilers' vector extension, four of them a block of 16: spelled out, because compilers do not
+// vectorise comparisons of floats on their own. Each lane computes what a scalar would.
+using Floats = float __attribute__((vector_size(16)));
+using Ints = std::int32_t __attribute__((vector_size(16)));
+using Doubles = double __attribute__((vector_size(32)));
+constexpr std::size_t kLanes = 16, kVectors = 4;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+Floats load(const float* from) {
+  Floats result;
+  std::memcpy(&result, from, sizeof result);
+  return result;
+}
+
+Floats all(float value) { return Floats{value, value, value, value}; }
+
+bool any(Ints mask) { return (mask[0] | mask[1] | mask[2] | mask[3]) != 0; }
 
 // exp(x) for x <= 0: 2^n * exp(r), |r| <= ln(2) / 2, exp(r) by its Taylor polynomial of degree 7 (next term < 6e-9). No
-// libm, no branch, so that compilers can vectorise it without changing a bit.
-inline float exp_nonpositive(float x) {
+// libm.
+Floats exp_nonpositive(Floats x) {
   constexpr float kLowest = -69.0F;  // 2^-99.5
-  const float bounded = x > kLowest ? x : kLowest;
-  const float shifted = bounded * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: rounds to the nearest integer
-  const float n = shifted - 12582912.0F;
-  const float r = (bounded - n * 0.693359375F) - n * -2.12194440e-4F;  // ln 2 in two parts (Cephes)
-  float p = 1.0F / 5040;
-  p = p * r + 1.0F / 720;
+  const Ints inside = x > all(kLowest);
+  const Floats bounded = inside ? x : all(kLowest);
+  const Floats shifted = bounded * 1.44269504F + 12582912.0F;  // 1.5 * 2^23: rounds to the nearest integer
+  const Floats n = shifted - 12582912.0F;
+  const Floats r = (bounded - n * 0.693359375F) - n * -2.12194440e-4F;  // ln 2 in two parts (Cephes)
+  Floats p = r * (1.0F / 5040) + 1.0F / 720;
   p = p * r + 1.0F / 120;
   p = p * r + 1.0F / 24;
   p = p * r + 1.0F / 6;
   p = p * r + 0.5F;
   p = p * r + 1.0F;
   p = p * r + 1.0F;
-  const auto exponent = (std::bit_cast<std::int32_t>(shifted) - 0x4B400000 + 127) << 23;
-  const float value = p * std::bit_cast<float>(exponent);
-  return x > kLowest ? value : 0.0F;
+  const Ints exponent = (reinterpret_cast<Ints>(shifted) - 0x4B400000 + 127) << 23;
+  const Floats value = p * reinterpret_cast<Floats>(exponent);
+  return inside ? value : all(0.0F);
 }
 
-double tree_sum(const std::array<double, kLanes>& lanes) {
-  std::array<double, kLanes> sums = lanes;
-  for (std::size_t width = kLanes / 2; width > 0; width /= 2)
-    for (std::size_t i = 0; i < width; ++i) sums[i] += sums[i + width];
-  return sums[0];
+// A block of 16 at `at`; the last, ragged one is padded with -inf.
+struct Block {
+  std::array<Floats, kVectors> x;
+  Block(std::span<const float> values, std::size_t at) {
+    const float* from = values.data() + at;
+    std::array<float, kLanes> padded;
+    if (values.size() - at < kLanes) {
+      padded.fill(-kInfinity);
+      std::copy(from, values.data() + values.size(), padded.begin());
+      from = padded.data();
+    }
+    for (std::size_t v = 0; v < kVectors; ++v) x[v] = load(from + 4 * v);
+  }
+};
+
+double tree_sum(const std::array<Doubles, kVectors>& lanes) {
+  const Doubles sum = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
+  return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 }  // namespace
 
 float max_logit(std::span<const float> logits) {
-  constexpr float kNegative = -std::numeric_limits<float>::infinity();
-  std::array<float, kLanes> best,
-      sum{};  // sum stays 0 unless there is a NaN or +inf (inf - inf is NaN), which is no usable logit either
-  best.fill(kNegative);
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes)
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const float x = logits[i + lane];
-      best[lane] = x > best[lane] ? x : best[lane];
-      sum[lane] += x > kNegative ? x - x : (x == kNegative ? 0.0F : x);
+  std::array<Floats, kVectors> best;
+  best.fill(all(-kInfinity));
+  Ints usable = {-1, -1, -1, -1};
+  for (std::size_t i = 0; i < logits.size(); i += kLanes) {
+    const Block block(logits, i);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      usable &= block.x[v] < all(kInfinity);  // false for NaN and +inf
+      best[v] = block.x[v] > best[v] ? block.x[v] : best[v];
     }
-  for (; i < logits.size(); ++i) {
-    const float x = logits[i];
-    best[0] = x > best[0] ? x : best[0];
-    sum[0] += x > kNegative ? x - x : (x == kNegative ? 0.0F : x);
   }
-  float total = 0;
-  for (float value : sum) total += value;
-  if (!(total == 0.0F)) return std::numeric_limits<float>::quiet_NaN();
-  return *std::max_element(best.begin(), best.end());
+  if (any(~usable)) return std::numeric_limits<float>::quiet_NaN();
+  float result = -kInfinity;
+  for (const Floats& lanes : best)
+    for (std::size_t lane = 0; lane < 4; ++lane) result = std::max(result, static_cast<float>(lanes[lane]));
+  return result;
 }
 
 std::int32_t argmax(std::span<const float> logits) {
-  const float best = max_logit(logits);
-  const auto found = std::find(logits.begin(), logits.end(), best);
-  return static_cast<std::int32_t>(found - logits.begin());
+  const Floats best = all(max_logit(logits));
+  for (std::size_t i = 0; i < logits.size(); i += kLanes) {
+    const Block block(logits, i);
+    if (!any((block.x[0] == best) | (block.x[1] == best) | (block.x[2] == best) | (block.x[3] == best))) continue;
+    while (logits[i] != best[0]) ++i;
+    return static_cast<std::int32_t>(i);
+  }
+  return -1;
 }
 
 double softmax_weights(std::span<const float> logits, float max, float inverse_temperature, std::span<float> weights) {
-  std::array<double, kLanes> sums{};
-  std::array<float, kLanes> block;
-  const auto lane_weight = [&](float logit) {
-    return exp_nonpositive((logit - max) * inverse_temperature);  // -inf gives 0
-  };
-  std::size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) block[lane] = lane_weight(logits[i + lane]);
-    for (std::size_t lane = 0; lane < kLanes; ++lane) sums[lane] += static_cast<double>(block[lane]);
-    if (!weights.empty()) std::copy(block.begin(), block.end(), weights.begin() + static_cast<std::ptrdiff_t>(i));
-  }
-  for (std::size_t lane = 0; i < logits.size(); ++i, ++lane) {
-    const float weight = lane_weight(logits[i]);
-    sums[lane] += static_cast<double>(weight);
-    if (!weights.empty()) weights[i] = weight;
+  std::array<Doubles, kVectors> sums{};
+  for (std::size_t i = 0; i < logits.size(); i += kLanes) {
+    Block block(logits, i);
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      block.x[v] = exp_nonpositive((block.x[v] - max) * inverse_temperature);  // -inf gives 0
+      sums[v] += __builtin_convertvector(block.x[v], Doubles);
+    }
+    if (!weights.empty())
+      std::memcpy(weights.data() + i, block.x.data(), std::min(kLanes, logits.size() - i) * sizeof(float));
   }
   return tree_sum(sums);
 }
@@ -104,19 +126,15 @@ bool CandidateOrder::fill() {
   constexpr std::array<float, 4> kFloors{0x1p-6F, 0x1p-12F, 0x1p-20F, 0x1p-149F};
   while (heap_.empty() && band_ < static_cast<int>(kFloors.size())) {
     const float floor = kFloors[static_cast<std::size_t>(band_++)];
-    std::size_t i = 0;
-    for (; i + kLanes <= weights_.size(); i += kLanes) {
-      int any = 0;  // most blocks hold none: one vectorised test for 16
-      for (std::size_t lane = 0; lane < kLanes; ++lane)
-        any |= (weights_[i + lane] >= floor) & (weights_[i + lane] < above_);
-      if (!any) continue;
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        const float weight = weights_[i + lane];
-        if (weight >= floor && weight < above_) heap_.push_back({weight, static_cast<std::int32_t>(i + lane)});
-      }
+    for (std::size_t i = 0; i < weights_.size(); i += kLanes) {
+      const Block block(weights_, i);
+      Ints wanted = {};  // most blocks hold none
+      for (const Floats& x : block.x) wanted |= (x >= all(floor)) & (x < all(above_));
+      if (!any(wanted)) continue;
+      for (std::size_t at = i; at < std::min(i + kLanes, weights_.size()); ++at)
+        if (weights_[at] >= floor && weights_[at] < above_)
+          heap_.push_back({weights_[at], static_cast<std::int32_t>(at)});
     }
-    for (; i < weights_.size(); ++i)
-      if (weights_[i] >= floor && weights_[i] < above_) heap_.push_back({weights_[i], static_cast<std::int32_t>(i)});
     above_ = floor;
     std::make_heap(heap_.begin(), heap_.end(), after);
   }

@@ -11,7 +11,7 @@ namespace limpid {
 // max over logits; NaN if any is NaN.
 float max_logit(std::span<const float> logits);
 
-// The first of the largest logits; logits hold no NaN.
+// The first of the largest logits; -1 where one is NaN.
 std::int32_t argmax(std::span<const float> logits);
 
 // weights[i] = exp((logits[i] - max) * inverse_temperature), relative error < 2e-7; below 2^-100 it is 0. Returns the
