@@ -48,7 +48,7 @@ void AtomicFile::give_up(const char* doing) {
   const int code = errno;
   discard();
   const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
-  fail(full ? ErrorKind::resources : ErrorKind::system, "{} {}: after {} bytes: {}", doing, path_, position_,
+  fail(full ? ErrorKind::resources : ErrorKind::system, "{} {}: after {} bytes: {}", doing, path_, flushed_,
        std::strerror(code));
 }
 
@@ -58,6 +58,7 @@ void AtomicFile::flush(std::span<const std::byte> bytes) {
     if (wrote < 0 && errno == EINTR) continue;
     if (wrote < 0) give_up("write");
     bytes = bytes.subspan(static_cast<std::size_t>(wrote));
+    flushed_ += static_cast<std::uint64_t>(wrote);
   }
 }
 

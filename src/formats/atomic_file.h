@@ -39,6 +39,7 @@ class AtomicFile {
   std::string path_, temporary_;
   int fd_ = -1;
   std::uint64_t position_ = 0;
+  std::uint64_t flushed_ = 0;  // of these, given to the system
   std::vector<std::byte> buffer_;
 };
 

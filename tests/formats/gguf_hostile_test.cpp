@@ -116,6 +116,7 @@ TEST(GgufHostile, SaysWhatIsWrong) {
       {"gap before the first", one({8}, 0, 32, 64),
        "offset of tensor 'w': expected 0 (a gap after the tensor before), found 32"},
       {"bytes at the end", one({8}, 0, 0, 33), "end of file: expected it at byte 96 after the last tensor, found 97"},
+      {"padding after no tensor", head(0, 0).raw(std::string(8, '\0')).data, ""},
       {"bytes after no tensor", head(0, 0).raw(std::string(9, 'x')).data,
        "end of file: expected it at byte 32 (no tensors), found 33"},
       {"two tensors", two_tensors(0, 32), ""},
