@@ -66,6 +66,7 @@ class Encoder {
   std::vector<TokenId> run(std::string_view text, EncodeOptions options) {
     if (options.bos && state_.bos >= 0) out_.push_back(state_.bos);
     control_ = options.special;
+    guard_ = options.guard;
     if (state_.before_normalization.empty()) {
       encode_normalized(text, true);
     } else {
@@ -108,6 +109,15 @@ class Encoder {
   }
 
   void encode_text_run(std::string_view text, bool at_start) {
+    std::string unguarded;
+    if (!guard_.empty() && text.find(guard_) != std::string_view::npos) {
+      for (std::size_t from = 0; from < text.size();) {
+        const std::size_t at = std::min(text.find(guard_, from), text.size());
+        unguarded += text.substr(from, at - from);
+        from = at + guard_.size();
+      }
+      text = unguarded;
+    }
     std::string prefixed;
     const bool prefix =
         state_.prefix_when == PrefixWhen::always || (state_.prefix_when == PrefixWhen::first && at_start);
@@ -230,6 +240,7 @@ class Encoder {
   const TokenizerState& state_;
   PieceCache cache_;
   bool control_ = false;
+  std::string_view guard_;
   std::vector<TokenId> out_, symbols_;
   Pieces pieces_, scratch_pieces_;
   BpeScratch bpe_;
