@@ -308,6 +308,45 @@ TEST(Engine, AFailedStepEndsItsRequestsAndTheEngineGoesOn) {
   EXPECT_EQ(engine.statistics().free_pages + engine.statistics().kept_pages, engine.statistics().pages);
 }
 
+// Conversations that share beginnings, few pages, random chunks, preemption and cancelling: every answer is the one it
+// gets alone.
+TEST(Engine, RandomTraffic) {
+  FakeModel model;
+  for (unsigned seed = 0; seed < 4; ++seed) {
+    std::mt19937 random(seed);
+    const auto below = [&](unsigned n) { return random() % n; };
+    const std::vector<std::int32_t> base = random_ids(400, 77);
+    std::vector<Request> requests;
+    for (unsigned i = 0; i < 40; ++i) {
+      std::vector<std::int32_t> prompt(base.begin(), base.begin() + below(300));
+      for (std::int32_t id : random_ids(1 + below(60), 500 + below(10))) prompt.push_back(id);
+      requests.push_back(request(prompt, 1 + static_cast<int>(below(80)), below(3)));
+      requests.back().sampling.temperature = below(2) ? 1.0F : 0.0F;
+      requests.back().sampling.repetition_penalty = below(3) ? 1.0F : 1.2F;
+      requests.back().account = below(4) ? "ada" : "bob";
+      requests.back().use_cache = below(8) != 0;
+    }
+    EngineOptions few =
+        options(1 + static_cast<int>(seed % 3), 9 + static_cast<int>(below(20)), 1 + static_cast<int>(below(120)));
+    few.limits.prefill_rows = 1 + static_cast<int>(below(64));
+    few.limits.sequences = 1 + static_cast<int>(below(8));
+    Engine engine(model, few);
+    const std::vector<Completion> results = run_all(engine, requests, [&](const std::vector<RequestId>& ids) {
+      if (below(20) == 0) engine.preempt(ids[below(40)]);
+      if (below(300) == 0) engine.cancel(ids[below(40)]);
+    });
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      Engine alone(model, options(1, 64, 512));
+      std::vector<std::int32_t> expected = alone.generate(requests[i]).ids();
+      if (results[i].finished.reason == FinishReason::cancelled) expected.resize(results[i].tokens.size());
+      ASSERT_EQ(results[i].ids(), expected) << "seed " << seed << ", request " << i;
+    }
+    EXPECT_EQ(engine.statistics().finished, 40U);
+    EXPECT_EQ(engine.statistics().free_pages + engine.statistics().kept_pages, few.pages);
+    EXPECT_GT(engine.statistics().reused_tokens, 0U);
+  }
+}
+
 TEST(Engine, ThinkingBudgetAndStopThinking) {
   FakeModel model;
   Engine engine(model, options());
