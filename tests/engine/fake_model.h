@@ -106,11 +106,13 @@ class FakeModel : public Model {
            std::uint64_t* state) const {
     for (int row = 0; row < sequence.rows; ++row) {
       const std::size_t p = static_cast<std::size_t>(sequence.first_position + row);
+      const auto position =
+          static_cast<std::size_t>(batch.positions[static_cast<std::size_t>(sequence.first_row + row)]);
       std::uint64_t below = static_cast<std::uint64_t>(batch.ids[static_cast<std::size_t>(sequence.first_row + row)]);
       for (const CacheLayer& layer : cache) {
         const std::uint64_t previous = p ? *slot(layer, sequence.pages, p - 1) : 0;
         const std::uint64_t earlier = p ? *slot(layer, sequence.pages, mix(previous ^ below) % p) : 0;
-        below = *slot(layer, sequence.pages, p) = step(previous, earlier, below, p);
+        below = *slot(layer, sequence.pages, p) = step(previous, earlier, below, position);
       }
       state[sequence.first_row + row] = below;
     }
