@@ -2,6 +2,12 @@
 
 namespace limpid {
 
-void add_commands([[maybe_unused]] Program& program) {}
+void add_pull(Program& program);
+void add_models(Program& program);
+
+void add_commands(Program& program) {
+  add_pull(program);
+  add_models(program);
+}
 
 }  // namespace limpid

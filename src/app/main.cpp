@@ -77,5 +77,6 @@ int run_program(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of write(), which says so where it happens
+  std::signal(SIGXFSZ, SIG_IGN);  // likewise a file that grows past its limit
   return limpid::run_program(argc, argv);
 }

@@ -1,0 +1,53 @@
+#include "app/hub_setup.h"
+
+#include <cstdlib>
+#include <fstream>
+
+#include "hub/catalogue.h"
+#include "hub/pull.h"
+
+namespace limpid {
+
+namespace {
+
+const char* environment(const char* name) { return std::getenv(name); }
+
+std::string text(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// HF_TOKEN, or the file that the hub's own program keeps it in (HF_TOKEN_PATH, HF_HOME/token,
+// ~/.cache/huggingface/token).
+std::string read_token() {
+  if (const std::string token = text("HF_TOKEN"); !token.empty()) return token;
+  std::filesystem::path file = text("HF_TOKEN_PATH");
+  if (file.empty() && !text("HF_HOME").empty()) file = std::filesystem::path(text("HF_HOME")) / "token";
+  if (file.empty() && !text("HOME").empty())
+    file = std::filesystem::path(text("HOME")) / ".cache" / "huggingface" / "token";
+  std::string token;
+  std::ifstream(file) >> token;
+  return token;
+}
+
+}  // namespace
+
+Store open_store() { return Store(store_root(&environment)); }
+
+std::filesystem::path resolve_model(const std::string& model) {
+  return open_store().resolve(model, Catalogue::built_in());
+}
+
+HubOptions hub_options(const Options& options, std::function<bool()> cancelled) {
+  HubOptions hub;
+  if (const std::string endpoint = text("HF_ENDPOINT"); !endpoint.empty()) hub.endpoint = endpoint;
+  hub.token = options.offline ? "" : read_token();
+  hub.http.offline = options.offline;
+  hub.http.user_agent = "limpid/" LIMPID_VERSION;
+  hub.http.cancelled = std::move(cancelled);
+  return hub;
+}
+
+std::filesystem::path hugging_face_cache() { return hf_cache_folder(&environment); }
+
+}  // namespace limpid

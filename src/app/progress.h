@@ -1,0 +1,41 @@
+// A progress bar on standard error with the rate and the time left, on a terminal; elsewhere nothing but its closing
+// line.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace limpid {
+
+class ProgressBar {
+ public:
+  // `total` bytes of which `before` were there already (they count as done, not into the rate).
+  ProgressBar(std::string label, std::uint64_t total, std::uint64_t before);
+  ~ProgressBar();  // leaves the cursor at the start of a fresh line
+  ProgressBar(const ProgressBar&) = delete;
+  ProgressBar& operator=(const ProgressBar&) = delete;
+
+  void add(std::int64_t bytes);  // may be negative: thrown away
+  void relabel(std::string label);
+  void say(const std::string& line);  // above the bar
+  std::uint64_t done() const { return done_; }
+  double seconds() const;
+  std::uint64_t arrived() const { return done_ > before_ ? done_ - before_ : 0; }
+
+ private:
+  void draw();
+
+  using Clock = std::chrono::steady_clock;
+  std::string label_;
+  const std::uint64_t total_, before_;
+  std::uint64_t done_;
+  const Clock::time_point start_ = Clock::now();
+  Clock::time_point drawn_{}, rated_ = Clock::now();
+  std::uint64_t rated_done_;
+  double rate_ = 0;  // bytes a second, smoothed over a few seconds
+  const bool terminal_;
+  bool shown_ = false;
+};
+
+}  // namespace limpid

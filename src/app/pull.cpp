@@ -1,0 +1,157 @@
+// limpid pull: says what it is about to do (size, free disk, whether it will fit into memory), asks, fetches with a
+// progress bar.
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <mutex>
+
+#include "app/commands.h"
+#include "app/format.h"
+#include "app/hub_setup.h"
+#include "app/interrupt.h"
+#include "app/output.h"
+#include "app/progress.h"
+#include "engine/memory_plan.h"
+#include "hub/catalogue.h"
+#include "hub/pull.h"
+
+namespace limpid {
+
+namespace {
+
+struct Arguments {
+  std::string reference;
+  bool yes = false;
+  std::int64_t connections = 4;
+};
+
+constexpr double kRoomBesideWeights = 1.1;  // a cache of a few thousand tokens and the work space, beside the weights
+
+std::string fits_memory(std::uint64_t bytes) {
+  const AvailableMemory memory = available_memory();
+  const auto needed = static_cast<std::uint64_t>(static_cast<double>(bytes) * kRoomBesideWeights);
+  if (needed <= memory.bytes) return fmt::format("fits into memory ({} available)", human_bytes(memory.bytes));
+  return fmt::format("does NOT fit into memory: about {} are needed, {} are available ({})", human_bytes(needed),
+                     human_bytes(memory.bytes), memory.limited_by);
+}
+
+void describe(const PullPlan& plan) {
+  print("{}: {}, {} from {} at {}\n", plan.name, human_bytes(plan.total),
+        plan.files.size() == 1 ? "1 file" : fmt::format("{} files", plan.files.size()), plan.repository,
+        plan.revision.substr(0, 12));
+  std::uint64_t linked = 0;
+  for (const PlannedFile& file : plan.files)
+    if (!file.cached.empty()) linked += file.remote.size;
+  if (linked > 0) print("  {} is in the Hugging Face cache already and will be linked\n", human_bytes(linked));
+  if (plan.to_fetch < plan.total - linked)
+    print("  {} still to fetch: an earlier pull left the rest\n", human_bytes(plan.to_fetch));
+  print("  disk: {} more needed, {} free\n", human_bytes(plan.disk_needed), human_bytes(plan.disk_free));
+  print("  {}\n", fits_memory(plan.total));
+  std::size_t unverified = 0;
+  for (const PlannedFile& file : plan.files) unverified += file.remote.sha256.empty() && file.remote.git_sha1.empty();
+  if (unverified > 0) print("  the hub publishes no hash for {} of the files: they cannot be verified\n", unverified);
+  flush_out();
+}
+
+// True: go on. Throws when nobody can be asked.
+bool confirm(const Arguments& arguments) {
+  if (arguments.yes) return true;
+  if (isatty(STDIN_FILENO) == 0)
+    fail(ErrorKind::input, "pull asks before it fetches, and standard input is no terminal: add --yes");
+  print("Fetch it? [y/N] ");
+  flush_out();
+  std::string answer;
+  std::getline(std::cin, answer);
+  return !answer.empty() && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& arguments, const HubOptions& options) {
+  std::uint64_t before = 0;
+  std::uint64_t fetched = 0;
+  for (const PlannedFile& file : plan.files)
+    if (!file.present && file.cached.empty()) fetched += file.remote.size, before += file.earlier;
+  DownloadOptions download;
+  download.connections = static_cast<int>(arguments.connections);
+  download.http = options.http;
+  download.retry = options.retry;
+  download.retry.attempts = 8;  // of a range, without a byte arriving: about four minutes
+  std::string done;
+  {
+    ProgressBar bar(plan.name, fetched, 0);
+    std::unique_ptr<ProgressBar> verifying;
+    PullEvents events;
+    events.begin = [&](const PlannedFile& file) {
+      verifying.reset();
+      bar.relabel(file.target.filename().string());
+    };
+    events.arrived = [&](std::int64_t bytes) { bar.add(bytes); };
+    events.verified = [&](std::uint64_t bytes) {
+      if (!verifying) verifying = std::make_unique<ProgressBar>("verifying", plan.total, 0);
+      verifying->add(static_cast<std::int64_t>(bytes));
+    };
+    events.waiting = [&] { bar.say("limpid: another limpid is fetching this model; waiting for it"); };
+    try {
+      const StoredModel model = execute_pull(plan, hub, store, download, events);
+      verifying.reset();
+      const std::uint64_t arrived = bar.done() > before ? bar.done() - before : 0;
+      done = fmt::format("{}: {} in {}, verified: {}\n", model.name, human_bytes(arrived), human_time(bar.seconds()),
+                         model.path.string());
+    } catch (const Error& error) {
+      verifying.reset();
+      if (error.kind() != ErrorKind::cancelled) throw;
+      fail(ErrorKind::cancelled, "stopped; {} of {} are kept, the same command goes on from there",
+           human_bytes(bar.done()), human_bytes(fetched));
+    }
+  }
+  write_out(done);
+}
+
+int run_pull(const Arguments& arguments, const Context& context) {
+  Interrupts interrupts;
+  const Catalogue catalogue = Catalogue::built_in();
+  const Reference reference = parse_reference(arguments.reference);
+  Store store = open_store();
+  const std::string name = stored_name(reference, catalogue);
+  for (const StoredModel& model : store.list()) {
+    std::error_code error;
+    if (name.empty() || !equal_ignoring_case(model.name, name) || !std::filesystem::exists(model.path, error)) continue;
+    print("{} is here already: {}\n", model.name, model.path.string());
+    return 0;
+  }
+  HubOptions options = hub_options(context.options, [&] { return interrupts.requested(); });
+  options.retry.attempts = 4;
+  Hub hub(options);
+  const PullPlan plan = plan_pull(hub, store, catalogue, reference, hugging_face_cache());
+  describe(plan);
+  if (plan.disk_needed > plan.disk_free)
+    fail(ErrorKind::resources, "{}: {} more needed, {} free on the disk of {}", plan.name,
+         human_bytes(plan.disk_needed), human_bytes(plan.disk_free), store.root().string());
+  if (plan.to_fetch > 0 && !confirm(arguments)) {
+    print("nothing fetched\n");
+    return 1;
+  }
+  fetch(plan, hub, store, arguments, options);
+  return 0;
+}
+
+}  // namespace
+
+void add_pull(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("pull", "Fetch a model into the store: the one command that uses the network");
+  command.positional(
+      "NAME", arguments->reference,
+      "a model of the catalogue (limpid models --catalogue), or hf:OWNER/REPO[@REVISION][:FILE or QUANT]");
+  command.flag("-y,--yes", arguments->yes, "do not ask");
+  command.option("--connections", arguments->connections, 1, 16, "ranges that are fetched at the same time (4)");
+  command.examples(
+      "limpid pull r1-distill-qwen-1.5b                  the quantisation that the catalogue prefers\n"
+      "limpid pull r1-distill-qwen-7b:Q8_0 --yes\n"
+      "limpid pull hf:unsloth/DeepSeek-R1-GGUF:UD-IQ1_S\n"
+      "HF_TOKEN=... limpid pull hf:some/gated-model      sent to HF_ENDPOINT (https://huggingface.co) only");
+  command.run([arguments](const Context& context) { return run_pull(*arguments, context); });
+}
+
+}  // namespace limpid
