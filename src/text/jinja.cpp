@@ -15,14 +15,18 @@ Value to_value(Heap& heap, const Json& json) {
   const Heap::Deeper deeper(heap);
   heap.step();
   switch (json.type()) {
-    case Json::value_t::boolean: return Value(json.get<bool>());
-    case Json::value_t::number_integer: return Value(json.get<std::int64_t>());
+    case Json::value_t::boolean:
+      return Value(json.get<bool>());
+    case Json::value_t::number_integer:
+      return Value(json.get<std::int64_t>());
     case Json::value_t::number_unsigned: {
       const std::uint64_t number = json.get<std::uint64_t>();
       return number >> 63 ? Value(static_cast<double>(number)) : Value(static_cast<std::int64_t>(number));
     }
-    case Json::value_t::number_float: return Value(json.get<double>());
-    case Json::value_t::string: return heap.text(json.get_ref<const std::string&>());
+    case Json::value_t::number_float:
+      return Value(json.get<double>());
+    case Json::value_t::string:
+      return heap.text(json.get_ref<const std::string&>());
     case Json::value_t::array: {
       List* list = heap.list();
       for (const Json& item : json) heap.push(*list, to_value(heap, item));
@@ -33,7 +37,8 @@ Value to_value(Heap& heap, const Json& json) {
       for (const auto& [key, item] : json.items()) dict->set(heap, heap.text(key), to_value(heap, item));
       return dict;
     }
-    default: return None{};
+    default:
+      return None{};
   }
 }
 

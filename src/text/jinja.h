@@ -1,6 +1,7 @@
-// A Jinja template, as model files carry them: parsed once, rendered on any thread. The language is the subset that chat templates use, with
-// Hugging Face's settings (trim_blocks, lstrip_blocks, loop controls, {% generation %}, their tojson), and the text is theirs to the byte.
-// A template comes with a model from a stranger: it reaches nothing but the values given, and runs within Limits.
+// A Jinja template, as model files carry them: parsed once, rendered on any thread. The language is the subset that
+// chat templates use, with Hugging Face's settings (trim_blocks, lstrip_blocks, loop controls, {% generation %}, their
+// tojson), and the text is theirs to the byte. A template comes with a model from a stranger: it reaches nothing but
+// the values given, and runs within Limits.
 #pragma once
 
 #include <ctime>
@@ -21,8 +22,9 @@ class Template {
   Template& operator=(Template&&) noexcept;
   ~Template();
 
-  // variables: an object, whose members are the template's variables. now: for strftime_now, in the machine's time zone.
-  // Throws Error as above: input for what the template or the values did (raise_exception too), resources for a limit.
+  // variables: an object, whose members are the template's variables. now: for strftime_now, in the machine's time
+  // zone. Throws Error as above: input for what the template or the values did (raise_exception too), resources for a
+  // limit.
   std::string render(const nlohmann::ordered_json& variables, std::time_t now, const Limits& limits = {}) const;
 
  private:

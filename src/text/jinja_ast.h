@@ -1,5 +1,5 @@
-// The syntax tree of a template. Immutable once parsed and free of pointers to any rendering: one tree renders on many threads at once.
-// A node evaluates itself (jinja_expressions.cpp) or writes itself (jinja_statements.cpp).
+// The syntax tree of a template. Immutable once parsed and free of pointers to any rendering: one tree renders on many
+// threads at once. A node evaluates itself (jinja_expressions.cpp) or writes itself (jinja_statements.cpp).
 #pragma once
 
 #include <memory>
@@ -156,7 +156,7 @@ struct LoopControl : Statement {
 };
 struct Set : Statement {
   Target target;
-  ExpressionPtr value;                                  // null: a block
+  ExpressionPtr value;  // null: a block
   Block body;
   std::vector<std::unique_ptr<const Filter>> filters;  // of a block
   Flow execute(Evaluator& evaluator, std::string& out) const override;

@@ -16,7 +16,8 @@ namespace limpid::jinja {
 Parameters::Parameters(const char* function, Arguments& arguments, std::initializer_list<const char*> names)
     : function_(function), names_(names), values_(names.size()) {
   if (arguments.positional.size() > names_.size()) {
-    fail(ErrorKind::input, "{}: {} arguments, at most {} are possible", function, arguments.positional.size(), names_.size());
+    fail(ErrorKind::input, "{}: {} arguments, at most {} are possible", function, arguments.positional.size(),
+         names_.size());
   }
   for (std::size_t i = 0; i < arguments.positional.size(); ++i) values_[i] = arguments.positional[i];
   for (const auto& [name, value] : arguments.named) {
@@ -32,12 +33,15 @@ const Value& Parameters::value(std::size_t i) const {
 }
 
 std::int64_t Parameters::integer(std::size_t i) const {
-  if (!value(i).is_integer()) fail(ErrorKind::input, "{}: '{}' is of type '{}', an integer was expected", function_, names_[i], value(i).type_name());
+  if (!value(i).is_integer())
+    fail(ErrorKind::input, "{}: '{}' is of type '{}', an integer was expected", function_, names_[i],
+         value(i).type_name());
   return value(i).integer();
 }
 
 std::string_view Parameters::text(std::size_t i) const {
-  if (!value(i).is_string()) fail(ErrorKind::input, "{}: '{}' is of type '{}', a text was expected", function_, names_[i], value(i).type_name());
+  if (!value(i).is_string())
+    fail(ErrorKind::input, "{}: '{}' is of type '{}', a text was expected", function_, names_[i], value(i).type_name());
   return value(i).text();
 }
 
@@ -57,11 +61,13 @@ constexpr std::int64_t longest_range = 100'000;  // Jinja2's sandbox has the sam
 
 Value range(Evaluator& evaluator, const Value&, Arguments& arguments) {
   const Parameters p("range", arguments, {"start", "stop", "step"});
-  const std::int64_t start = p.has(1) ? p.integer(0) : 0, stop = p.has(1) ? p.integer(1) : p.integer(0), step = p.integer(2, 1);
+  const std::int64_t start = p.has(1) ? p.integer(0) : 0, stop = p.has(1) ? p.integer(1) : p.integer(0),
+                     step = p.integer(2, 1);
   if (step == 0) fail(ErrorKind::input, "range: the step is zero");
   List* out = evaluator.heap.list();
   for (std::int64_t at = start; step > 0 ? at < stop : at > stop;) {
-    if (static_cast<std::int64_t>(out->items.size()) >= longest_range) fail(ErrorKind::resources, "range: more than {} numbers", longest_range);
+    if (static_cast<std::int64_t>(out->items.size()) >= longest_range)
+      fail(ErrorKind::resources, "range: more than {} numbers", longest_range);
     evaluator.heap.step();
     evaluator.heap.push(*out, Value(at));
     if (__builtin_add_overflow(at, step, &at)) break;
@@ -114,7 +120,9 @@ class Joiner : public Object {
  public:
   explicit Joiner(Value separator) : separator_(std::move(separator)) {}
   std::string describe() const override { return "<joiner>"; }
-  Value call(Evaluator& evaluator, Arguments&) override { return std::exchange(used_, true) ? separator_ : evaluator.heap.text({}); }
+  Value call(Evaluator& evaluator, Arguments&) override {
+    return std::exchange(used_, true) ? separator_ : evaluator.heap.text({});
+  }
 
  private:
   Value separator_;
@@ -130,7 +138,8 @@ class Cycler : public Object {
     if (name == "current") return items_[at_];
     const FilterFunction function = name == "next" ? next : name == "reset" ? reset : nullptr;
     if (!function) return Undefined{};
-    return Value(static_cast<Object*>(evaluator.heap.object<Bound>(std::string(name), function, Value(static_cast<Object*>(this)))));
+    return Value(static_cast<Object*>(
+        evaluator.heap.object<Bound>(std::string(name), function, Value(static_cast<Object*>(this)))));
   }
 
  private:
@@ -165,12 +174,14 @@ bool same_object(const Value& a, const Value& b) {
   if (a.is_bool() || b.is_bool()) return a.is_bool() && b.is_bool() && a.integer() == b.integer();
   if (a.is_string() && b.is_string()) return a.text() == b.text();
   if (a.is_number() && b.is_number()) return a.is_float() == b.is_float() && a.number() == b.number();
-  return (a.list() && a.list() == b.list()) || (a.dict() && a.dict() == b.dict()) || (a.object() && a.object() == b.object());
+  return (a.list() && a.list() == b.list()) || (a.dict() && a.dict() == b.dict()) ||
+         (a.object() && a.object() == b.object());
 }
 
 bool is_sequence(const Value& v) {
   const List* list = v.list();
-  return v.is_string() || v.is_mapping() || v.is_undefined() || (list && (list->type == List::Type::list || list->type == List::Type::tuple));
+  return v.is_string() || v.is_mapping() || v.is_undefined() ||
+         (list && (list->type == List::Type::list || list->type == List::Type::tuple));
 }
 
 std::int64_t whole(const Value& v) {
@@ -179,7 +190,8 @@ std::int64_t whole(const Value& v) {
 }
 
 const Value& other(Arguments& arguments) {
-  if (arguments.positional.size() != 1) fail(ErrorKind::input, "this test takes one argument, found {}", arguments.positional.size());
+  if (arguments.positional.size() != 1)
+    fail(ErrorKind::input, "this test takes one argument, found {}", arguments.positional.size());
   return arguments.positional[0];
 }
 
@@ -197,19 +209,30 @@ constexpr std::array<NamedTest, 38> tests = {{
     {"float", [](Evaluator&, const Value& v, Arguments&) { return v.is_float(); }},
     {"mapping", [](Evaluator&, const Value& v, Arguments&) { return v.is_mapping(); }},
     {"sequence", [](Evaluator&, const Value& v, Arguments&) { return is_sequence(v); }},
-    {"iterable", [](Evaluator&, const Value& v, Arguments&) { return v.is_string() || v.list() || v.is_mapping() || v.is_undefined(); }},
+    {"iterable", [](Evaluator&, const Value& v,
+                    Arguments&) { return v.is_string() || v.list() || v.is_mapping() || v.is_undefined(); }},
     {"callable", [](Evaluator&, const Value& v, Arguments&) { return v.object() != nullptr; }},
     {"escaped", [](Evaluator&, const Value& v, Arguments&) { return v.is_markup(); }},
     {"odd", [](Evaluator&, const Value& v, Arguments&) { return whole(v) % 2 != 0; }},
     {"even", [](Evaluator&, const Value& v, Arguments&) { return whole(v) % 2 == 0; }},
-    {"lower", [](Evaluator& e, const Value& v, Arguments&) { const std::string t = to_text(e.heap, v); return t == lower(t) && t != upper(t); }},
-    {"upper", [](Evaluator& e, const Value& v, Arguments&) { const std::string t = to_text(e.heap, v); return t == upper(t) && t != lower(t); }},
-    {"divisibleby", [](Evaluator& e, const Value& v, Arguments& a) {
+    {"lower",
+     [](Evaluator& e, const Value& v, Arguments&) {
+       const std::string t = to_text(e.heap, v);
+       return t == lower(t) && t != upper(t);
+     }},
+    {"upper",
+     [](Evaluator& e, const Value& v, Arguments&) {
+       const std::string t = to_text(e.heap, v);
+       return t == upper(t) && t != lower(t);
+     }},
+    {"divisibleby",
+     [](Evaluator& e, const Value& v, Arguments& a) {
        return equal(e.heap, e.arithmetic(Arithmetic::modulo, v, other(a)), Value(std::int64_t{0}));
      }},
     {"sameas", [](Evaluator&, const Value& v, Arguments& a) { return same_object(v, other(a)); }},
     {"in", [](Evaluator& e, const Value& v, Arguments& a) { return contains(e.heap, other(a), v); }},
-    {"filter", [](Evaluator&, const Value& v, Arguments&) { return v.is_string() && find_filter(v.text()) != nullptr; }},
+    {"filter",
+     [](Evaluator&, const Value& v, Arguments&) { return v.is_string() && find_filter(v.text()) != nullptr; }},
     {"test", [](Evaluator&, const Value& v, Arguments&) { return v.is_string() && find_test(v.text()) != nullptr; }},
     {"eq", [](Evaluator& e, const Value& v, Arguments& a) { return equal(e.heap, v, other(a)); }},
     {"equalto", [](Evaluator& e, const Value& v, Arguments& a) { return equal(e.heap, v, other(a)); }},
@@ -229,8 +252,13 @@ constexpr std::array<NamedTest, 38> tests = {{
 
 using NamedFunction = std::pair<std::string_view, FilterFunction>;
 constexpr std::array<NamedFunction, 7> functions = {{
-    {"range", range}, {"dict", dict}, {"namespace", namespace_}, {"raise_exception", raise_exception},
-    {"strftime_now", strftime_now}, {"joiner", joiner}, {"cycler", cycler},
+    {"range", range},
+    {"dict", dict},
+    {"namespace", namespace_},
+    {"raise_exception", raise_exception},
+    {"strftime_now", strftime_now},
+    {"joiner", joiner},
+    {"cycler", cycler},
 }};
 
 }  // namespace

@@ -102,7 +102,8 @@ Value Evaluator::item(const Value& object, const Value& index) {
       heap.step_bytes(object.text().size());
       const auto all = characters(object.text());
       const std::int64_t size = static_cast<std::int64_t>(all.size());
-      if (at >= -size && at < size) return heap.text(std::string(all[static_cast<std::size_t>(at < 0 ? at + size : at)]));
+      if (at >= -size && at < size)
+        return heap.text(std::string(all[static_cast<std::size_t>(at < 0 ? at + size : at)]));
     }
     return undefined_named(std::to_string(at));
   }
@@ -146,7 +147,8 @@ Value Evaluator::repeat(const Value& sequence, std::int64_t times) {
     return out;
   }
   const std::string& text = sequence.text();
-  if (!text.empty() && count > heap.limits().output_bytes / text.size()) fail(ErrorKind::resources, "a text of {} times {} bytes", count, text.size());
+  if (!text.empty() && count > heap.limits().output_bytes / text.size())
+    fail(ErrorKind::resources, "a text of {} times {} bytes", count, text.size());
   std::string out;
   out.reserve(count * text.size());
   if (!text.empty()) {
@@ -156,20 +158,33 @@ Value Evaluator::repeat(const Value& sequence, std::int64_t times) {
 }
 
 Value Evaluator::number_arithmetic(Arithmetic operation, const Value& a, const Value& b) {
-  const bool divides = operation == Arithmetic::divide || operation == Arithmetic::floor_divide || operation == Arithmetic::modulo;
+  const bool divides =
+      operation == Arithmetic::divide || operation == Arithmetic::floor_divide || operation == Arithmetic::modulo;
   if (divides && b.number() == 0) fail(ErrorKind::input, "division by zero");
-  if (a.is_integer() && b.is_integer() && operation != Arithmetic::divide && !(operation == Arithmetic::power && b.integer() < 0)) {
+  if (a.is_integer() && b.is_integer() && operation != Arithmetic::divide &&
+      !(operation == Arithmetic::power && b.integer() < 0)) {
     const std::int64_t x = a.integer(), y = b.integer();
     std::int64_t result = 0;
     bool overflow = divides && x == std::numeric_limits<std::int64_t>::min() && y == -1;
     if (!overflow) {
       switch (operation) {
-        case Arithmetic::add: overflow = __builtin_add_overflow(x, y, &result); break;
-        case Arithmetic::subtract: overflow = __builtin_sub_overflow(x, y, &result); break;
-        case Arithmetic::multiply: overflow = __builtin_mul_overflow(x, y, &result); break;
-        case Arithmetic::floor_divide: result = floor_divided(x, y); break;
-        case Arithmetic::modulo: result = x - y * floor_divided(x, y); break;
-        default: result = whole_power(x, y, overflow);
+        case Arithmetic::add:
+          overflow = __builtin_add_overflow(x, y, &result);
+          break;
+        case Arithmetic::subtract:
+          overflow = __builtin_sub_overflow(x, y, &result);
+          break;
+        case Arithmetic::multiply:
+          overflow = __builtin_mul_overflow(x, y, &result);
+          break;
+        case Arithmetic::floor_divide:
+          result = floor_divided(x, y);
+          break;
+        case Arithmetic::modulo:
+          result = x - y * floor_divided(x, y);
+          break;
+        default:
+          result = whole_power(x, y, overflow);
       }
     }
     if (overflow) fail(ErrorKind::input, "{} {} {} has more than 64 bits", x, sign_of(operation), y);
@@ -177,16 +192,22 @@ Value Evaluator::number_arithmetic(Arithmetic operation, const Value& a, const V
   }
   const double x = a.number(), y = b.number();
   switch (operation) {
-    case Arithmetic::add: return Value(x + y);
-    case Arithmetic::subtract: return Value(x - y);
-    case Arithmetic::multiply: return Value(x * y);
-    case Arithmetic::divide: return Value(x / y);
-    case Arithmetic::floor_divide: return Value(std::floor(x / y));
+    case Arithmetic::add:
+      return Value(x + y);
+    case Arithmetic::subtract:
+      return Value(x - y);
+    case Arithmetic::multiply:
+      return Value(x * y);
+    case Arithmetic::divide:
+      return Value(x / y);
+    case Arithmetic::floor_divide:
+      return Value(std::floor(x / y));
     case Arithmetic::modulo: {
       const double rest = std::fmod(x, y);
       return Value(rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest);
     }
-    default: return Value(std::pow(x, y));
+    default:
+      return Value(std::pow(x, y));
   }
 }
 
@@ -214,7 +235,8 @@ Value Evaluator::arithmetic(Arithmetic operation, const Value& a, const Value& b
     if ((a.is_string() || a.list()) && b.is_integer()) return repeat(a, b.integer());
     if ((b.is_string() || b.list()) && a.is_integer()) return repeat(b, a.integer());
   }
-  if (operation == Arithmetic::modulo && a.is_string()) return heap.text(format_percent(heap, a.text(), b), a.is_markup());
+  if (operation == Arithmetic::modulo && a.is_string())
+    return heap.text(format_percent(heap, a.text(), b), a.is_markup());
   fail(ErrorKind::input, "'{}' {} '{}' is not possible", a.type_name(), sign_of(operation), b.type_name());
 }
 
@@ -222,11 +244,13 @@ Value Evaluator::arithmetic(Arithmetic operation, const Value& a, const Value& b
 Value Evaluator::slice(const Value& object, const Value& start, const Value& stop, const Value& step) {
   if (object.is_undefined()) fail_undefined(object);
   const bool is_text = object.is_string();
-  if (!is_text && !(object.list() && (object.list()->type == List::Type::list || object.list()->type == List::Type::tuple))) {
+  if (!is_text &&
+      !(object.list() && (object.list()->type == List::Type::list || object.list()->type == List::Type::tuple))) {
     return undefined_named("slice");
   }
   for (const Value* bound : {&start, &stop, &step}) {
-    if (!bound->is_none() && !bound->is_integer()) fail(ErrorKind::input, "a slice takes integers, not '{}'", bound->type_name());
+    if (!bound->is_none() && !bound->is_integer())
+      fail(ErrorKind::input, "a slice takes integers, not '{}'", bound->type_name());
   }
   std::vector<std::string_view> letters;
   if (is_text) {
@@ -260,7 +284,8 @@ Value Evaluator::slice(const Value& object, const Value& start, const Value& sto
 
 void Evaluator::write(std::string& out, std::string_view text) {
   heap.step_bytes(text.size());
-  if (out.size() + text.size() > heap.limits().output_bytes) fail(ErrorKind::resources, "more than {} bytes of text", heap.limits().output_bytes);
+  if (out.size() + text.size() > heap.limits().output_bytes)
+    fail(ErrorKind::resources, "more than {} bytes of text", heap.limits().output_bytes);
   out += text;
 }
 

@@ -18,7 +18,8 @@ Value constant(std::string text) { return Value(std::make_shared<const Text>(nul
 class ExpressionParser::Nest {
  public:
   explicit Nest(ExpressionParser& parser) : parser_(parser) {
-    if (++parser_.nested_ > most_nested) parser_.error("expressions are nested deeper than " + std::to_string(most_nested) + " levels");
+    if (++parser_.nested_ > most_nested)
+      parser_.error("expressions are nested deeper than " + std::to_string(most_nested) + " levels");
   }
   ~Nest() { --parser_.nested_; }
   Nest(const Nest&) = delete;
@@ -28,7 +29,9 @@ class ExpressionParser::Nest {
   ExpressionParser& parser_;
 };
 
-void ExpressionParser::error(const std::string& what) const { fail(ErrorKind::input, "line {}: {}", peek().line, what); }
+void ExpressionParser::error(const std::string& what) const {
+  fail(ErrorKind::input, "line {}: {}", peek().line, what);
+}
 
 bool ExpressionParser::accept(std::string_view punctuation) {
   if (!peek().is(punctuation)) return false;
@@ -56,7 +59,8 @@ void ExpressionParser::expect_name(std::string_view name) {
 }
 
 template <typename Node>
-ExpressionPtr ExpressionParser::finish(std::unique_ptr<Node> node, int line, std::initializer_list<const ExpressionPtr*> children) {
+ExpressionPtr ExpressionParser::finish(std::unique_ptr<Node> node, int line,
+                                       std::initializer_list<const ExpressionPtr*> children) {
   node->line = line;
   for (const ExpressionPtr* child : children) {
     if (*child) node->depth = std::max(node->depth, (*child)->depth + 1);
@@ -125,15 +129,16 @@ ExpressionPtr ExpressionParser::negation() {
 
 ExpressionPtr ExpressionParser::comparison() {
   static constexpr std::pair<std::string_view, Relation> relations[] = {
-      {"==", Relation::equal},   {"!=", Relation::not_equal},     {"<", Relation::less}, {"<=", Relation::less_equal},
-      {">", Relation::greater}, {">=", Relation::greater_equal},
+      {"==", Relation::equal},      {"!=", Relation::not_equal}, {"<", Relation::less},
+      {"<=", Relation::less_equal}, {">", Relation::greater},    {">=", Relation::greater_equal},
   };
   const int line = peek().line;
   auto node = std::make_unique<Comparison>();
   node->first = sum();
   int depth = node->first->depth;
   for (;;) {
-    const auto found = std::find_if(std::begin(relations), std::end(relations), [this](const auto& r) { return peek().is(r.first); });
+    const auto found =
+        std::find_if(std::begin(relations), std::end(relations), [this](const auto& r) { return peek().is(r.first); });
     if (found != std::end(relations)) {
       take();
       node->rest.emplace_back(found->second, sum());
@@ -269,7 +274,8 @@ ExpressionPtr ExpressionParser::number() {
   const char *first = token.text.data(), *last = first + token.text.size();
   if (token.type == Token::Type::integer) {
     std::int64_t value = 0;
-    if (std::from_chars(first, last, value).ec != std::errc{}) error("the integer " + token.text + " has more than 64 bits");
+    if (std::from_chars(first, last, value).ec != std::errc{})
+      error("the integer " + token.text + " has more than 64 bits");
     made->value = Value(value);
   } else {
     double value = 0;
@@ -473,9 +479,10 @@ ExpressionPtr ExpressionParser::test(ExpressionPtr input) {
   node->name = take().text;
   node->function = find_test(node->name);
   const Token& next = peek();
-  const bool starts_argument = (next.type == Token::Type::name && !next.is_name("else") && !next.is_name("or") && !next.is_name("and")) ||
-                               next.type == Token::Type::string || next.type == Token::Type::integer || next.type == Token::Type::real ||
-                               next.is("[") || next.is("{");
+  const bool starts_argument =
+      (next.type == Token::Type::name && !next.is_name("else") && !next.is_name("or") && !next.is_name("and")) ||
+      next.type == Token::Type::string || next.type == Token::Type::integer || next.type == Token::Type::real ||
+      next.is("[") || next.is("{");
   if (next.is("(")) {
     node->arguments = arguments();
   } else if (starts_argument) {

@@ -31,8 +31,8 @@ class ExpressionParser {
   [[noreturn]] void error(const std::string& what) const;
 
   ExpressionPtr expression(Condexpr condexpr = Condexpr::yes);
-  ExpressionPtr tuple(Condexpr condexpr = Condexpr::yes);          // a, b | a
-  std::unique_ptr<const Filter> filter(ExpressionPtr input);      // name(arguments), after the bar
+  ExpressionPtr tuple(Condexpr condexpr = Condexpr::yes);     // a, b | a
+  std::unique_ptr<const Filter> filter(ExpressionPtr input);  // name(arguments), after the bar
 
  private:
   ExpressionPtr conditional();

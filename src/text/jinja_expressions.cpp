@@ -123,14 +123,22 @@ Value Concatenation::evaluate(Evaluator& evaluator) const {
 namespace {
 bool holds(Heap& heap, Relation relation, const Value& a, const Value& b) {
   switch (relation) {
-    case Relation::equal: return equal(heap, a, b);
-    case Relation::not_equal: return !equal(heap, a, b);
-    case Relation::in: return contains(heap, b, a);
-    case Relation::not_in: return !contains(heap, b, a);
-    case Relation::less: return compare(heap, a, b) < 0;
-    case Relation::less_equal: return compare(heap, a, b) <= 0;
-    case Relation::greater: return compare(heap, a, b) > 0;
-    case Relation::greater_equal: return compare(heap, a, b) >= 0;
+    case Relation::equal:
+      return equal(heap, a, b);
+    case Relation::not_equal:
+      return !equal(heap, a, b);
+    case Relation::in:
+      return contains(heap, b, a);
+    case Relation::not_in:
+      return !contains(heap, b, a);
+    case Relation::less:
+      return compare(heap, a, b) < 0;
+    case Relation::less_equal:
+      return compare(heap, a, b) <= 0;
+    case Relation::greater:
+      return compare(heap, a, b) > 0;
+    case Relation::greater_equal:
+      return compare(heap, a, b) >= 0;
   }
   return false;
 }

@@ -20,13 +20,15 @@ std::string padded(std::string text, const Specification& s, bool number) {
   const std::size_t size = character_count(text), width = static_cast<std::size_t>(s.width);
   if (size >= width) return text;
   if (s.left) return text.append(width - size, ' ');
-  const std::size_t sign = number && s.zero && !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
+  const std::size_t sign =
+      number && s.zero && !text.empty() && (text[0] == '-' || text[0] == '+' || text[0] == ' ') ? 1 : 0;
   return text.insert(number && s.zero ? sign : 0, width - size, number && s.zero ? '0' : ' ');
 }
 
 class Percent {
  public:
-  Percent(Heap& heap, std::string_view pattern, const Value& values) : heap_(heap), pattern_(pattern), values_(values) {}
+  Percent(Heap& heap, std::string_view pattern, const Value& values)
+      : heap_(heap), pattern_(pattern), values_(values) {}
 
   std::string run() {
     std::string out;
@@ -36,11 +38,13 @@ class Percent {
       at_ = next + 1;
       if (next < pattern_.size()) out += directive();
       heap_.step_bytes(out.size() / 16);
-      if (out.size() > heap_.limits().output_bytes) fail(ErrorKind::resources, "more than {} bytes of text", heap_.limits().output_bytes);
+      if (out.size() > heap_.limits().output_bytes)
+        fail(ErrorKind::resources, "more than {} bytes of text", heap_.limits().output_bytes);
     }
     const List* list = values_.list();
     const bool tuple = list && list->type == List::Type::tuple;
-    if (tuple ? used_ < list->items.size() : !used_ && !values_.is_mapping() && !list) fail(ErrorKind::input, "'%': not all values were used");
+    if (tuple ? used_ < list->items.size() : !used_ && !values_.is_mapping() && !list)
+      fail(ErrorKind::input, "'%': not all values were used");
     return out;
   }
 
@@ -77,7 +81,12 @@ class Percent {
     Specification s;
     for (;; ++at_) {
       const char c = peek();
-      bool* flag = c == '-' ? &s.left : c == '0' ? &s.zero : c == '+' ? &s.plus : c == ' ' ? &s.blank : c == '#' ? &s.alternate : nullptr;
+      bool* flag = c == '-'   ? &s.left
+                   : c == '0' ? &s.zero
+                   : c == '+' ? &s.plus
+                   : c == ' ' ? &s.blank
+                   : c == '#' ? &s.alternate
+                              : nullptr;
       if (!flag) break;
       *flag = true;
     }
@@ -107,7 +116,8 @@ class Percent {
       std::string text = kind == 's' ? to_text(heap_, value) : to_repr(heap_, value);
       if (s.precision >= 0) {
         const auto all = characters(text);
-        if (all.size() > static_cast<std::size_t>(s.precision)) text.resize(static_cast<std::size_t>(all[static_cast<std::size_t>(s.precision)].data() - text.data()));
+        if (all.size() > static_cast<std::size_t>(s.precision))
+          text.resize(static_cast<std::size_t>(all[static_cast<std::size_t>(s.precision)].data() - text.data()));
       }
       return padded(std::move(text), s, false);
     }
@@ -115,17 +125,24 @@ class Percent {
     std::string digits;
     bool negative = value.number() < 0;
     if (kind == 'd' || kind == 'i' || kind == 'x' || kind == 'X' || kind == 'o') {
-      if (value.is_float() && !(std::fabs(value.number()) < 0x1p63)) fail(ErrorKind::input, "'%{}': {} has more than 64 bits", kind, value.number());
+      if (value.is_float() && !(std::fabs(value.number()) < 0x1p63))
+        fail(ErrorKind::input, "'%{}': {} has more than 64 bits", kind, value.number());
       const std::int64_t whole = value.is_float() ? static_cast<std::int64_t>(value.number()) : value.integer();
       negative = whole < 0;
       const std::uint64_t size = negative ? -static_cast<std::uint64_t>(whole) : static_cast<std::uint64_t>(whole);
-      digits = kind == 'x' ? fmt::format("{:x}", size) : kind == 'X' ? fmt::format("{:X}", size) : kind == 'o' ? fmt::format("{:o}", size) : std::to_string(size);
-      if (s.precision > static_cast<int>(digits.size())) digits.insert(0, static_cast<std::size_t>(s.precision) - digits.size(), '0');
+      digits = kind == 'x'   ? fmt::format("{:x}", size)
+               : kind == 'X' ? fmt::format("{:X}", size)
+               : kind == 'o' ? fmt::format("{:o}", size)
+                             : std::to_string(size);
+      if (s.precision > static_cast<int>(digits.size()))
+        digits.insert(0, static_cast<std::size_t>(s.precision) - digits.size(), '0');
       if (s.alternate && kind != 'd' && kind != 'i') digits.insert(0, kind == 'o' ? "0o" : kind == 'x' ? "0x" : "0X");
     } else if (kind == 'f' || kind == 'F' || kind == 'e' || kind == 'g') {
       const double size = std::fabs(value.number());
       const int precision = s.precision < 0 ? 6 : s.precision;
-      digits = kind == 'e' ? fmt::format("{:.{}e}", size, precision) : kind == 'g' ? fmt::format("{:.{}g}", size, precision) : fmt::format("{:.{}f}", size, precision);
+      digits = kind == 'e'   ? fmt::format("{:.{}e}", size, precision)
+               : kind == 'g' ? fmt::format("{:.{}g}", size, precision)
+                             : fmt::format("{:.{}f}", size, precision);
     } else {
       fail(ErrorKind::unsupported, "'%{}': no such format", kind);
     }
@@ -145,7 +162,8 @@ Value field(Evaluator& e, std::string_view name, const Arguments& arguments, std
   Value value;
   if (head.empty() || (head.find_first_not_of("0123456789") == std::string_view::npos && head.size() < 6)) {
     const std::size_t at = head.empty() ? automatic++ : std::stoul(std::string(head));
-    if (at >= arguments.positional.size()) fail(ErrorKind::input, "format: no value {} of {}", at, arguments.positional.size());
+    if (at >= arguments.positional.size())
+      fail(ErrorKind::input, "format: no value {} of {}", at, arguments.positional.size());
     value = arguments.positional[at];
   } else {
     const Value* found = nullptr;
@@ -158,9 +176,11 @@ Value field(Evaluator& e, std::string_view name, const Arguments& arguments, std
     const std::size_t stop = item ? name.find(']', at) : std::min(name.find_first_of(".[", at + 1), name.size());
     if (stop == std::string_view::npos) fail(ErrorKind::input, "format: '[' is not closed");
     const std::string_view part = name.substr(at + 1, stop - at - 1);
-    const bool index = item && !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string_view::npos;
+    const bool index =
+        item && !part.empty() && part.size() < 10 && part.find_first_not_of("0123456789") == std::string_view::npos;
     if (item) {
-      value = e.item(value, index ? Value(static_cast<std::int64_t>(std::stol(std::string(part)))) : e.heap.text(std::string(part)));
+      value = e.item(value, index ? Value(static_cast<std::int64_t>(std::stol(std::string(part))))
+                                  : e.heap.text(std::string(part)));
     } else {
       value = e.attribute(value, part);
     }
@@ -171,7 +191,9 @@ Value field(Evaluator& e, std::string_view name, const Arguments& arguments, std
 
 }  // namespace
 
-std::string format_percent(Heap& heap, std::string_view pattern, const Value& values) { return Percent(heap, pattern, values).run(); }
+std::string format_percent(Heap& heap, std::string_view pattern, const Value& values) {
+  return Percent(heap, pattern, values).run();
+}
 
 std::string format_braces(Evaluator& e, std::string_view pattern, const Arguments& arguments) {
   std::string out;
@@ -191,7 +213,8 @@ std::string format_braces(Evaluator& e, std::string_view pattern, const Argument
     const std::size_t end = pattern.find('}', at);
     if (c == '}' || end == std::string_view::npos) fail(ErrorKind::input, "format: a single '{}'", c);
     std::string_view name = pattern.substr(at + 1, end - at - 1);
-    if (name.find_first_of(":!{") != std::string_view::npos) fail(ErrorKind::unsupported, "format: the specification '{}'", name.substr(0, 200));
+    if (name.find_first_of(":!{") != std::string_view::npos)
+      fail(ErrorKind::unsupported, "format: the specification '{}'", name.substr(0, 200));
     e.write(out, to_text(e.heap, field(e, name, arguments, automatic)));
     at = end + 1;
   }

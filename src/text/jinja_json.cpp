@@ -1,4 +1,5 @@
-// json.dumps of Python: Hugging Face replaces Jinja2's tojson by it, so that prompts hold the JSON that models were trained on.
+// json.dumps of Python: Hugging Face replaces Jinja2's tojson by it, so that prompts hold the JSON that models were
+// trained on.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +16,8 @@ class Writer {
 
   void write(const Value& value, int level) {
     heap_.step();
-    if (out_.size() > heap_.limits().output_bytes) fail(ErrorKind::resources, "more than {} bytes of JSON", heap_.limits().output_bytes);
+    if (out_.size() > heap_.limits().output_bytes)
+      fail(ErrorKind::resources, "more than {} bytes of JSON", heap_.limits().output_bytes);
     const Heap::Deeper deeper(heap_);
     if (value.is_string()) {
       string(value.text());
@@ -40,7 +42,9 @@ class Writer {
       out_ += std::to_string(value.integer());
     } else if (value.is_float()) {
       const double number = value.number();
-      out_ += std::isnan(number) ? "NaN" : std::isinf(number) ? (number < 0 ? "-Infinity" : "Infinity") : float_text(number);
+      out_ += std::isnan(number)   ? "NaN"
+              : std::isinf(number) ? (number < 0 ? "-Infinity" : "Infinity")
+                                   : float_text(number);
     } else {
       return false;
     }
@@ -92,7 +96,8 @@ class Writer {
     out_ += '\n';
     for (int i = 0; i < level; ++i) out_ += *style_.indent;
     heap_.step(1 + static_cast<std::uint64_t>(level));
-    if (out_.size() > heap_.limits().output_bytes) fail(ErrorKind::resources, "more than {} bytes of JSON", heap_.limits().output_bytes);
+    if (out_.size() > heap_.limits().output_bytes)
+      fail(ErrorKind::resources, "more than {} bytes of JSON", heap_.limits().output_bytes);
   }
 
   void separator(bool first) {
@@ -121,7 +126,8 @@ class Writer {
     std::vector<const std::pair<Value, Value>*> order;
     for (const auto& entry : items.entries) order.push_back(&entry);
     if (style_.sort_keys) {
-      std::stable_sort(order.begin(), order.end(), [this](const auto* a, const auto* b) { return compare(heap_, a->first, b->first) < 0; });
+      std::stable_sort(order.begin(), order.end(),
+                       [this](const auto* a, const auto* b) { return compare(heap_, a->first, b->first) < 0; });
     }
     out_ += '{';
     for (std::size_t i = 0; i < order.size(); ++i) {

@@ -11,7 +11,9 @@
 namespace limpid::jinja {
 namespace {
 
-bool is_name_start(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80; }
+bool is_name_start(unsigned char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c >= 0x80;
+}
 bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
 
 std::string normalized(std::string_view source) {
@@ -59,13 +61,15 @@ class Lexer {
   void add(Token::Type type, std::string text) { tokens_.push_back({type, std::move(text), line_}); }
 
   void advance(std::size_t to) {
-    line_ += static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_), source_.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
+    line_ += static_cast<int>(std::count(source_.begin() + static_cast<std::ptrdiff_t>(at_),
+                                         source_.begin() + static_cast<std::ptrdiff_t>(to), '\n'));
     at_ = to;
   }
 
   std::size_t next_tag() const {
     for (std::size_t at = at_; (at = source_.find('{', at)) != std::string::npos; ++at) {
-      if (at + 1 < source_.size() && (source_[at + 1] == '{' || source_[at + 1] == '%' || source_[at + 1] == '#')) return at;
+      if (at + 1 < source_.size() && (source_[at + 1] == '{' || source_[at + 1] == '%' || source_[at + 1] == '#'))
+        return at;
     }
     return source_.size();
   }
@@ -78,14 +82,16 @@ class Lexer {
         text = strip(text, Side::right);
       } else if (sign != '+' && !variable) {
         const std::size_t line_start = text.rfind('\n') + 1;  // 0 where there is none
-        if ((line_start > 0 || line_starting_) && strip(text.substr(line_start), Side::left).empty()) text = text.substr(0, line_start);
+        if ((line_start > 0 || line_starting_) && strip(text.substr(line_start), Side::left).empty())
+          text = text.substr(0, line_start);
       }
     }
     if (!text.empty()) add(Token::Type::data, std::string(text));
     advance(end);
   }
 
-  // After the closing characters of a tag: `-` before them eats all white space, `+` nothing, otherwise a block eats one newline.
+  // After the closing characters of a tag: `-` before them eats all white space, `+` nothing, otherwise a block eats
+  // one newline.
   void close(char sign, bool trims) {
     std::size_t to = at_;
     if (sign == '-') {
@@ -99,7 +105,8 @@ class Lexer {
   }
 
   void comment() {
-    const std::size_t start = at_ + 2 + (at_ + 2 < source_.size() && (source_[at_ + 2] == '-' || source_[at_ + 2] == '+') ? 1 : 0);
+    const std::size_t start =
+        at_ + 2 + (at_ + 2 < source_.size() && (source_[at_ + 2] == '-' || source_[at_ + 2] == '+') ? 1 : 0);
     const std::size_t end = source_.find("#}", start);
     if (end == std::string::npos) error("a comment is not closed: expected '#}'");
     const char sign = end > start ? source_[end - 1] : '\0';
@@ -155,7 +162,8 @@ class Lexer {
       advance(at);
       if (at_ >= source_.size()) error("a tag is not closed: expected '" + std::string(closing) + "'");
       if (open.empty()) {
-        const char sign = source_[at_] == '-' || (source_[at_] == '+' && end == Token::Type::block_end) ? source_[at_] : '\0';
+        const char sign =
+            source_[at_] == '-' || (source_[at_] == '+' && end == Token::Type::block_end) ? source_[at_] : '\0';
         if (source_.compare(at_ + (sign ? 1 : 0), 2, closing) == 0) {
           add(end, {});
           advance(at_ + (sign ? 3 : 2));
@@ -171,7 +179,9 @@ class Lexer {
     const unsigned char c = static_cast<unsigned char>(source_[at_]);
     if (is_name_start(c)) {
       std::size_t end = at_;
-      while (end < source_.size() && (is_name_start(static_cast<unsigned char>(source_[end])) || is_digit(static_cast<unsigned char>(source_[end])))) ++end;
+      while (end < source_.size() && (is_name_start(static_cast<unsigned char>(source_[end])) ||
+                                      is_digit(static_cast<unsigned char>(source_[end]))))
+        ++end;
       add(Token::Type::name, source_.substr(at_, end - at_));
       at_ = end;
     } else if (is_digit(c)) {
@@ -187,13 +197,17 @@ class Lexer {
     std::size_t at = at_;
     std::string text;
     const auto digits = [&] {
-      while (at < source_.size() && (is_digit(static_cast<unsigned char>(source_[at])) || (source_[at] == '_' && at > at_))) {
+      while (at < source_.size() &&
+             (is_digit(static_cast<unsigned char>(source_[at])) || (source_[at] == '_' && at > at_))) {
         if (source_[at] != '_') text += source_[at];
         ++at;
       }
     };
-    const auto digit_at = [&](std::size_t i) { return i < source_.size() && is_digit(static_cast<unsigned char>(source_[i])); };
-    if (source_[at] == '0' && at + 1 < source_.size() && std::string_view("xXoObB").find(source_[at + 1]) != std::string_view::npos) {
+    const auto digit_at = [&](std::size_t i) {
+      return i < source_.size() && is_digit(static_cast<unsigned char>(source_[i]));
+    };
+    if (source_[at] == '0' && at + 1 < source_.size() &&
+        std::string_view("xXoObB").find(source_[at + 1]) != std::string_view::npos) {
       return based_number(source_[at + 1]);
     }
     digits();
@@ -227,7 +241,8 @@ class Lexer {
     }
     std::int64_t value = 0;
     const auto read = std::from_chars(digits.data(), digits.data() + digits.size(), value, base);
-    if (digits.empty() || read.ec != std::errc{} || read.ptr != digits.data() + digits.size()) error("bad number " + source_.substr(at_, at - at_));
+    if (digits.empty() || read.ec != std::errc{} || read.ptr != digits.data() + digits.size())
+      error("bad number " + source_.substr(at_, at - at_));
     add(Token::Type::integer, std::to_string(value));
     at_ = at;
   }
@@ -264,14 +279,16 @@ class Lexer {
       const char* first = source_.data() + std::min(at + 2, source_.size());
       const char* last = source_.data() + std::min(at + 2 + digits, source_.size());
       const auto read = std::from_chars(first, last, code, 16);
-      if (read.ec != std::errc{} || read.ptr != first + digits || code > 0x10FFFF) error("a bad \\" + std::string(1, kind) + " escape in a string");
+      if (read.ec != std::errc{} || read.ptr != first + digits || code > 0x10FFFF)
+        error("a bad \\" + std::string(1, kind) + " escape in a string");
       if (code >= 0xD800 && code <= 0xDFFF) error("a surrogate in a string");
       append_character(text, code);
       at += 2 + digits;
     } else if (kind >= '0' && kind <= '7') {
       char32_t code = 0;
       std::size_t end = at + 1;
-      while (end < at + 4 && end < source_.size() && source_[end] >= '0' && source_[end] <= '7') code = code * 8 + static_cast<char32_t>(source_[end++] - '0');
+      while (end < at + 4 && end < source_.size() && source_[end] >= '0' && source_[end] <= '7')
+        code = code * 8 + static_cast<char32_t>(source_[end++] - '0');
       append_character(text, code);
       at = end;
     } else {
@@ -281,8 +298,9 @@ class Lexer {
   }
 
   void punctuation(std::string& open) {
-    static constexpr std::array<std::string_view, 27> known = {"**", "//", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "[", "]",
-                                                               "(",  ")",  "{",  "}",  ">",  "<",  "=", ".", ":", "|", ",", ";", "!"};
+    static constexpr std::array<std::string_view, 27> known = {"**", "//", "==", "!=", ">=", "<=", "+", "-", "*",
+                                                               "/",  "%",  "~",  "[",  "]",  "(",  ")", "{", "}",
+                                                               ">",  "<",  "=",  ".",  ":",  "|",  ",", ";", "!"};
     for (const std::string_view text : known) {
       if (source_.compare(at_, text.size(), text) != 0 || text == "!") continue;
       if (text == "(" || text == "[" || text == "{") open += text == "(" ? ')' : text == "[" ? ']' : '}';

@@ -1,5 +1,6 @@
-// Splits a Jinja template into tokens the way Hugging Face configures Jinja2: trim_blocks and lstrip_blocks on, one final newline dropped,
-// line endings normalised. White space control (`{%-`, `-%}`, `{%+`) is applied here, so that the parser sees plain data.
+// Splits a Jinja template into tokens the way Hugging Face configures Jinja2: trim_blocks and lstrip_blocks on, one
+// final newline dropped, line endings normalised. White space control (`{%-`, `-%}`, `{%+`) is applied here, so that
+// the parser sees plain data.
 #pragma once
 
 #include <string>
@@ -9,7 +10,19 @@
 namespace limpid::jinja {
 
 struct Token {
-  enum class Type { data, variable_begin, variable_end, block_begin, block_end, name, string, integer, real, punctuation, end };
+  enum class Type {
+    data,
+    variable_begin,
+    variable_end,
+    block_begin,
+    block_end,
+    name,
+    string,
+    integer,
+    real,
+    punctuation,
+    end
+  };
   Type type = Type::end;
   std::string text;  // decoded for strings, without underscores for numbers
   int line = 1;

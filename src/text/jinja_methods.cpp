@@ -1,5 +1,6 @@
-// Methods of str, list and dict. Lists and dicts may be changed in place (append, pop, update ...): they belong to this rendering alone.
-// Hugging Face's sandbox refuses those; published templates that use them (Kimi-K2-Thinking) render here.
+// Methods of str, list and dict. Lists and dicts may be changed in place (append, pop, update ...): they belong to this
+// rendering alone. Hugging Face's sandbox refuses those; published templates that use them (Kimi-K2-Thinking) render
+// here.
 #include <algorithm>
 #include <array>
 #include <tuple>
@@ -16,11 +17,18 @@ Value strip_method(const char* name, Evaluator& e, const Value& self, Arguments&
   const Parameters p(name, a, {"chars"});
   e.heap.step_bytes(self.text().size());
   const bool plain = !p.has(0) || p.value(0).is_none();
-  return e.heap.text(std::string(plain ? strip(self.text(), side) : strip(self.text(), p.text(0), side)), self.is_markup());
+  return e.heap.text(std::string(plain ? strip(self.text(), side) : strip(self.text(), p.text(0), side)),
+                     self.is_markup());
 }
-Value strip_both(Evaluator& e, const Value& self, Arguments& a) { return strip_method("strip", e, self, a, Side::both); }
-Value strip_left(Evaluator& e, const Value& self, Arguments& a) { return strip_method("lstrip", e, self, a, Side::left); }
-Value strip_right(Evaluator& e, const Value& self, Arguments& a) { return strip_method("rstrip", e, self, a, Side::right); }
+Value strip_both(Evaluator& e, const Value& self, Arguments& a) {
+  return strip_method("strip", e, self, a, Side::both);
+}
+Value strip_left(Evaluator& e, const Value& self, Arguments& a) {
+  return strip_method("lstrip", e, self, a, Side::left);
+}
+Value strip_right(Evaluator& e, const Value& self, Arguments& a) {
+  return strip_method("rstrip", e, self, a, Side::right);
+}
 
 List* texts(Evaluator& e, const std::vector<std::string_view>& parts) {
   List* out = e.heap.list();
@@ -74,13 +82,15 @@ Value remove_prefix(Evaluator& e, const Value& self, Arguments& a) {
 }
 Value remove_suffix(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("removesuffix", a, {"suffix"});
-  return self.text().ends_with(p.text(0)) ? e.heap.text(self.text().substr(0, self.text().size() - p.text(0).size())) : self;
+  return self.text().ends_with(p.text(0)) ? e.heap.text(self.text().substr(0, self.text().size() - p.text(0).size()))
+                                          : self;
 }
 
 Value replace_method(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"});
   e.heap.step_bytes(self.text().size());
-  return e.heap.text(replace(self.text(), p.text(0), p.text(1), p.integer(2, -1), e.heap.limits().output_bytes), self.is_markup());
+  return e.heap.text(replace(self.text(), p.text(0), p.text(1), p.integer(2, -1), e.heap.limits().output_bytes),
+                     self.is_markup());
 }
 
 Value find_method_(const char* name, Evaluator& e, const Value& self, Arguments& a, bool from_right) {
@@ -152,9 +162,13 @@ Value is_class(Evaluator&, const Value& self, Arguments&) {
   return Value(all_of_class(self.text(), Class));
 }
 constexpr char alpha[] = "alpha", digit[] = "digit", alnum[] = "alnum";
-Value is_space_method(Evaluator&, const Value& self, Arguments&) { return Value(!self.text().empty() && strip(self.text(), Side::both).empty()); }
+Value is_space_method(Evaluator&, const Value& self, Arguments&) {
+  return Value(!self.text().empty() && strip(self.text(), Side::both).empty());
+}
 
-Value format_method(Evaluator& e, const Value& self, Arguments& a) { return e.heap.text(format_braces(e, self.text(), a)); }
+Value format_method(Evaluator& e, const Value& self, Arguments& a) {
+  return e.heap.text(format_braces(e, self.text(), a));
+}
 
 // --- list ---
 
@@ -172,7 +186,8 @@ Value insert(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("insert", a, {"index", "object"});
   std::vector<Value>& items = self.list()->items;
   const std::int64_t size = static_cast<std::int64_t>(items.size());
-  const std::int64_t at = p.integer(0) < 0 ? std::max<std::int64_t>(p.integer(0) + size, 0) : std::min(p.integer(0), size);
+  const std::int64_t at =
+      p.integer(0) < 0 ? std::max<std::int64_t>(p.integer(0) + size, 0) : std::min(p.integer(0), size);
   e.heap.step(items.size());
   e.heap.take(sizeof(Value));
   items.insert(items.begin() + at, p.value(1));
@@ -200,7 +215,8 @@ Value index_item(Evaluator& e, const Value& self, Arguments& a) {
 Value count_item(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("count", a, {"value"});
   const std::vector<Value>& items = self.list()->items;
-  return Value(static_cast<std::int64_t>(std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(e.heap, item, p.value(0)); })));
+  return Value(static_cast<std::int64_t>(
+      std::count_if(items.begin(), items.end(), [&](const Value& item) { return equal(e.heap, item, p.value(0)); })));
 }
 Value copy_list(Evaluator& e, const Value& self, Arguments&) {
   List* out = e.heap.list(self.list()->type);
@@ -264,27 +280,64 @@ Value copy_dict(Evaluator& e, const Value& self, Arguments&) {
 Value upper_method(Evaluator& e, const Value& v, Arguments&) { return e.heap.text(upper(v.text()), v.is_markup()); }
 Value lower_method(Evaluator& e, const Value& v, Arguments&) { return e.heap.text(lower(v.text()), v.is_markup()); }
 Value title_method(Evaluator& e, const Value& v, Arguments&) { return e.heap.text(title(v.text()), v.is_markup()); }
-Value capitalize_method(Evaluator& e, const Value& v, Arguments&) { return e.heap.text(capitalize(v.text()), v.is_markup()); }
-Value is_upper(Evaluator&, const Value& v, Arguments&) { return Value(v.text() == upper(v.text()) && v.text() != lower(v.text())); }
-Value is_lower(Evaluator&, const Value& v, Arguments&) { return Value(v.text() == lower(v.text()) && v.text() != upper(v.text())); }
+Value capitalize_method(Evaluator& e, const Value& v, Arguments&) {
+  return e.heap.text(capitalize(v.text()), v.is_markup());
+}
+Value is_upper(Evaluator&, const Value& v, Arguments&) {
+  return Value(v.text() == upper(v.text()) && v.text() != lower(v.text()));
+}
+Value is_lower(Evaluator&, const Value& v, Arguments&) {
+  return Value(v.text() == lower(v.text()) && v.text() != upper(v.text()));
+}
 
 using Named = std::pair<std::string_view, FilterFunction>;
 constexpr std::array<Named, 33> of_text = {{
-    {"strip", strip_both},          {"lstrip", strip_left},         {"rstrip", strip_right},        {"split", split_left},
-    {"rsplit", split_right},        {"partition", partition},       {"startswith", starts_with},    {"endswith", ends_with},
-    {"removeprefix", remove_prefix}, {"removesuffix", remove_suffix}, {"replace", replace_method},    {"find", find},
-    {"rfind", rfind},               {"index", index},               {"count", count_text},          {"join", join_method},
-    {"splitlines", split_lines_method}, {"rjust", rjust},           {"ljust", ljust},               {"zfill", zfill},
-    {"isalpha", is_class<alpha>},   {"isdigit", is_class<digit>},   {"isnumeric", is_class<digit>}, {"isdecimal", is_class<digit>},
-    {"isalnum", is_class<alnum>},   {"isspace", is_space_method},   {"format", format_method},      {"upper", upper_method},
-    {"lower", lower_method},        {"title", title_method},        {"capitalize", capitalize_method}, {"isupper", is_upper},
+    {"strip", strip_both},
+    {"lstrip", strip_left},
+    {"rstrip", strip_right},
+    {"split", split_left},
+    {"rsplit", split_right},
+    {"partition", partition},
+    {"startswith", starts_with},
+    {"endswith", ends_with},
+    {"removeprefix", remove_prefix},
+    {"removesuffix", remove_suffix},
+    {"replace", replace_method},
+    {"find", find},
+    {"rfind", rfind},
+    {"index", index},
+    {"count", count_text},
+    {"join", join_method},
+    {"splitlines", split_lines_method},
+    {"rjust", rjust},
+    {"ljust", ljust},
+    {"zfill", zfill},
+    {"isalpha", is_class<alpha>},
+    {"isdigit", is_class<digit>},
+    {"isnumeric", is_class<digit>},
+    {"isdecimal", is_class<digit>},
+    {"isalnum", is_class<alnum>},
+    {"isspace", is_space_method},
+    {"format", format_method},
+    {"upper", upper_method},
+    {"lower", lower_method},
+    {"title", title_method},
+    {"capitalize", capitalize_method},
+    {"isupper", is_upper},
     {"islower", is_lower},
 }};
 constexpr std::array<Named, 3> of_any_list = {{{"index", index_item}, {"count", count_item}, {"copy", copy_list}}};
-constexpr std::array<Named, 4> of_list = {{{"append", append}, {"extend", extend}, {"insert", insert}, {"pop", pop_item}}};
+constexpr std::array<Named, 4> of_list = {
+    {{"append", append}, {"extend", extend}, {"insert", insert}, {"pop", pop_item}}};
 constexpr std::array<Named, 8> of_dict = {{
-    {"items", view<Part::items>}, {"keys", view<Part::keys>},   {"values", view<Part::values>}, {"get", get},
-    {"pop", pop_key},             {"setdefault", set_default}, {"update", update},             {"copy", copy_dict},
+    {"items", view<Part::items>},
+    {"keys", view<Part::keys>},
+    {"values", view<Part::values>},
+    {"get", get},
+    {"pop", pop_key},
+    {"setdefault", set_default},
+    {"update", update},
+    {"copy", copy_dict},
 }};
 
 template <std::size_t N>

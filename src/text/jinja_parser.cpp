@@ -34,9 +34,11 @@ class Parser : private ExpressionParser {
     return node;
   }
 
-  // Statements up to one of the tags in `ends`, whose name is the next token then; an empty list: up to the end of the template.
+  // Statements up to one of the tags in `ends`, whose name is the next token then; an empty list: up to the end of the
+  // template.
   Block body(std::initializer_list<std::string_view> ends) {
-    if (++nested_ > most_nested_blocks) error("blocks are nested deeper than " + std::to_string(most_nested_blocks) + " levels");
+    if (++nested_ > most_nested_blocks)
+      error("blocks are nested deeper than " + std::to_string(most_nested_blocks) + " levels");
     Block block;
     for (;;) {
       const int line = peek().line;
@@ -92,7 +94,8 @@ class Parser : private ExpressionParser {
       end_tag("endgeneration");
       return block;
     }
-    for (const std::string_view known : {"include", "import", "from", "extends", "block", "do", "autoescape", "trans"}) {
+    for (const std::string_view known :
+         {"include", "import", "from", "extends", "block", "do", "autoescape", "trans"}) {
       if (name == known) fail(ErrorKind::unsupported, "line {}: the tag '{}' is not for chat templates", line, name);
     }
     error("unknown tag '" + name + "'");

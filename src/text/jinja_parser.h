@@ -1,5 +1,5 @@
-// Parses a Jinja template into its tree, with Jinja2's grammar and precedence. The nesting of expressions and blocks is limited, so that
-// neither parsing nor evaluation can exhaust the stack.
+// Parses a Jinja template into its tree, with Jinja2's grammar and precedence. The nesting of expressions and blocks is
+// limited, so that neither parsing nor evaluation can exhaust the stack.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
-// Filters that work on lists and dicts. Each follows the function of the same name in Jinja2; what is a generator there is one here too
-// (always true, without a length), but holds its values at once.
+// Filters that work on lists and dicts. Each follows the function of the same name in Jinja2; what is a generator there
+// is one here too (always true, without a length), but holds its values at once.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -25,7 +25,8 @@ Value at_path(Evaluator& e, Value item, const Value& path, const Value* fallback
   for (const std::string_view part : split(text, ".", -1, false)) {
     std::int64_t index = 0;
     const auto read = std::from_chars(part.data(), part.data() + part.size(), index);
-    const bool is_index = !part.empty() && read.ec == std::errc{} && read.ptr == part.data() + part.size() && part[0] != '-';
+    const bool is_index =
+        !part.empty() && read.ec == std::errc{} && read.ptr == part.data() + part.size() && part[0] != '-';
     item = e.item(item, is_index ? Value(index) : e.heap.text(std::string(part)));
     if (item.is_undefined() && fallback) item = *fallback;
   }
@@ -44,13 +45,16 @@ Value sort_key(Evaluator& e, const Value& item, const Value& attribute, bool cas
   if (paths.size() == 1) return folded(e, at_path(e, item, attribute, nullptr), case_sensitive);
   List* keys = e.heap.list();
   for (const std::string_view path : paths) {
-    e.heap.push(*keys, folded(e, at_path(e, item, e.heap.text(std::string(strip(path, Side::both))), nullptr), case_sensitive));
+    e.heap.push(
+        *keys, folded(e, at_path(e, item, e.heap.text(std::string(strip(path, Side::both))), nullptr), case_sensitive));
   }
   return keys;
 }
 
 Value sorted(Evaluator& e, std::vector<std::pair<Value, Value>> keyed, bool reverse) {  // (key, item)
-  const auto less = [&](const auto& a, const auto& b) { return reverse ? compare(e.heap, b.first, a.first) < 0 : compare(e.heap, a.first, b.first) < 0; };
+  const auto less = [&](const auto& a, const auto& b) {
+    return reverse ? compare(e.heap, b.first, a.first) < 0 : compare(e.heap, a.first, b.first) < 0;
+  };
   std::stable_sort(keyed.begin(), keyed.end(), less);
   std::vector<Value> items;
   for (auto& [key, item] : keyed) items.push_back(std::move(item));
@@ -60,11 +64,14 @@ Value sorted(Evaluator& e, std::vector<std::pair<Value, Value>> keyed, bool reve
 Value sort(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("sort", a, {"reverse", "case_sensitive", "attribute"});
   std::vector<std::pair<Value, Value>> keyed;
-  for (const Value& item : e.iterate(v)) keyed.emplace_back(sort_key(e, item, p.value(2, None{}), p.flag(1, false)), item);
+  for (const Value& item : e.iterate(v))
+    keyed.emplace_back(sort_key(e, item, p.value(2, None{}), p.flag(1, false)), item);
   return sorted(e, std::move(keyed), p.flag(0, false));
 }
 
-Value pair(Evaluator& e, const std::pair<Value, Value>& entry) { return made(e, {entry.first, entry.second}, List::Type::tuple); }
+Value pair(Evaluator& e, const std::pair<Value, Value>& entry) {
+  return made(e, {entry.first, entry.second}, List::Type::tuple);
+}
 
 const Dict& mapping(const char* filter, const Value& v) {
   if (!v.is_mapping()) fail(ErrorKind::input, "{}: a mapping was expected, found '{}'", filter, v.type_name());
@@ -169,7 +176,8 @@ Value sum(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("sum", a, {"attribute", "start"});
   Value total = p.value(1, Value(std::int64_t{0}));
   for (const Value& item : e.iterate(v)) {
-    total = e.arithmetic(Arithmetic::add, total, p.has(0) && !p.value(0).is_none() ? at_path(e, item, p.value(0), nullptr) : item);
+    total = e.arithmetic(Arithmetic::add, total,
+                         p.has(0) && !p.value(0).is_none() ? at_path(e, item, p.value(0), nullptr) : item);
   }
   return total;
 }
@@ -247,7 +255,8 @@ Value groupby(Evaluator& e, const Value& v, Arguments& a) {
     const Value key = at_path(e, item, p.value(0), fallback);
     keyed.emplace_back(folded(e, key, p.flag(2, false)), pair(e, {key, item}));
   }
-  std::stable_sort(keyed.begin(), keyed.end(), [&](const auto& x, const auto& y) { return compare(e.heap, x.first, y.first) < 0; });
+  std::stable_sort(keyed.begin(), keyed.end(),
+                   [&](const auto& x, const auto& y) { return compare(e.heap, x.first, y.first) < 0; });
   List* out = e.heap.list();
   List* group = nullptr;
   for (std::size_t i = 0; i < keyed.size(); ++i) {
@@ -263,10 +272,10 @@ Value groupby(Evaluator& e, const Value& v, Arguments& a) {
 
 using Named = std::pair<std::string_view, FilterFunction>;
 constexpr std::array<Named, 21> filters = {{
-    {"length", length}, {"count", length},     {"join", join_filter}, {"first", first},   {"last", last},
-    {"list", list},     {"map", map},          {"select", select},    {"reject", reject}, {"selectattr", selectattr},
-    {"items", items},   {"dictsort", dictsort}, {"sort", sort},        {"unique", unique}, {"rejectattr", rejectattr},
-    {"sum", sum},       {"min", min},          {"max", max},          {"batch", batch},   {"reverse", reverse},
+    {"length", length},   {"count", length},      {"join", join_filter}, {"first", first},   {"last", last},
+    {"list", list},       {"map", map},           {"select", select},    {"reject", reject}, {"selectattr", selectattr},
+    {"items", items},     {"dictsort", dictsort}, {"sort", sort},        {"unique", unique}, {"rejectattr", rejectattr},
+    {"sum", sum},         {"min", min},           {"max", max},          {"batch", batch},   {"reverse", reverse},
     {"groupby", groupby},
 }};
 

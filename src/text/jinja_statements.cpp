@@ -49,9 +49,10 @@ class Loop : public Object {
   }
   static Value changed(Evaluator& evaluator, const Value& self, Arguments& arguments) {
     Loop& loop = *static_cast<Loop*>(self.object());
-    const bool same = loop.had_changed && std::equal(arguments.positional.begin(), arguments.positional.end(), loop.last_changed.positional.begin(),
-                                                     loop.last_changed.positional.end(),
-                                                     [&](const Value& a, const Value& b) { return equal(evaluator.heap, a, b); });
+    const bool same =
+        loop.had_changed && std::equal(arguments.positional.begin(), arguments.positional.end(),
+                                       loop.last_changed.positional.begin(), loop.last_changed.positional.end(),
+                                       [&](const Value& a, const Value& b) { return equal(evaluator.heap, a, b); });
     loop.last_changed = arguments;
     loop.had_changed = true;
     return Value(!same);
@@ -91,7 +92,8 @@ class Macro : public Object {
     }
     Dict* named = evaluator.heap.dict();
     for (auto& [name, value] : arguments.named) {
-      const auto found = std::find_if(parameters.begin(), parameters.end(), [&name = name](const Parameter& p) { return p.name == name; });
+      const auto found = std::find_if(parameters.begin(), parameters.end(),
+                                      [&name = name](const Parameter& p) { return p.name == name; });
       if (found == parameters.end()) {
         if (name == "caller") {
           evaluator.assign(name, value);
@@ -157,7 +159,8 @@ void Target::assign(Evaluator& evaluator, const Value& value) const {
     evaluator.assign(name, value);
   } else {
     const Value space = evaluator.lookup(name);
-    if (!space.dict() || !space.dict()->is_namespace) fail(ErrorKind::input, "'{}.{}' cannot be set: '{}' is no namespace", name, attribute, name);
+    if (!space.dict() || !space.dict()->is_namespace)
+      fail(ErrorKind::input, "'{}.{}' cannot be set: '{}' is no namespace", name, attribute, name);
     space.dict()->set(evaluator.heap, evaluator.heap.text(attribute), value);
   }
 }
@@ -230,7 +233,8 @@ Flow CallBlock::execute(Evaluator& evaluator, std::string& out) const {
   const Call& node = static_cast<const Call&>(*call);
   const Value function = node.callee->evaluate(evaluator);
   Arguments arguments = node.arguments.evaluate(evaluator);
-  arguments.named.emplace_back("caller", Value(static_cast<Object*>(evaluator.heap.object<Macro>(caller, evaluator.scope))));
+  arguments.named.emplace_back("caller",
+                               Value(static_cast<Object*>(evaluator.heap.object<Macro>(caller, evaluator.scope))));
   evaluator.line = line;
   evaluator.write(out, to_text(evaluator.heap, evaluator.call(function, arguments)));
   return Flow::next;

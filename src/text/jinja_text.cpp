@@ -33,14 +33,18 @@ char32_t to_lower(char32_t code) {
 // Python's str.isprintable is false for these too: formats (Cf) and private use (Co).
 bool is_hidden(char32_t c) {
   static constexpr char32_t ranges[][2] = {
-      {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},     {0x890, 0x891},     {0x8E2, 0x8E2},
-      {0x180E, 0x180E},   {0x200B, 0x200F},   {0x202A, 0x202E},   {0x2060, 0x2064},   {0x2066, 0x206F},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},
-      {0xFFF9, 0xFFFB},   {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A}, {0xE0001, 0xE007F},
-      {0xF0000, 0x10FFFF}};
-  return std::any_of(std::begin(ranges), std::end(ranges), [c](const auto& range) { return c >= range[0] && c <= range[1]; });
+      {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},     {0x70F, 0x70F},
+      {0x890, 0x891},     {0x8E2, 0x8E2},     {0x180E, 0x180E},   {0x200B, 0x200F},   {0x202A, 0x202E},
+      {0x2060, 0x2064},   {0x2066, 0x206F},   {0xE000, 0xF8FF},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},
+      {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
+      {0xE0001, 0xE007F}, {0xF0000, 0x10FFFF}};
+  return std::any_of(std::begin(ranges), std::end(ranges),
+                     [c](const auto& range) { return c >= range[0] && c <= range[1]; });
 }
 
-bool is_valid(std::string_view text, std::size_t at, std::size_t size) { return size > 1 || static_cast<unsigned char>(text[at]) < 0x80; }
+bool is_valid(std::string_view text, std::size_t at, std::size_t size) {
+  return size > 1 || static_cast<unsigned char>(text[at]) < 0x80;
+}
 
 template <typename F>
 std::string map_characters(std::string_view text, F&& map) {
@@ -119,8 +123,8 @@ std::size_t find_bytes(std::string_view text, std::string_view what, std::size_t
 }
 
 bool is_space(char32_t c) {
-  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
-         c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+  return (c >= 9 && c <= 13) || (c >= 0x1C && c <= 0x20) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 namespace {
@@ -157,7 +161,9 @@ std::string_view strip(std::string_view text, Side side) {
 std::string_view strip(std::string_view text, std::string_view set, Side side) {
   std::vector<std::string_view> drop = characters(set);
   std::sort(drop.begin(), drop.end());
-  return strip_where(text, side, [&drop](std::string_view bytes, char32_t) { return std::binary_search(drop.begin(), drop.end(), bytes); });
+  return strip_where(text, side, [&drop](std::string_view bytes, char32_t) {
+    return std::binary_search(drop.begin(), drop.end(), bytes);
+  });
 }
 
 std::vector<std::string_view> split(std::string_view text, std::int64_t limit) {
@@ -176,7 +182,8 @@ std::vector<std::string_view> split(std::string_view text, std::int64_t limit) {
   return out;
 }
 
-std::vector<std::string_view> split(std::string_view text, std::string_view separator, std::int64_t limit, bool from_right) {
+std::vector<std::string_view> split(std::string_view text, std::string_view separator, std::int64_t limit,
+                                    bool from_right) {
   std::vector<std::size_t> cuts;
   for (std::size_t at = 0; (at = find_bytes(text, separator, at)) != std::string_view::npos; at += separator.size()) {
     cuts.push_back(at);
@@ -207,7 +214,8 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
       const Character c = character_at(text, at);
       if (c.code == '\r' && at + 1 < text.size() && text[at + 1] == '\n') {
         end = 2;
-      } else if ((c.code >= 10 && c.code <= 13) || (c.code >= 0x1C && c.code <= 0x1E) || c.code == 0x85 || c.code == 0x2028 || c.code == 0x2029) {
+      } else if ((c.code >= 10 && c.code <= 13) || (c.code >= 0x1C && c.code <= 0x1E) || c.code == 0x85 ||
+                 c.code == 0x2028 || c.code == 0x2029) {
         end = c.size;
       }
       if (end) break;
@@ -220,7 +228,8 @@ std::vector<std::string_view> split_lines(std::string_view text, bool keep_ends)
   return out;
 }
 
-std::string replace(std::string_view text, std::string_view what, std::string_view with, std::int64_t limit, std::size_t most) {
+std::string replace(std::string_view text, std::string_view what, std::string_view with, std::int64_t limit,
+                    std::size_t most) {
   std::vector<std::string_view> pieces;
   if (what.empty()) {
     pieces = characters(text);
@@ -287,12 +296,23 @@ std::string escape_html(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '\'': out += "&#39;"; break;
-      case '"': out += "&#34;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      case '"':
+        out += "&#34;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -314,7 +334,8 @@ void append_quoted(std::string& out, std::string_view text) {
     } else if (c.code < 0x20 || c.code == 0x7F || (c.code < 0xA1 && c.code >= 0x80)) {
       out += fmt::format("\\x{:02x}", static_cast<unsigned>(c.code));
     } else if (c.size > 1 && (is_space(c.code) || is_hidden(c.code) || !in_class(c.code, "print"))) {
-      out += c.code < 0x10000 ? fmt::format("\\u{:04x}", static_cast<unsigned>(c.code)) : fmt::format("\\U{:08x}", static_cast<unsigned>(c.code));
+      out += c.code < 0x10000 ? fmt::format("\\u{:04x}", static_cast<unsigned>(c.code))
+                              : fmt::format("\\U{:08x}", static_cast<unsigned>(c.code));
     } else {
       out += bytes;
     }

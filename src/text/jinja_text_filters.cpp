@@ -1,4 +1,5 @@
-// Filters that work on one value, mostly text. Each follows the function of the same name in Jinja2 (and tojson, Hugging Face's).
+// Filters that work on one value, mostly text. Each follows the function of the same name in Jinja2 (and tojson,
+// Hugging Face's).
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -21,10 +22,12 @@ Value tojson(Evaluator& e, const Value& v, Arguments& a) {
   style.ensure_ascii = p.flag(0, false);
   style.sort_keys = p.flag(3, false);
   if (p.has(1) && p.value(1).is_string()) style.indent = std::string(p.text(1));
-  if (p.has(1) && p.value(1).is_integer()) style.indent = std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(p.integer(1), 0, 1000)), ' ');
+  if (p.has(1) && p.value(1).is_integer())
+    style.indent = std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(p.integer(1), 0, 1000)), ' ');
   if (p.has(2) && !p.value(2).is_none()) {
     const std::vector<Value> both = e.iterate(p.value(2));
-    if (both.size() != 2 || !both[0].is_string() || !both[1].is_string()) fail(ErrorKind::input, "tojson: 'separators' takes two texts");
+    if (both.size() != 2 || !both[0].is_string() || !both[1].is_string())
+      fail(ErrorKind::input, "tojson: 'separators' takes two texts");
     style.item_separator = both[0].text();
     style.key_separator = both[1].text();
   }
@@ -34,16 +37,21 @@ Value tojson(Evaluator& e, const Value& v, Arguments& a) {
 Value trim(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("trim", a, {"chars"});
   const std::string text = text_of(e, v);
-  return e.heap.text(std::string(p.has(0) && !p.value(0).is_none() ? strip(text, p.text(0), Side::both) : strip(text, Side::both)), v.is_markup());
+  return e.heap.text(
+      std::string(p.has(0) && !p.value(0).is_none() ? strip(text, p.text(0), Side::both) : strip(text, Side::both)),
+      v.is_markup());
 }
 
 Value replace_filter(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"});
   const std::int64_t count = p.has(2) && !p.value(2).is_none() ? p.integer(2) : -1;
-  return e.heap.text(replace(text_of(e, v), text_of(e, p.value(0)), text_of(e, p.value(1)), count, e.heap.limits().output_bytes), v.is_markup());
+  return e.heap.text(
+      replace(text_of(e, v), text_of(e, p.value(0)), text_of(e, p.value(1)), count, e.heap.limits().output_bytes),
+      v.is_markup());
 }
 
-Value title_filter(Evaluator& e, const Value& v, Arguments&) {  // words start after white space, '-', '(', '{', '[' and '<'
+Value title_filter(Evaluator& e, const Value& v,
+                   Arguments&) {  // words start after white space, '-', '(', '{', '[' and '<'
   const std::string text = text_of(e, v);
   std::string out, word;
   const auto flush = [&] {
@@ -51,7 +59,8 @@ Value title_filter(Evaluator& e, const Value& v, Arguments&) {  // words start a
     word.clear();
   };
   for (const std::string_view c : characters(text)) {
-    const bool separates = (c.size() == 1 && std::string_view("-({[<").find(c[0]) != std::string_view::npos) || is_space(character_at(c, 0).code);
+    const bool separates = (c.size() == 1 && std::string_view("-({[<").find(c[0]) != std::string_view::npos) ||
+                           is_space(character_at(c, 0).code);
     if (separates) {
       flush();
       out += c;
@@ -72,10 +81,14 @@ Value default_filter(Evaluator& e, const Value& v, Arguments& a) {
 Value indent(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("indent", a, {"width", "first", "blank"});
   std::string pad(4, ' ');
-  if (p.has(0)) pad = p.value(0).is_string() ? std::string(p.text(0)) : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(p.integer(0), 0, 10000)), ' ');
+  if (p.has(0))
+    pad = p.value(0).is_string()
+              ? std::string(p.text(0))
+              : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(p.integer(0), 0, 10000)), ' ');
   const std::string text = text_of(e, v) + "\n";
   const std::vector<std::string_view> lines = split_lines(text, false);
-  if (lines.size() > e.heap.limits().output_bytes / (pad.size() + 1)) fail(ErrorKind::resources, "indent: {} lines", lines.size());
+  if (lines.size() > e.heap.limits().output_bytes / (pad.size() + 1))
+    fail(ErrorKind::resources, "indent: {} lines", lines.size());
   const bool blank = p.flag(2, false);
   std::string out = p.flag(1, false) ? pad : std::string();
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -92,7 +105,8 @@ std::optional<std::int64_t> read_integer(std::string_view text, int base) {
   const bool negative = !text.empty() && text[0] == '-';
   if (!text.empty() && (text[0] == '-' || text[0] == '+')) text.remove_prefix(1);
   const std::string_view prefix = base == 16 ? "xX" : base == 8 ? "oO" : base == 2 ? "bB" : "";
-  if (text.size() > 2 && text[0] == '0' && prefix.find(text[1]) != std::string_view::npos && !prefix.empty()) text.remove_prefix(2);
+  if (text.size() > 2 && text[0] == '0' && prefix.find(text[1]) != std::string_view::npos && !prefix.empty())
+    text.remove_prefix(2);
   if (text.empty() || text[0] == '_' || text.back() == '_' || text[0] == '-' || text[0] == '+') return std::nullopt;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '_' && text[i + 1] == '_') return std::nullopt;
@@ -110,7 +124,8 @@ std::optional<double> read_float(std::string_view text) {
   const std::string trimmed(strip(text, Side::both));
   std::string digits;
   for (const char c : trimmed) {
-    if (c == 'x' || c == 'X' || c == 'p' || c == 'P' || c == '(') return std::nullopt;  // C's hexadecimal numbers and nan(...) are not Python's
+    if (c == 'x' || c == 'X' || c == 'p' || c == 'P' || c == '(')
+      return std::nullopt;  // C's hexadecimal numbers and nan(...) are not Python's
     if (c != '_') digits += c;
   }
   if (digits.empty() || is_space(static_cast<unsigned char>(digits[0]))) return std::nullopt;
@@ -160,12 +175,15 @@ Value round_filter(Evaluator&, const Value& v, Arguments& a) {
   if (precision < -300 || precision > 300) fail(ErrorKind::input, "round: precision {}", precision);
   if (method == "common") {
     if (v.is_integer() && precision >= 0) return Value(v.integer());
-    if (precision >= 0) return Value(std::strtod(fmt::format("{:.{}f}", v.number(), precision).c_str(), nullptr));  // exact, halves to even
+    if (precision >= 0)
+      return Value(
+          std::strtod(fmt::format("{:.{}f}", v.number(), precision).c_str(), nullptr));  // exact, halves to even
     const double unit = std::pow(10.0, static_cast<double>(-precision));
     const double rounded = std::nearbyint(v.number() / unit) * unit;
     return v.is_integer() && std::fabs(rounded) < 0x1p63 ? Value(static_cast<std::int64_t>(rounded)) : Value(rounded);
   }
-  if (method != "ceil" && method != "floor") fail(ErrorKind::input, "round: method '{}', one of common, ceil, floor was expected", method);
+  if (method != "ceil" && method != "floor")
+    fail(ErrorKind::input, "round: method '{}', one of common, ceil, floor was expected", method);
   const double unit = std::pow(10.0, static_cast<double>(precision));
   return Value((method == "ceil" ? std::ceil(v.number() * unit) : std::floor(v.number() * unit)) / unit);
 }
@@ -183,8 +201,10 @@ Value truncate(Evaluator& e, const Value& v, Arguments& a) {
   const std::vector<std::string_view> all = characters(text);
   const std::int64_t length = p.integer(0, 255), tail = static_cast<std::int64_t>(character_count(end));
   const std::int64_t leeway = p.has(3) && !p.value(3).is_none() ? p.integer(3) : 5;
-  if (length < tail || leeway < 0) fail(ErrorKind::input, "truncate: length {}, at least {} was expected", length, tail);
-  if (static_cast<std::int64_t>(all.size()) <= length || static_cast<std::int64_t>(all.size()) - length <= leeway) return e.heap.text(text);
+  if (length < tail || leeway < 0)
+    fail(ErrorKind::input, "truncate: length {}, at least {} was expected", length, tail);
+  if (static_cast<std::int64_t>(all.size()) <= length || static_cast<std::int64_t>(all.size()) - length <= leeway)
+    return e.heap.text(text);
   std::string kept;
   for (std::int64_t i = 0; i < length - tail; ++i) kept += all[static_cast<std::size_t>(i)];
   if (!p.flag(1, false)) kept = kept.substr(0, kept.rfind(' '));
@@ -198,7 +218,8 @@ Value center(Evaluator& e, const Value& v, Arguments& a) {
   if (width <= size) return e.heap.text(text);
   if (width > 1'000'000) fail(ErrorKind::resources, "center: width {}", width);
   const std::int64_t space = width - size, left = space / 2 + (space & width & 1);
-  return e.heap.text(std::string(static_cast<std::size_t>(left), ' ') + text + std::string(static_cast<std::size_t>(space - left), ' '));
+  return e.heap.text(std::string(static_cast<std::size_t>(left), ' ') + text +
+                     std::string(static_cast<std::size_t>(space - left), ' '));
 }
 
 Value format_filter(Evaluator& e, const Value& v, Arguments& a) {
@@ -218,7 +239,8 @@ Value format_filter(Evaluator& e, const Value& v, Arguments& a) {
 Value urlencode(Evaluator& e, const Value& v, Arguments&) {
   std::string out;
   for (const char c : text_of(e, v)) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || std::string_view("_.-~/").find(c) != std::string_view::npos;
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       std::string_view("_.-~/").find(c) != std::string_view::npos;
     out += plain ? std::string(1, c) : fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return e.heap.text(std::move(out));
@@ -237,7 +259,9 @@ Value wordcount(Evaluator& e, const Value& v, Arguments&) {
 }
 
 Value string_filter(Evaluator& e, const Value& v, Arguments&) { return v.is_string() ? v : e.heap.text(text_of(e, v)); }
-Value escape_filter(Evaluator& e, const Value& v, Arguments&) { return v.is_markup() ? v : e.heap.text(escape_html(text_of(e, v)), true); }
+Value escape_filter(Evaluator& e, const Value& v, Arguments&) {
+  return v.is_markup() ? v : e.heap.text(escape_html(text_of(e, v)), true);
+}
 
 using Named = std::pair<std::string_view, FilterFunction>;
 constexpr std::array<Named, 24> filters = {{
@@ -260,11 +284,16 @@ constexpr std::array<Named, 24> filters = {{
     {"string", string_filter},
     {"escape", escape_filter},
     {"e", escape_filter},
-    {"safe", [](Evaluator& e, const Value& v, Arguments&) { return v.is_markup() ? v : e.heap.text(text_of(e, v), true); }},
-    {"forceescape", [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(escape_html(text_of(e, v)), true); }},
-    {"upper", [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(upper(text_of(e, v)), v.is_markup()); }},
-    {"lower", [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(lower(text_of(e, v)), v.is_markup()); }},
-    {"capitalize", [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(capitalize(text_of(e, v)), v.is_markup()); }},
+    {"safe",
+     [](Evaluator& e, const Value& v, Arguments&) { return v.is_markup() ? v : e.heap.text(text_of(e, v), true); }},
+    {"forceescape",
+     [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(escape_html(text_of(e, v)), true); }},
+    {"upper",
+     [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(upper(text_of(e, v)), v.is_markup()); }},
+    {"lower",
+     [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(lower(text_of(e, v)), v.is_markup()); }},
+    {"capitalize",
+     [](Evaluator& e, const Value& v, Arguments&) { return e.heap.text(capitalize(text_of(e, v)), v.is_markup()); }},
 }};
 
 }  // namespace

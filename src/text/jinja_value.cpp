@@ -22,10 +22,14 @@ Value Object::attribute(Evaluator&, std::string_view) { return Undefined{}; }
 std::string Value::type_name() const {
   if (const List* l = list()) {
     switch (l->type) {
-      case List::Type::list: return "list";
-      case List::Type::tuple: return "tuple";
-      case List::Type::generator: return "generator";
-      case List::Type::view: return "dict view";
+      case List::Type::list:
+        return "list";
+      case List::Type::tuple:
+        return "tuple";
+      case List::Type::generator:
+        return "generator";
+      case List::Type::view:
+        return "dict view";
     }
   }
   if (dict()) return dict()->is_namespace ? "Namespace" : "dict";
@@ -57,7 +61,8 @@ Dict* Heap::dict() {
 
 void Heap::step(std::uint64_t count) {
   steps_ += count;
-  if (steps_ > limits_.steps) fail(ErrorKind::resources, "more than {} steps: the template runs too long", limits_.steps);
+  if (steps_ > limits_.steps)
+    fail(ErrorKind::resources, "more than {} steps: the template runs too long", limits_.steps);
 }
 
 void Heap::take(std::size_t bytes) {
@@ -66,7 +71,8 @@ void Heap::take(std::size_t bytes) {
 }
 
 Heap::Deeper::Deeper(Heap& heap) : heap_(heap) {
-  if (heap_.depth_ >= heap_.limits_.depth) fail(ErrorKind::resources, "nested deeper than {} levels", heap_.limits_.depth);
+  if (heap_.depth_ >= heap_.limits_.depth)
+    fail(ErrorKind::resources, "nested deeper than {} levels", heap_.limits_.depth);
   ++heap_.depth_;
 }
 
@@ -238,7 +244,8 @@ void append_list(Heap& heap, std::string& out, const List& list) {
 
 void append_repr(Heap& heap, std::string& out, const Value& value) {
   heap.step();
-  if (out.size() > heap.limits().output_bytes) fail(ErrorKind::resources, "a value's text is longer than {} bytes", heap.limits().output_bytes);
+  if (out.size() > heap.limits().output_bytes)
+    fail(ErrorKind::resources, "a value's text is longer than {} bytes", heap.limits().output_bytes);
   const Heap::Deeper deeper(heap);
   if (value.is_string()) {
     heap.step_bytes(value.text().size());

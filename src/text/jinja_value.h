@@ -1,6 +1,7 @@
-// Values of the Jinja interpreter: what a Python object is to a template. A Value is small and copied freely; strings are shared and
-// immutable; lists, dicts, namespaces and callables are owned by the Heap of one rendering and die with it, so that a template which ties
-// a knot of references leaks nothing. The Heap counts steps and bytes: it is what stops a hostile template. One rendering = one thread.
+// Values of the Jinja interpreter: what a Python object is to a template. A Value is small and copied freely; strings
+// are shared and immutable; lists, dicts, namespaces and callables are owned by the Heap of one rendering and die with
+// it, so that a template which ties a knot of references leaks nothing. The Heap counts steps and bytes: it is what
+// stops a hostile template. One rendering = one thread.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +20,8 @@ namespace limpid::jinja {
 class Heap;
 class Value;
 
-// A string and whether it is already escaped (what `|safe` and `|escape` give: adding plain text to it escapes that text, as markupsafe does).
+// A string and whether it is already escaped (what `|safe` and `|escape` give: adding plain text to it escapes that
+// text, as markupsafe does).
 class Text {
  public:
   Text(Heap* heap, std::string bytes, bool markup);
@@ -40,7 +42,8 @@ struct Undefined {
 };
 struct None {};
 
-// list | tuple | generator (what map, select, ... give: always true, without a length) | view (dict.items() ...: without an index).
+// list | tuple | generator (what map, select, ... give: always true, without a length) | view (dict.items() ...:
+// without an index).
 struct List {
   enum class Type { list, tuple, generator, view };
   Type type = Type::list;
@@ -96,7 +99,9 @@ class Value {
   bool is_none() const { return std::holds_alternative<None>(data_); }
   bool is_bool() const { return std::holds_alternative<bool>(data_); }
   bool is_string() const { return std::holds_alternative<TextRef>(data_); }
-  bool is_integer() const { return is_bool() || std::holds_alternative<std::int64_t>(data_); }  // a bool is an int in Python
+  bool is_integer() const {
+    return is_bool() || std::holds_alternative<std::int64_t>(data_);
+  }  // a bool is an int in Python
   bool is_float() const { return std::holds_alternative<double>(data_); }
   bool is_number() const { return is_integer() || is_float(); }
 
@@ -106,8 +111,8 @@ class Value {
   const std::string& text() const { return std::get<TextRef>(data_)->bytes; }
   const TextRef& text_ref() const { return std::get<TextRef>(data_); }
   bool is_markup() const { return is_string() && text_ref()->markup; }
-  List* list() const { return get<List*>(); }      // null if it is none
-  Dict* dict() const { return get<Dict*>(); }      // null if it is none; namespaces too
+  List* list() const { return get<List*>(); }        // null if it is none
+  Dict* dict() const { return get<Dict*>(); }        // null if it is none; namespaces too
   Object* object() const { return get<Object*>(); }  // null if it is none
   bool is_mapping() const { return dict() && !dict()->is_namespace; }
 
@@ -124,10 +129,10 @@ class Value {
 
 // Bounds of one rendering. A template of a real model uses a few thousand steps per message.
 struct Limits {
-  std::uint64_t steps = 30'000'000;          // nodes evaluated plus bytes handled / 16: about a second
-  std::size_t output_bytes = 64u << 20;      // of the rendered text
-  std::size_t memory_bytes = 512u << 20;     // of live strings plus all lists and dicts made
-  int depth = 400;                           // nested evaluations, calls included
+  std::uint64_t steps = 30'000'000;       // nodes evaluated plus bytes handled / 16: about a second
+  std::size_t output_bytes = 64u << 20;   // of the rendered text
+  std::size_t memory_bytes = 512u << 20;  // of live strings plus all lists and dicts made
+  int depth = 400;                        // nested evaluations, calls included
 };
 
 class Heap {
@@ -152,9 +157,9 @@ class Heap {
     list.items.push_back(std::move(value));
   }
 
-  void step(std::uint64_t count = 1);           // throws Error(resources) when there were too many
+  void step(std::uint64_t count = 1);  // throws Error(resources) when there were too many
   void step_bytes(std::size_t bytes) { step(1 + bytes / 16); }
-  void take(std::size_t bytes);                 // throws Error(resources) when there are too many
+  void take(std::size_t bytes);  // throws Error(resources) when there are too many
   void give(std::size_t bytes) { used_ -= bytes < used_ ? bytes : used_; }
   const Limits& limits() const { return limits_; }
 
@@ -185,8 +190,8 @@ bool truthy(const Value& value);
 bool equal(Heap& heap, const Value& a, const Value& b);
 int compare(Heap& heap, const Value& a, const Value& b);  // <0, 0, >0; throws Error(input) for types that have no order
 bool contains(Heap& heap, const Value& container, const Value& item);
-std::string to_text(Heap& heap, const Value& value);      // str(value)
-std::string to_repr(Heap& heap, const Value& value);      // repr(value)
-std::string float_text(double value);                     // Python's repr of a float: shortest digits that read back the same
+std::string to_text(Heap& heap, const Value& value);  // str(value)
+std::string to_repr(Heap& heap, const Value& value);  // repr(value)
+std::string float_text(double value);  // Python's repr of a float: shortest digits that read back the same
 
 }  // namespace limpid::jinja

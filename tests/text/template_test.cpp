@@ -1,5 +1,5 @@
-// Chat templates against Hugging Face: every published template over a set of conversations, and the template language piece by piece.
-// The goldens are made by make_template_goldens.py.
+// Chat templates against Hugging Face: every published template over a set of conversations, and the template language
+// piece by piece. The goldens are made by make_template_goldens.py.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -83,15 +83,19 @@ TEST(Jinja, RendersPublishedTemplatesAsHuggingFaceDoes) {
 
 TEST(Jinja, NamesTheLineOfAFault) {
   EXPECT_EQ(message_of("a\n{{ x.y }}", Json::object()), "chat template, line 2: 'x' is undefined");
-  EXPECT_EQ(message_of("\n\n{% if 1 %}", Json::object()), "chat template, line 3: the template ends where '{% elif %}' was expected");
+  EXPECT_EQ(message_of("\n\n{% if 1 %}", Json::object()),
+            "chat template, line 3: the template ends where '{% elif %}' was expected");
   EXPECT_EQ(message_of("{{ raise_exception('roles must alternate') }}", Json::object()),
             "chat template, line 1: the template refuses this conversation: roles must alternate");
-  EXPECT_EQ(message_of("{% include 'x' %}", Json::object()), "chat template, line 1: the tag 'include' is not for chat templates");
+  EXPECT_EQ(message_of("{% include 'x' %}", Json::object()),
+            "chat template, line 1: the tag 'include' is not for chat templates");
 }
 
 TEST(Jinja, ListsMayBeChangedInPlace) {
-  EXPECT_EQ(message_of("{% set q = [1] %}{% set _ = q.append(2) %}{{ q.pop(0) }}{{ q }}", Json::object()), "rendered: 1[2]");
-  EXPECT_EQ(message_of("{% set q = [1] %}{% set _ = q.append(q) %}{{ q }}", Json::object()), "chat template, line 1: nested deeper than 400 levels");
+  EXPECT_EQ(message_of("{% set q = [1] %}{% set _ = q.append(2) %}{{ q.pop(0) }}{{ q }}", Json::object()),
+            "rendered: 1[2]");
+  EXPECT_EQ(message_of("{% set q = [1] %}{% set _ = q.append(q) %}{{ q }}", Json::object()),
+            "chat template, line 1: nested deeper than 400 levels");
 }
 
 TEST(Jinja, FormatsTheTimeItIsGiven) {
@@ -118,7 +122,8 @@ TEST(Jinja, StopsHostileTemplates) {
   EXPECT_TRUE(stopped("{% set s = 'x' * 1000000 %}{{ s.replace('x', s) }}"));
   EXPECT_TRUE(stopped("{% set ns = namespace(s='x') %}" + loop + "{% set ns.s = ns.s + ns.s %}" + end));
   EXPECT_TRUE(stopped("{% set ns = namespace(s=[1]) %}" + loop + "{% set ns.s = [ns.s, ns.s] %}" + end + "{{ ns.s }}"));
-  EXPECT_TRUE(stopped("{% set ns = namespace(s=[1]) %}" + loop + "{% set ns.s = [ns.s, ns.s] %}" + end + "{{ ns.s | tojson }}"));
+  EXPECT_TRUE(stopped("{% set ns = namespace(s=[1]) %}" + loop + "{% set ns.s = [ns.s, ns.s] %}" + end +
+                      "{{ ns.s | tojson }}"));
   EXPECT_TRUE(stopped("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}"));
   EXPECT_TRUE(stopped("{% macro f() %}{{ f() }}{{ f() }}{% endmacro %}{{ f() }}"));
   EXPECT_TRUE(stopped("{{ '%999999999d' % 1 }}"));
