@@ -4,10 +4,12 @@ namespace limpid {
 
 void add_pull(Program& program);
 void add_models(Program& program);
+void add_doctor(Program& program);
 
 void add_commands(Program& program) {
   add_pull(program);
   add_models(program);
+  add_doctor(program);
 }
 
 }  // namespace limpid

@@ -1,0 +1,197 @@
+// limpid doctor: what this machine has, what fits on it and how fast it should go, and what is wrong with it.
+#include <cstdlib>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "app/bandwidth.h"
+#include "app/commands.h"
+#include "app/format.h"
+#include "app/hub_setup.h"
+#include "app/machine.h"
+#include "app/output.h"
+#include "base/thread_team.h"
+#include "hub/catalogue.h"
+#include "hub/files.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr double kRoomBesideWeights = 1.1;  // cache and work space, as `pull` reckons
+constexpr double kReached = 0.85;           // of the measured bandwidth, that decoding gets
+
+struct Fit {
+  std::string name;
+  std::uint64_t bytes = 0;
+  bool exact = false, fits = false;
+  double tokens_per_second = 0;
+};
+
+struct Report {
+  Machine machine;
+  int threads = 1;
+  std::string isa;
+  double bandwidth_one = 0, bandwidth_all = 0;  // bytes a second
+  DiskSpeed disk;
+  std::filesystem::path store;
+  std::uint64_t store_free = 0;
+  std::vector<Fit> fits;
+  std::vector<Problem> problems;
+};
+
+// LIMPID_ISA if it is set: a name that the processor has.
+std::string chosen_isa(const Machine& machine) {
+  const char* wanted = std::getenv("LIMPID_ISA");
+  return wanted == nullptr || *wanted == 0 ? machine.best_isa : wanted;
+}
+
+// Of each model the preferred variant, and the largest that fits if that is another.
+std::vector<Fit> find_fits(const Report& report) {
+  std::vector<Fit> fits;
+  const Catalogue catalogue = Catalogue::built_in();
+  for (const CatalogueModel& model : catalogue.models()) {
+    const CatalogueVariant* preferred = model.find(model.preferred);
+    const CatalogueVariant* largest = nullptr;
+    const auto fit = [&](const CatalogueVariant& variant) {
+      Fit out{model.name + ":" + variant.quant, variant.bytes, variant.exact, false, 0};
+      out.fits = static_cast<double>(variant.bytes) * kRoomBesideWeights <=
+                 static_cast<double>(report.machine.memory_available);
+      const double part = static_cast<double>(model.active_parameters) / static_cast<double>(model.parameters);
+      out.tokens_per_second = kReached * report.bandwidth_all / (static_cast<double>(variant.bytes) * part);
+      return out;
+    };
+    for (const CatalogueVariant& variant : model.variants)
+      if (variant.bytes > 0 && fit(variant).fits && (largest == nullptr || variant.bytes > largest->bytes))
+        largest = &variant;
+    if (preferred->bytes > 0) fits.push_back(fit(*preferred));
+    if (largest != nullptr && largest != preferred) fits.push_back(fit(*largest));
+  }
+  return fits;
+}
+
+Report examine(const Context& context) {
+  Report report;
+  report.machine = read_machine();
+  report.threads = context.threads();
+  report.isa = chosen_isa(report.machine);
+  report.bandwidth_one = memory_bandwidth(1, report.machine.memory_available);
+  report.bandwidth_all =
+      report.threads == 1 ? report.bandwidth_one : memory_bandwidth(report.threads, report.machine.memory_available);
+  report.store = open_store().root();
+  report.store_free = free_disk(report.store);
+  report.disk = disk_read_speed(report.store);
+  report.fits = find_fits(report);
+  report.problems = find_problems(report.machine);
+  if (report.isa != "scalar" && report.isa != "avx2" && report.isa != "avx512")
+    report.problems.push_back({"LIMPID_ISA is '" + report.isa + "'", "scalar, avx2 or avx512"});
+  else if (report.isa.size() > report.machine.best_isa.size() ||
+           (report.isa == "avx2" && report.machine.best_isa == "scalar"))
+    report.problems.push_back(
+        {"LIMPID_ISA asks for " + report.isa + ", the processor has " + report.machine.best_isa, "unset LIMPID_ISA"});
+  return report;
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += (out.empty() ? "" : " ") + word;
+  return out;
+}
+
+std::string rate(double bytes_per_second) { return human_bytes(static_cast<std::uint64_t>(bytes_per_second)) + "/s"; }
+
+void print_machine(const Report& report) {
+  const Machine& m = report.machine;
+  print("Processor   {}\n", m.cpu.empty() ? "unknown" : m.cpu);
+  print("Cores       {} physical, {} threads; this process may use {}{}; default -t {}\n", m.physical, m.logical,
+        m.usable, m.quota > 0 ? fmt::format(" within a quota of {:.3g}", m.quota) : "", report.threads);
+  print("Kernels     {} ({})\n", report.isa,
+        m.features.empty() ? "no vector extensions that limpid uses" : join(m.features));
+  print("Memory      {} total, {} available ({}){}\n", human_bytes(m.memory_total), human_bytes(m.memory_available),
+        m.memory_limited_by,
+        m.swap_total > 0 ? fmt::format("; swap {} of {} used", human_bytes(m.swap_used), human_bytes(m.swap_total))
+                         : "; no swap");
+  print("Huge pages  {}\n", m.huge_pages.empty() ? "unknown" : m.huge_pages);
+  print("Bandwidth   memory {} with 1 thread, {} with {}\n", rate(report.bandwidth_one), rate(report.bandwidth_all),
+        report.threads);
+  if (report.disk.bytes_per_second > 0)
+    print("Disk        {} read{}, {} free ({})\n", rate(report.disk.bytes_per_second),
+          report.disk.direct ? "" : " (not past the cache)", human_bytes(report.store_free), report.store.string());
+  else
+    print("Disk        not measured: {}; {} free ({})\n", report.disk.note, human_bytes(report.store_free),
+          report.store.string());
+}
+
+void print_fits(const Report& report) {
+  print(
+      "\nModels that `limpid pull` knows, with the speed that memory allows (estimates; ~: size as published, "
+      "rounded)\n");
+  for (const Fit& fit : report.fits) {
+    const std::string size = (fit.exact ? "" : "~") + human_bytes(fit.bytes);
+    const std::string speed =
+        fit.fits ? fmt::format("about {:.3g} tokens/s", fit.tokens_per_second) : "does not fit into memory";
+    print("  {:<32} {:>8}  {}\n", fit.name, size, speed);
+  }
+}
+
+void print_problems(const Report& report) {
+  write_out(report.problems.empty() ? "\nNothing is wrong.\n" : "\nWhat could be better\n");
+  for (const Problem& problem : report.problems) print("  - {}\n    {}\n", problem.what, problem.advice);
+}
+
+nlohmann::json to_json(const Report& report) {
+  const Machine& m = report.machine;
+  nlohmann::json out;
+  out["cpu"] = {{"name", m.cpu},          {"physical_cores", m.physical},
+                {"threads", m.logical},   {"usable_threads", m.usable},
+                {"quota", m.quota},       {"default_threads", report.threads},
+                {"features", m.features}, {"isa", report.isa},
+                {"best_isa", m.best_isa}, {"governor", m.governor},
+                {"load", m.load}};
+  out["memory"] = {{"total", m.memory_total},
+                   {"available", m.memory_available},
+                   {"limited_by", m.memory_limited_by},
+                   {"swap_total", m.swap_total},
+                   {"swap_used", m.swap_used},
+                   {"huge_pages", m.huge_pages},
+                   {"bandwidth_1", report.bandwidth_one},
+                   {"bandwidth_all", report.bandwidth_all}};
+  out["disk"] = {{"store", report.store.string()},
+                 {"free", report.store_free},
+                 {"read", report.disk.bytes_per_second},
+                 {"direct", report.disk.direct},
+                 {"note", report.disk.note}};
+  out["models"] = nlohmann::json::array();
+  for (const Fit& fit : report.fits)
+    out["models"].push_back({{"name", fit.name},
+                             {"bytes", fit.bytes},
+                             {"exact", fit.exact},
+                             {"fits", fit.fits},
+                             {"tokens_per_second", fit.tokens_per_second}});
+  out["problems"] = nlohmann::json::array();
+  for (const Problem& problem : report.problems)
+    out["problems"].push_back({{"what", problem.what}, {"advice", problem.advice}});
+  return out;
+}
+
+}  // namespace
+
+void add_doctor(Program& program) {
+  auto json = std::make_shared<bool>(false);
+  Command command = program.add("doctor", "What this machine has, which models fit, what is wrong");
+  command.engine_options();
+  command.flag("--json", *json, "as JSON; sizes in bytes, bandwidths in bytes a second");
+  command.examples("limpid doctor\nlimpid doctor --json | jq .problems");
+  command.run([json](const Context& context) {
+    const Report report = examine(context);
+    if (*json) {
+      print("{}\n", to_json(report).dump(1));
+      return 0;
+    }
+    print_machine(report);
+    print_fits(report);
+    print_problems(report);
+    return 0;
+  });
+}
+
+}  // namespace limpid
