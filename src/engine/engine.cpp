@@ -170,7 +170,7 @@ Completion Engine::generate(Request request) {
   };
   std::future<void> finished = done.get_future();
   submit(std::move(request));
-  if (!thread_.joinable())
+  if (!started())
     while (finished.wait_for(std::chrono::seconds(0)) != std::future_status::ready && step()) {
     }
   finished.wait();

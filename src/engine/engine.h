@@ -66,6 +66,7 @@ class Engine {
 
   // Starts the engine's thread. Without it, step() does the work on the caller's thread.
   void start();
+  bool started() const { return thread_.joinable(); }
 
   // --- From any thread ---
   // Throws Error(input) where a field is wrong (it is named), Error(resources) when the queue is full.

@@ -1,0 +1,159 @@
+#include "chat/chat.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <future>
+#include <memory>
+#include <utility>
+
+#include "base/error.h"
+#include "chat/chat_stream.h"
+
+namespace limpid {
+
+namespace {
+
+std::vector<bool> shown_tokens(const Tokenizer& tokenizer, ToolFormat format) {
+  const ToolMarks marks = tool_marks(format);
+  const std::array<std::string_view, 10> known{
+      "<think>",           "</think>",        "<tool_call>",    "</tool_call>", "<|python_tag|>",
+      marks.section_begin, marks.section_end, marks.call_begin, marks.call_end, marks.separator};
+  std::vector<bool> shown(tokenizer.vocabulary_size());
+  for (std::size_t id = 0; id < shown.size(); ++id) {
+    const auto token = static_cast<TokenId>(id);
+    shown[id] = !tokenizer.is_special(token) || std::ranges::find(known, tokenizer.token_bytes(token)) != known.end();
+  }
+  return shown;
+}
+
+}  // namespace
+
+std::string_view name(ChatFinish finish) {
+  switch (finish) {
+    case ChatFinish::stop:
+      return "stop";
+    case ChatFinish::length:
+      return "length";
+    case ChatFinish::tool_calls:
+      return "tool_calls";
+    case ChatFinish::cancelled:
+      return "cancelled";
+    case ChatFinish::error:
+      return "error";
+  }
+  return "unknown";
+}
+
+ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::string& chat_template,
+                       std::vector<std::int32_t> end_ids)
+    : engine_(engine),
+      tokenizer_(tokenizer),
+      builder_(tokenizer, chat_template),
+      end_ids_(std::move(end_ids)),
+      shown_(shown_tokens(tokenizer, builder_.tool_format())) {
+  for (TokenId id : tokenizer.end_ids())
+    if (std::ranges::find(end_ids_, id) == end_ids_.end()) end_ids_.push_back(id);
+  if (!builder_.thinks()) return;
+  EncodeOptions special;
+  special.special = true;
+  open_ = tokenizer.encode("<think>", special);
+  close_ = tokenizer.encode("</think>", special);
+  // As R1 writes it: the end of a line, the mark, an empty line. Encoded in pieces, so that the mark stands there
+  // whatever merges.
+  closing_ = tokenizer.encode("\n");
+  closing_.insert(closing_.end(), close_.begin(), close_.end());
+  const std::vector<TokenId> empty_line = tokenizer.encode("\n\n");
+  closing_.insert(closing_.end(), empty_line.begin(), empty_line.end());
+}
+
+Prompt ChatEngine::prompt(const ChatRequest& request) const {
+  return request.raw ? builder_.raw(*request.raw, request.raw_special) : builder_.build(request.prompt);
+}
+
+ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const Prompt& prompt) const {
+  ThinkingRule rule;
+  if (request.raw || !builder_.thinks()) return rule;
+  rule.open = open_;
+  rule.close = close_;
+  rule.closing = closing_;
+  rule.inside = prompt.inside_thinking;
+  rule.budget = request.thinking_budget;
+  return rule;
+}
+
+RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
+  const Prompt made = prompt(request);
+  StreamParser::Options options;
+  if (!request.raw) {
+    options.thinks = builder_.thinks();
+    options.starts_thinking = made.inside_thinking;
+    if (!request.prompt.tools.is_null() && !request.prompt.tools.empty()) options.tools = builder_.tool_format();
+  }
+  auto stream =
+      std::make_shared<ChatStream>(tokenizer_, shown_, options, StopStrings(request.stop),
+                                   request.token_events || request.sampling.logprobs >= 0, std::move(handler));
+  Request asked;
+  asked.prompt = made.ids;
+  asked.sampling = std::move(request.sampling);
+  asked.max_tokens = request.max_tokens;
+  asked.stop_ids = std::move(request.stop_ids);
+  if (!request.ignore_end) asked.stop_ids.insert(asked.stop_ids.end(), end_ids_.begin(), end_ids_.end());
+  asked.thinking = thinking_rule(request, made);
+  asked.rules = std::move(request.rules);
+  asked.account = std::move(request.account);
+  asked.use_cache = request.use_cache;
+  asked.on_token = [stream](const TokenEvent& event) { return stream->token(event); };
+  asked.on_finished = [stream](const FinishedEvent& event) { stream->finished(event); };
+  return engine_.submit(std::move(asked));
+}
+
+ChatAnswer ChatEngine::ask(ChatRequest request, ChatHandler handler) {
+  ChatAnswer answer;
+  std::promise<void> done;
+  std::future<void> finished = done.get_future();
+  bool over = false;
+  std::exception_ptr failure;  // of the handler: thrown to whoever asked
+  request.token_events = true;
+  submit(std::move(request), [&](const ChatEvent& event) {
+    switch (event.kind) {
+      case ChatEvent::Kind::token:
+        answer.ids.push_back(event.token.token.id);
+        break;
+      case ChatEvent::Kind::thinking:
+        answer.thinking += event.text;
+        break;
+      case ChatEvent::Kind::answer:
+        answer.answer += event.text;
+        break;
+      case ChatEvent::Kind::tool_call:
+        answer.calls.push_back(event.call);
+        break;
+      case ChatEvent::Kind::answer_was_thinking:
+        answer.thinking = std::exchange(answer.answer, {});
+        break;
+      case ChatEvent::Kind::finished:
+        answer.result = event.result;
+        break;
+    }
+    bool wanted = true;
+    try {
+      wanted = !handler || failure || handler(event);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (event.kind == ChatEvent::Kind::finished) {
+      over = true;
+      done.set_value();
+    }
+    return wanted && !failure;
+  });
+  if (!engine_.started())
+    while (!over && engine_.step()) {
+    }
+  finished.wait();
+  if (failure) std::rethrow_exception(failure);
+  return answer;
+}
+
+}  // namespace limpid

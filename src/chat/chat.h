@@ -1,0 +1,125 @@
+// ChatEngine: the seam of text and tokens. Messages in; thinking, answer, tool calls and usage out, as they come.
+//
+// A request becomes a prompt (prompt.h) and goes to the engine; each token's bytes go through the stream parser (whole
+// characters, thinking | answer | tool call) and the stop strings. What comes out does not depend on how the engine
+// batches or where tokens cut the text.
+//
+// Immutable after construction: submit() and the rest may be called from any thread. Events are delivered on the
+// engine's thread, one request's in order.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "chat/prompt.h"
+#include "engine/engine.h"
+#include "text/stream_parser.h"
+#include "text/tokenizer.h"
+
+namespace limpid {
+
+struct ChatRequest {
+  PromptRequest prompt;            // messages, tools, thinking on or off, a beginning to continue
+  std::optional<std::string> raw;  // instead: this text, no template, no parsing of what comes out
+  bool raw_special = false;        // control tokens in it count
+  std::optional<int> thinking_budget;
+  Sampling sampling;
+  int max_tokens = 0;                  // 0: as many as the context holds
+  std::vector<std::string> stop;       // ends the answer where one appears in it (not in the thinking); it is not shown
+  std::vector<std::int32_t> stop_ids;  // besides the model's own
+  bool ignore_end = false;             // the model's own end tokens do not end it (benchmarks)
+  std::string account;
+  bool use_cache = true;
+  bool token_events = false;  // an event for each token, also without log-probabilities
+  std::vector<std::shared_ptr<LogitRule>> rules;
+};
+
+// One token with its bytes: they may be a part of a character, and are empty for ids that have no text.
+struct ChatToken {
+  std::int32_t id = 0;
+  std::string bytes;
+  float logprob = 0;
+};
+struct ChatTokenInfo {
+  ChatToken token;
+  std::vector<ChatToken> alternatives;  // likeliest first
+  std::int64_t position = 0;
+  bool thinking = false, forced = false, end = false;
+};
+
+enum class ChatFinish { stop, length, tool_calls, cancelled, error };
+std::string_view name(ChatFinish finish);
+
+struct ChatResult {
+  ChatFinish finish = ChatFinish::stop;
+  std::string stop_string;  // the one that ended it
+  std::string error;
+  Usage usage;
+  double thinking_seconds = 0;  // first token -> end of the thinking
+  std::uint64_t logits_hash = 0;
+};
+
+struct ChatEvent {
+  enum class Kind {
+    token,  // `token`; before the text that it brings. Only where asked for
+    thinking,
+    answer,               // `text`: whole characters
+    tool_call,            // `call`
+    answer_was_thinking,  // there was a </think> without any <think>: what came as answer so far was thinking
+    finished,             // `result`; once, last
+  };
+  Kind kind = Kind::answer;
+  RequestId request = 0;
+  std::string text;
+  ToolCall call;
+  ChatTokenInfo token;
+  ChatResult result;
+};
+using ChatHandler =
+    std::function<bool(const ChatEvent&)>;  // false: cancel. As for the engine's callbacks: quick, no blocking
+
+// A whole answer, for callers that wait.
+struct ChatAnswer {
+  std::string thinking, answer;
+  std::vector<ToolCall> calls;
+  std::vector<std::int32_t> ids;
+  ChatResult result;
+};
+
+class ChatEngine {
+ public:
+  // Engine and tokenizer must outlive it. end_ids: what ends an answer besides the tokenizer's own
+  // (generation_config.json). Throws Error(input) where the template is wrong or the tokenizer knows more ids than the
+  // model.
+  ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::string& chat_template,
+             std::vector<std::int32_t> end_ids = {});
+
+  // Throws Error as PromptBuilder::build and Engine::submit do.
+  RequestId submit(ChatRequest request, ChatHandler handler);
+  void cancel(RequestId id) { engine_.cancel(id); }
+  void stop_thinking(RequestId id) { engine_.stop_thinking(id); }
+
+  Prompt prompt(const ChatRequest& request) const;
+  const PromptBuilder& builder() const { return builder_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  Engine& engine() const { return engine_; }
+
+  // submit() and wait; the handler, if any, gets the events as they come. Without Engine::start() it steps the engine
+  // itself.
+  ChatAnswer ask(ChatRequest request, ChatHandler handler = {});
+
+ private:
+  ThinkingRule thinking_rule(const ChatRequest& request, const Prompt& prompt) const;
+
+  Engine& engine_;
+  const Tokenizer& tokenizer_;
+  const PromptBuilder builder_;
+  std::vector<std::int32_t> end_ids_;
+  std::vector<bool>
+      shown_;  // by id: its bytes go to the parser (no control token, or one that marks thinking or tool calls)
+  std::vector<std::int32_t> open_, close_, closing_;
+};
+
+}  // namespace limpid
