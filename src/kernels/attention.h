@@ -20,6 +20,10 @@ inline constexpr int kQueryTile =
     6;  // queries that share the loads of keys and values: 6 x 4 accumulators of 32 registers (AVX-512)
 inline constexpr int kCacheTypes = 4;    // f32, f16, bf16, q8 (int8): the order of CacheType in ops/cache.h
 inline constexpr int kLatentBlock = 32;  // values of a latent that share a scale in q8
+inline constexpr int kLatentQueries =
+    16;  // queries that meet a latent together: many heads share it, so they are the lanes
+inline constexpr int kLatentChunk =
+    64;  // columns of a decoded latent that lie together: a constant distance from position to position
 
 // scores[i * kSpanTokens + p] = sum_d query[d * queries + i] * keys[d * 64 + p], times key_scales[p] unless null; p <
 // positions rounded up to 16.
@@ -30,6 +34,7 @@ struct AttentionScores {
   const std::byte* keys;    // (key_dim, 64) values of the type, 64-byte aligned
   const float* key_scales;  // (64), 64-byte aligned, or null
   int positions;            // 1..64
+  std::ptrdiff_t ahead;     // bytes from these keys to what will be read next, to prefetch; 0: nothing
   float* scores;
 };
 
@@ -44,27 +49,38 @@ struct AttentionValues {
   std::size_t value_stride;
   const float* value_scales;  // (64), 64-byte aligned, or null
   int value_dim;
-  bool first;  // out starts from zero
+  std::ptrdiff_t ahead;  // bytes from these values to what will be read next, to prefetch; 0: nothing
+  bool first;            // out starts from zero
   float* out;
   std::int64_t out_stride;
 };
 
-// A page of latents, (64, dims) token-major, to f32: transposed into keys (dims, 64) and its first value_dim columns
-// into values (64, value_dim rounded up to 16). Either may be null.
+// A page of latents, (64, dims) token-major, to f32 in chunks of kLatentChunk columns: (chunks, 64, kLatentChunk). The
+// last chunk is written to a multiple of 16 columns.
 struct AttentionLatent {
   const std::byte* rows;
   std::size_t stride;        // bytes from token to token
   std::size_t scale_offset;  // q8: where in a row its f32 scales begin, one per kLatentBlock values
-  int dims, value_dim;
-  int positions;  // 1..64; rounded up to 16 are written
-  float* keys;
-  float* values;
+  int dims;
+  int positions;  // 1..64
+  float* page;
+};
+
+// Scores of kLatentQueries queries, the lanes of a vector, against a decoded page of latents; the same sums as
+// AttentionScores. p < positions rounded up to 16.
+struct AttentionLatentScores {
+  const float* query;  // (key_dim, kLatentQueries), rotated and scaled
+  int key_dim;
+  const float* page;
+  int positions;  // 1..64
+  float* scores;  // scores[i * kSpanTokens + p]
 };
 
 struct AttentionKernels {
   void (*scores[kCacheTypes])(const AttentionScores&) noexcept;
   void (*values[kCacheTypes])(const AttentionValues&) noexcept;
   void (*latent[kCacheTypes])(const AttentionLatent&) noexcept;
+  void (*latent_scores)(const AttentionLatentScores&) noexcept;
   // n values (a multiple of 16) to f32, without scales.
   void (*decode[kCacheTypes])(const std::byte* in, std::int64_t n, float* out) noexcept;
   // A row of n floats to the type, rounded to nearest even and padded with zeros to a multiple of 16 values. q8: blocks

@@ -53,20 +53,29 @@ inline F32x16 exp_negative(F32x16 x) {
 template <typename Type, int M, int N>
 void score_tile(const AttentionScores& args, int first) {
   F32x16 sum[M][N];
-  for (int i = 0; i < M; ++i)
+  LIMPID_UNROLL
+  for (int i = 0; i < M; ++i) {
+    LIMPID_UNROLL
     for (int j = 0; j < N; ++j) sum[i][j] = splat(0);
+  }
   const std::byte* keys = args.keys + first * 16 * Type::kBytes;
   const float* query = args.query;
   for (int d = 0; d < args.key_dim; ++d, keys += kPageTokens * Type::kBytes, query += M) {
     F32x16 k[N];
+    for (int at = 0; at < N * 16 * Type::kBytes; at += 64) prefetch(keys + args.ahead + at);
+    LIMPID_UNROLL
     for (int j = 0; j < N; ++j) k[j] = Type::read(keys + j * 16 * Type::kBytes);
+    LIMPID_UNROLL
     for (int i = 0; i < M; ++i) {
       const F32x16 q = splat(query[i]);
+      LIMPID_UNROLL
       for (int j = 0; j < N; ++j) sum[i][j] = fma(q, k[j], sum[i][j]);
     }
   }
+  LIMPID_UNROLL
   for (int j = 0; j < N; ++j) {
     const F32x16 scale = args.key_scales ? load(args.key_scales + (first + j) * 16) : splat(1);
+    LIMPID_UNROLL
     for (int i = 0; i < M; ++i) store(args.scores + i * kSpanTokens + (first + j) * 16, mul(sum[i][j], scale));
   }
 }
@@ -103,19 +112,29 @@ template <typename Type, int M, int N>
 void value_tile(const AttentionValues& args, const float* weights, int begin, int end, bool zero, float* out,
                 int first) {
   F32x16 sum[M][N];
-  for (int i = 0; i < M; ++i)
+  LIMPID_UNROLL
+  for (int i = 0; i < M; ++i) {
+    LIMPID_UNROLL
     for (int j = 0; j < N; ++j) sum[i][j] = zero ? splat(0) : load(out + i * args.out_stride + (first + j) * 16);
+  }
   const std::byte* row = args.values + static_cast<std::size_t>(begin) * args.value_stride + first * 16 * Type::kBytes;
   for (int p = begin; p < end; ++p, row += args.value_stride) {
     F32x16 v[N];
+    for (int at = 0; at < N * 16 * Type::kBytes; at += 64) prefetch(row + args.ahead + at);
+    LIMPID_UNROLL
     for (int j = 0; j < N; ++j) v[j] = Type::read(row + j * 16 * Type::kBytes);
+    LIMPID_UNROLL
     for (int i = 0; i < M; ++i) {
       const F32x16 w = splat(weights[i * kSpanTokens + p]);
+      LIMPID_UNROLL
       for (int j = 0; j < N; ++j) sum[i][j] = fma(w, v[j], sum[i][j]);
     }
   }
-  for (int i = 0; i < M; ++i)
+  LIMPID_UNROLL
+  for (int i = 0; i < M; ++i) {
+    LIMPID_UNROLL
     for (int j = 0; j < N; ++j) store(out + i * args.out_stride + (first + j) * 16, sum[i][j]);
+  }
 }
 
 template <typename Type, int M>
@@ -176,20 +195,36 @@ inline F32x16 latent_vector<Q8>(const AttentionLatent& args, const std::byte* ro
 
 template <typename Type>
 void latent(const AttentionLatent& args) noexcept {
-  const int padded = (args.value_dim + 15) / 16 * 16;
-  for (int p = 0; p < args.positions; p += 16) {
-    const std::byte* rows = args.rows + static_cast<std::size_t>(p) * args.stride;
-    for (int d = 0; d < args.dims; d += 16) {
-      F32x16 block[16];
-      for (int i = 0; i < 16; ++i)
-        block[i] = latent_vector<Type>(args, rows + static_cast<std::size_t>(i) * args.stride, d);
-      if (args.values && d < padded)
-        for (int i = 0; i < 16; ++i) store(args.values + (p + i) * padded + d, block[i]);
-      if (!args.keys) continue;
-      transpose(block);
-      const int columns = args.dims - d < 16 ? args.dims - d : 16;
-      for (int i = 0; i < columns; ++i) store(args.keys + (d + i) * kPageTokens + p, block[i]);
+  for (int p = 0; p < args.positions; ++p) {
+    const std::byte* row = args.rows + static_cast<std::size_t>(p) * args.stride;
+    for (int d = 0; d < args.dims; d += 16)
+      store(args.page + (d / kLatentChunk * kPageTokens + p) * kLatentChunk + d % kLatentChunk,
+            latent_vector<Type>(args, row, d));
+  }
+}
+
+inline void latent_scores(const AttentionLatentScores& args) noexcept {
+  for (int begin = 0; begin < args.positions; begin += 16) {
+    F32x16 block[16];
+    for (int first = 0; first < 16; first += kPositionTile) {
+      F32x16 sum[kPositionTile];
+      LIMPID_UNROLL
+      for (int p = 0; p < kPositionTile; ++p) sum[p] = splat(0);
+      const float* query = args.query;
+      for (int chunk = 0; chunk < args.key_dim; chunk += kLatentChunk) {
+        const float* keys = args.page + chunk * kPageTokens + (begin + first) * kLatentChunk;
+        const int columns = args.key_dim - chunk < kLatentChunk ? args.key_dim - chunk : kLatentChunk;
+        for (int d = 0; d < columns; ++d, ++keys, query += kLatentQueries) {
+          const F32x16 q = load(query);
+          LIMPID_UNROLL
+          for (int p = 0; p < kPositionTile; ++p) sum[p] = fma(q, splat(keys[p * kLatentChunk]), sum[p]);
+        }
+      }
+      LIMPID_UNROLL
+      for (int p = 0; p < kPositionTile; ++p) block[first + p] = sum[p];
     }
+    transpose(block);
+    for (int i = 0; i < kLatentQueries; ++i) store(args.scores + i * kSpanTokens + begin, block[i]);
   }
 }
 
@@ -289,6 +324,7 @@ constexpr AttentionKernels kTable = {
     {scores<F32>, scores<F16>, scores<Bf16>, scores<Q8>},
     {values<F32>, values<F16>, values<Bf16>, values<Q8>},
     {latent<F32>, latent<F16>, latent<Bf16>, latent<Q8>},
+    latent_scores,
     {decode<F32>, decode<F16>, decode<Bf16>, decode<Q8>},
     {encode<F32>, encode<F16>, encode<Bf16>, encode<Q8>},
     {scatter<F32>, scatter<F16>, scatter<Bf16>, scatter<Q8>},

@@ -20,12 +20,22 @@
 #endif
 #endif
 
+// Loops over registers of a tile: unrolled whole, or g++ at -O2 keeps the tile in memory.
+#if defined(__clang__)
+#define LIMPID_UNROLL _Pragma("unroll")
+#else
+#define LIMPID_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 namespace limpid {
 namespace {
 
+inline void prefetch(const std::byte* p) { __builtin_prefetch(p); }
+
 #if defined(__AVX512F__)
 
-constexpr int kVectorTile = 4;  // vectors of positions or dimensions that a tile holds beside kQueryTile queries
+constexpr int kVectorTile = 4;     // vectors of positions or dimensions that a tile holds beside kQueryTile queries
+constexpr int kPositionTile = 16;  // positions that a tile holds beside one vector of queries
 
 struct F32x16 {
   __m512 v;
@@ -98,22 +108,26 @@ inline float max_lanes(F32x16 x) {
 // Rows become columns.
 inline void transpose(F32x16 (&m)[16]) {
   __m512 t[16], u[16];
+  LIMPID_UNROLL
   for (int i = 0; i < 16; i += 2) {
     t[i] = _mm512_unpacklo_ps(m[i].v, m[i + 1].v);
     t[i + 1] = _mm512_unpackhi_ps(m[i].v, m[i + 1].v);
   }
+  LIMPID_UNROLL
   for (int i = 0; i < 16; i += 4) {
     u[i] = _mm512_shuffle_ps(t[i], t[i + 2], 0x44);
     u[i + 1] = _mm512_shuffle_ps(t[i], t[i + 2], 0xEE);
     u[i + 2] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0x44);
     u[i + 3] = _mm512_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
   }
+  LIMPID_UNROLL
   for (int i = 0; i < 4; ++i) {
     t[i] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0x88);
     t[i + 4] = _mm512_shuffle_f32x4(u[i], u[i + 4], 0xDD);
     t[i + 8] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0x88);
     t[i + 12] = _mm512_shuffle_f32x4(u[i + 8], u[i + 12], 0xDD);
   }
+  LIMPID_UNROLL
   for (int i = 0; i < 4; ++i) {
     m[i].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0x88);
     m[i + 8].v = _mm512_shuffle_f32x4(t[i], t[i + 8], 0xDD);
@@ -125,6 +139,7 @@ inline void transpose(F32x16 (&m)[16]) {
 #elif defined(__AVX2__)
 
 constexpr int kVectorTile = 1;  // 16 registers of 8
+constexpr int kPositionTile = 4;
 
 struct F32x16 {
   __m256 lo, hi;
@@ -213,16 +228,19 @@ inline float max_lanes(F32x16 x) {
 }
 inline void transpose8(__m256 (&r)[8]) {
   __m256 t[8], u[8];
+  LIMPID_UNROLL
   for (int i = 0; i < 8; i += 2) {
     t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
     t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
   }
+  LIMPID_UNROLL
   for (int i = 0; i < 8; i += 4) {
     u[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
     u[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xEE);
     u[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
     u[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xEE);
   }
+  LIMPID_UNROLL
   for (int i = 0; i < 4; ++i) {
     r[i] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x20);
     r[i + 4] = _mm256_permute2f128_ps(u[i], u[i + 4], 0x31);
@@ -230,6 +248,7 @@ inline void transpose8(__m256 (&r)[8]) {
 }
 inline void transpose(F32x16 (&m)[16]) {
   __m256 a[8], b[8], c[8], d[8];
+  LIMPID_UNROLL
   for (int i = 0; i < 8; ++i) {
     a[i] = m[i].lo;
     b[i] = m[i].hi;
@@ -240,6 +259,7 @@ inline void transpose(F32x16 (&m)[16]) {
   transpose8(b);
   transpose8(c);
   transpose8(d);
+  LIMPID_UNROLL
   for (int i = 0; i < 8; ++i) {
     m[i] = {a[i], c[i]};
     m[i + 8] = {b[i], d[i]};
@@ -249,6 +269,7 @@ inline void transpose(F32x16 (&m)[16]) {
 #else
 
 constexpr int kVectorTile = 1;
+constexpr int kPositionTile = 4;
 
 struct F32x16 {
   float v[16];
@@ -257,6 +278,7 @@ struct F32x16 {
 template <typename F>
 inline F32x16 lanes(F f) {
   F32x16 r;
+  LIMPID_UNROLL
   for (int i = 0; i < 16; ++i) r.v[i] = f(i);
   return r;
 }

@@ -14,16 +14,15 @@ constexpr int kDecodeFrom = 3 * kQueryTile;
 
 std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
-// Floats of each buffer of a worker, in the order that it takes them.
+// Floats of each buffer of a worker, in the order that it takes them. Enough for either kind of attention.
 struct WorkerSizes {
-  std::size_t rotated, query, scores, page_keys, page_values, partial;
+  std::size_t rotated, query, scores, page, partial;
   WorkerSizes(std::size_t queries, std::size_t key_dim, std::size_t value_dim) {
-    const std::size_t padded = round_up(value_dim, 16);
+    const std::size_t lanes = round_up(queries, kLatentQueries), padded = round_up(value_dim, 16);
     rotated = round_up(key_dim, 16);
-    query = queries * key_dim;
-    scores = queries * kSpanTokens;
-    page_keys = key_dim * kPageTokens;
-    page_values = kPageTokens * padded;
+    query = lanes * key_dim;
+    scores = lanes * kSpanTokens;
+    page = kPageTokens * std::max(round_up(key_dim, kLatentChunk), padded);
     partial = queries * (padded + 2);
   }
 };
@@ -37,13 +36,15 @@ std::size_t attention_scratch_bytes(int tokens, int heads, int key_dim, int valu
   const auto all = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(heads);
   const std::size_t queries = std::min(all, static_cast<std::size_t>(std::max(heads, kBlockQueries)));
   const WorkerSizes sizes(queries, static_cast<std::size_t>(key_dim), static_cast<std::size_t>(value_dim));
-  return (2 * sizes.rotated + sizes.query + sizes.scores + sizes.page_keys + sizes.page_values + 2 * sizes.partial) *
-             sizeof(float) +
-         8 * 64;
+  return (2 * sizes.rotated + sizes.query + sizes.scores + sizes.page + 2 * sizes.partial) * sizeof(float) + 7 * 64;
 }
 
 AttentionWorker::AttentionWorker(Exec& ex, const AttentionShape& shape, const AttentionInputs& inputs, int rows)
-    : ex_(ex), kernels_(*ex.kernels->attention), shape_(shape), inputs_(inputs) {
+    : ex_(ex),
+      kernels_(*ex.kernels->attention),
+      shape_(shape),
+      inputs_(inputs),
+      tile_(shape.latent ? kLatentQueries : kQueryTile) {
   const int queries = rows * shape.group;
   const WorkerSizes sizes(static_cast<std::size_t>(queries), static_cast<std::size_t>(shape.key_dim),
                           static_cast<std::size_t>(shape.value_dim));
@@ -56,8 +57,7 @@ AttentionWorker::AttentionWorker(Exec& ex, const AttentionShape& shape, const At
   encoded_ = reinterpret_cast<std::byte*>(take(sizes.rotated));
   query_ = take(sizes.query);
   scores_ = take(sizes.scores);
-  page_keys_ = take(sizes.page_keys);
-  page_values_ = take(sizes.page_values);
+  page_ = take(sizes.page);
   span_ = AttentionPartial::at(take(sizes.partial), shape, queries);
   total_ = AttentionPartial::at(take(sizes.partial), shape, queries);
 }
@@ -105,77 +105,122 @@ void AttentionWorker::store(const BatchSequence& sequence, int first, int rows, 
 
 void AttentionWorker::load(const AttentionBlock& block) {
   block_ = block;
-  decoded_ = shape_.latent || (queries() >= kDecodeFrom && shape_.page.type != CacheType::f32);
   const int count = queries();
+  decoded_ = shape_.latent || (count >= kDecodeFrom && shape_.page.type != CacheType::f32);
+  const std::ptrdiff_t key_dim = shape_.key_dim;
+  // Lanes without a query are zero.
+  if (shape_.latent && count % tile_ != 0)
+    std::memset(query_ + count / tile_ * tile_ * key_dim, 0, static_cast<std::size_t>(tile_ * key_dim) * sizeof(float));
   for (int query = 0; query < count; ++query) {
     const int row = block.sequence->first_row + block.first + query / shape_.group,
               head = block.kv_head * shape_.group + query % shape_.group;
-    const float* x = inputs_.q + (static_cast<std::ptrdiff_t>(row) * shape_.heads + head) * shape_.key_dim;
+    const float* x = inputs_.q + (static_cast<std::ptrdiff_t>(row) * shape_.heads + head) * key_dim;
     x = rotate(x, row, shape_.rotated, shape_.key_dim);
-    const int tile = query / kQueryTile * kQueryTile;
-    kernels_.pack_query(x, shape_.key_dim, shape_.scale, query - tile, std::min(kQueryTile, count - tile),
-                        query_ + static_cast<std::ptrdiff_t>(tile) * shape_.key_dim);
+    const int tile = query / tile_ * tile_;
+    kernels_.pack_query(x, key_dim, shape_.scale, query - tile, shape_.latent ? tile_ : std::min(tile_, count - tile),
+                        query_ + tile * key_dim);
   }
+}
+
+const std::byte* AttentionWorker::keys_of(int position) const {
+  return page_of(*block_.sequence, position) + static_cast<std::size_t>(block_.kv_head) * shape_.page.head_bytes;
+}
+
+// A span is read page by page, all keys and then all values: what comes after the keys, and after the values, of this
+// page.
+std::ptrdiff_t AttentionWorker::ahead_of_keys(int position) const {
+  const int next = position + kPageTokens, start = position / kSpanTokens * kSpanTokens;
+  if (next < std::min(start + kSpanTokens, block_.history())) return keys_of(next) - keys_of(position);
+  return keys_of(start) + shape_.page.values - keys_of(position);
+}
+std::ptrdiff_t AttentionWorker::ahead_of_values(int position) const {
+  const int next = position + kPageTokens;
+  if (next >= block_.history()) return 0;
+  return keys_of(next) - keys_of(position) -
+         static_cast<std::ptrdiff_t>(next % kSpanTokens == 0 ? shape_.page.values : 0);
 }
 
 // Scores of every query against `positions` positions of the page that begins at `position`.
 void AttentionWorker::scores(int position, int positions) {
   const PageShape& layout = shape_.page;
-  const std::byte* page =
-      page_of(*block_.sequence, position) + static_cast<std::size_t>(block_.kv_head) * layout.head_bytes;
+  const std::byte* keys = keys_of(position);
   auto type = static_cast<std::size_t>(layout.type);
   AttentionScores args{};
   args.key_dim = shape_.key_dim;
-  args.keys = page;
-  if (layout.type == CacheType::q8 && !shape_.latent)
-    args.key_scales = reinterpret_cast<const float*>(page + layout.key_scales);
+  args.keys = keys;
+  if (layout.type == CacheType::q8) args.key_scales = reinterpret_cast<const float*>(keys + layout.key_scales);
   if (decoded_) {
-    if (shape_.latent)
-      kernels_.latent[type](
-          {page, layout.value_stride, layout.row_scales, shape_.key_dim, 0, positions, page_keys_, nullptr});
-    else
-      kernels_.decode[type](page, static_cast<std::int64_t>(shape_.key_dim) * kPageTokens, page_keys_);
-    args.keys = reinterpret_cast<const std::byte*>(page_keys_);
+    kernels_.decode[type](keys, static_cast<std::int64_t>(shape_.key_dim) * kPageTokens, page_);
+    args.keys = reinterpret_cast<const std::byte*>(page_);
     type = static_cast<std::size_t>(CacheType::f32);
+  } else {
+    args.ahead = ahead_of_keys(position);
   }
   const int count = queries();
-  for (int tile = 0; tile < count; tile += kQueryTile) {
-    args.queries = std::min(kQueryTile, count - tile);
+  for (int tile = 0; tile < count; tile += tile_) {
+    args.queries = std::min(tile_, count - tile);
     args.positions = std::min(positions, history(tile + args.queries - 1) - position);
     if (args.positions <= 0) continue;
     args.query = query_ + static_cast<std::ptrdiff_t>(tile) * shape_.key_dim;
     args.scores = scores_ + tile * kSpanTokens + position % kSpanTokens;
     kernels_.scores[type](args);
+    args.ahead = 0;
+  }
+}
+
+void AttentionWorker::latent_scores(int position, int positions) {
+  const PageShape& layout = shape_.page;
+  kernels_.latent[static_cast<std::size_t>(layout.type)](
+      {keys_of(position), layout.value_stride, layout.row_scales, shape_.key_dim, positions, page_});
+  const int count = queries();
+  for (int tile = 0; tile < count; tile += tile_) {
+    const int seen = std::min(positions, history(std::min(tile + tile_, count) - 1) - position);
+    if (seen > 0)
+      kernels_.latent_scores({query_ + static_cast<std::ptrdiff_t>(tile) * shape_.key_dim, shape_.key_dim, page_, seen,
+                              scores_ + tile * kSpanTokens + position % kSpanTokens});
   }
 }
 
 // Adds the page's values, weighted, to every query's output.
 void AttentionWorker::values(int position, int positions, bool first_page, float* out) {
   const PageShape& layout = shape_.page;
-  const std::byte* page =
-      page_of(*block_.sequence, position) + static_cast<std::size_t>(block_.kv_head) * layout.head_bytes;
-  auto type = static_cast<std::size_t>(layout.type);
   AttentionValues args{};
-  args.values = page + layout.values;
+  args.values = keys_of(position) + layout.values;
   args.value_stride = layout.value_stride;
   args.value_dim = shape_.value_dim;
   args.first = first_page;
-  args.out_stride = shape_.value_padded;
-  if (layout.type == CacheType::q8 && !shape_.latent)
-    args.value_scales = reinterpret_cast<const float*>(page + layout.value_scales);
-  if (decoded_) {
-    if (shape_.latent) {
-      kernels_.latent[type]({page, layout.value_stride, layout.row_scales, shape_.key_dim, shape_.value_dim, positions,
-                             nullptr, page_values_});
-    } else {
-      for (int p = 0; p < positions; ++p)
-        kernels_.decode[type](args.values + static_cast<std::size_t>(p) * layout.value_stride, shape_.value_padded,
-                              page_values_ + p * shape_.value_padded);
-    }
-    args.values = reinterpret_cast<const std::byte*>(page_values_);
-    args.value_stride = static_cast<std::size_t>(shape_.value_padded) * sizeof(float);
-    type = static_cast<std::size_t>(CacheType::f32);
+  if (layout.type == CacheType::q8)
+    args.value_scales = reinterpret_cast<const float*>(keys_of(position) + layout.value_scales);
+  if (!decoded_) {
+    args.ahead = ahead_of_values(position);
+    return weigh(args, layout.type, position, out);
   }
+  for (int p = 0; p < positions; ++p)
+    kernels_.decode[static_cast<std::size_t>(layout.type)](
+        args.values + static_cast<std::size_t>(p) * layout.value_stride, shape_.value_padded,
+        page_ + p * shape_.value_padded);
+  args.values = reinterpret_cast<const std::byte*>(page_);
+  args.value_stride = static_cast<std::size_t>(shape_.value_padded) * sizeof(float);
+  weigh(args, CacheType::f32, position, out);
+}
+
+void AttentionWorker::latent_values(int position, int positions, bool first_page, float* out) {
+  const PageShape& layout = shape_.page;
+  kernels_.latent[static_cast<std::size_t>(layout.type)](
+      {keys_of(position), layout.value_stride, layout.row_scales, shape_.value_dim, positions, page_});
+  AttentionValues args{};
+  args.value_stride = kLatentChunk * sizeof(float);
+  args.first = first_page;
+  for (int chunk = 0; chunk < shape_.value_dim; chunk += kLatentChunk) {
+    args.values = reinterpret_cast<const std::byte*>(page_ + chunk * kPageTokens);
+    args.value_dim = std::min(kLatentChunk, shape_.value_dim - chunk);
+    weigh(args, CacheType::f32, position, out + chunk);
+  }
+}
+
+// The values of one page, decoded or as they lie, for all queries in tiles of kQueryTile.
+void AttentionWorker::weigh(AttentionValues& args, CacheType type, int position, float* out) {
+  args.out_stride = shape_.value_padded;
   const int count = queries();
   for (int tile = 0; tile < count; tile += kQueryTile) {
     args.queries = std::min(kQueryTile, count - tile);
@@ -185,20 +230,26 @@ void AttentionWorker::values(int position, int positions, bool first_page, float
     args.limits = limits;
     args.weights = scores_ + tile * kSpanTokens + position % kSpanTokens;
     args.out = out + static_cast<std::ptrdiff_t>(tile) * shape_.value_padded;
-    kernels_.values[type](args);
+    kernels_.values[static_cast<std::size_t>(type)](args);
+    args.ahead = 0;
   }
 }
 
 void AttentionWorker::attend(int span, const AttentionPartial& result) {
   const int start = span * kSpanTokens, end = std::min(start + kSpanTokens, block_.history());
-  for (int position = start; position < end; position += kPageTokens)
-    scores(position, std::min(kPageTokens, end - position));
+  for (int position = start; position < end; position += kPageTokens) {
+    const int positions = std::min(kPageTokens, end - position);
+    shape_.latent ? latent_scores(position, positions) : scores(position, positions);
+  }
   for (int query = 0; query < queries(); ++query) {
     const int seen = std::min(kSpanTokens, history(query) - start);
     if (seen > 0) kernels_.softmax(scores_ + query * kSpanTokens, seen, result.maximum + query, result.sum + query);
   }
-  for (int position = start; position < end; position += kPageTokens)
-    values(position, std::min(kPageTokens, end - position), position == start, result.out);
+  for (int position = start; position < end; position += kPageTokens) {
+    const int positions = std::min(kPageTokens, end - position);
+    shape_.latent ? latent_values(position, positions, position == start, result.out)
+                  : values(position, positions, position == start, result.out);
+  }
 }
 
 void AttentionWorker::attend_all(float* out) {

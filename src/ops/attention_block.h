@@ -83,21 +83,27 @@ class AttentionWorker {
   int history(int query) const { return block_.history(query / shape_.group); }
   std::byte* page_of(const BatchSequence& sequence, int position) const;
   const float* rotate(const float* head, int row, int first, int n);
+  const std::byte* keys_of(int position) const;  // of the loaded block, in the page of `position`
   void scores(int position, int positions);
+  void latent_scores(int position, int positions);
   void values(int position, int positions, bool first_page, float* out);
+  void latent_values(int position, int positions, bool first_page, float* out);
+  void weigh(AttentionValues& args, CacheType type, int position, float* out);
+  std::ptrdiff_t ahead_of_keys(int position) const;
+  std::ptrdiff_t ahead_of_values(int position) const;
 
   const Exec& ex_;
   const AttentionKernels& kernels_;
   const AttentionShape& shape_;
   const AttentionInputs& inputs_;
+  const int tile_;  // queries that are packed together
   AttentionBlock block_;
-  bool decoded_ = false;      // pages go through page_keys_ and page_values_
+  bool decoded_ = false;      // pages are decoded to page_ before they are used
   float* rotated_ = nullptr;  // (key_dim)
   std::byte* encoded_ = nullptr;
-  float* query_ = nullptr;        // tiles of kQueryTile queries, (key_dim, queries of the tile) each
-  float* scores_ = nullptr;       // (queries, kSpanTokens)
-  float* page_keys_ = nullptr;    // (key_dim, 64)
-  float* page_values_ = nullptr;  // (64, value_padded)
+  float* query_ = nullptr;   // tiles of tile_ queries, (key_dim, queries of the tile) each
+  float* scores_ = nullptr;  // (queries, kSpanTokens)
+  float* page_ = nullptr;    // keys or values of one page
   AttentionPartial span_, total_;
 };
 
