@@ -55,25 +55,28 @@ struct AttentionValues {
   std::int64_t out_stride;
 };
 
-// A page of latents, (64, dims) token-major, to f32 in chunks of kLatentChunk columns: (chunks, 64, kLatentChunk). The
-// last chunk is written to a multiple of 16 columns.
+// Columns [first, first + columns) of a page of latents, (64, dims) token-major, to f32: chunk (64, kLatentChunk),
+// written to a multiple of 16 columns. A chunk stays in the first-level cache until all queries have met it.
 struct AttentionLatent {
   const std::byte* rows;
   std::size_t stride;        // bytes from token to token
   std::size_t scale_offset;  // q8: where in a row its f32 scales begin, one per kLatentBlock values
-  int dims;
-  int positions;  // 1..64
-  float* page;
+  int first, columns;        // first is a multiple of kLatentChunk, columns 1..kLatentChunk
+  int positions;             // 1..64
+  std::ptrdiff_t ahead;      // bytes from these columns to what will be read next, to prefetch; 0: nothing
+  float* chunk;
 };
 
-// Scores of kLatentQueries queries, the lanes of a vector, against a decoded page of latents; the same sums as
+// Scores of kLatentQueries queries, the lanes of a vector, against a page of latents, chunk by chunk; the same sums as
 // AttentionScores. p < positions rounded up to 16.
 struct AttentionLatentScores {
-  const float* query;  // (key_dim, kLatentQueries), rotated and scaled
-  int key_dim;
-  const float* page;
-  int positions;  // 1..64
-  float* scores;  // scores[i * kSpanTokens + p]
+  const float* query;  // (columns, kLatentQueries) of this chunk, rotated and scaled
+  const float* chunk;
+  int columns;
+  int positions;    // 1..64
+  bool begin, end;  // the first and the last chunk of the page
+  float* sums;      // (64, kLatentQueries), carried from chunk to chunk
+  float* scores;    // scores[i * kSpanTokens + p], written with the last chunk
 };
 
 struct AttentionKernels {

@@ -197,34 +197,41 @@ template <typename Type>
 void latent(const AttentionLatent& args) noexcept {
   for (int p = 0; p < args.positions; ++p) {
     const std::byte* row = args.rows + static_cast<std::size_t>(p) * args.stride;
-    for (int d = 0; d < args.dims; d += 16)
-      store(args.page + (d / kLatentChunk * kPageTokens + p) * kLatentChunk + d % kLatentChunk,
-            latent_vector<Type>(args, row, d));
+    const std::byte* next = row + args.first * Type::kBytes + args.ahead;
+    for (int at = 0; at < kLatentChunk * Type::kBytes; at += 64) prefetch(next + at);
+    float* out = args.chunk + p * kLatentChunk;
+    for (int d = 0; d < args.columns; d += 16) store(out + d, latent_vector<Type>(args, row, args.first + d));
   }
 }
 
+// The sums of kPositionTile positions.
+inline void latent_tile(const AttentionLatentScores& args, int position) {
+  F32x16 sum[kPositionTile];
+  float* sums = args.sums + position * kLatentQueries;
+  LIMPID_UNROLL
+  for (int p = 0; p < kPositionTile; ++p) sum[p] = args.begin ? splat(0) : load(sums + p * kLatentQueries);
+  const float* keys = args.chunk + position * kLatentChunk;
+  const float* query = args.query;
+  for (int d = 0; d < args.columns; ++d, ++keys, query += kLatentQueries) {
+    const F32x16 q = load(query);
+    LIMPID_UNROLL
+    for (int p = 0; p < kPositionTile; ++p) sum[p] = fma(q, splat(keys[p * kLatentChunk]), sum[p]);
+  }
+  LIMPID_UNROLL
+  for (int p = 0; p < kPositionTile; ++p) store(sums + p * kLatentQueries, sum[p]);
+}
+
 inline void latent_scores(const AttentionLatentScores& args) noexcept {
-  for (int begin = 0; begin < args.positions; begin += 16) {
+  const int positions = (args.positions + 15) / 16 * 16;
+  for (int p = 0; p < positions; p += kPositionTile) latent_tile(args, p);
+  if (!args.end) return;
+  for (int p = 0; p < positions; p += 16) {
     F32x16 block[16];
-    for (int first = 0; first < 16; first += kPositionTile) {
-      F32x16 sum[kPositionTile];
-      LIMPID_UNROLL
-      for (int p = 0; p < kPositionTile; ++p) sum[p] = splat(0);
-      const float* query = args.query;
-      for (int chunk = 0; chunk < args.key_dim; chunk += kLatentChunk) {
-        const float* keys = args.page + chunk * kPageTokens + (begin + first) * kLatentChunk;
-        const int columns = args.key_dim - chunk < kLatentChunk ? args.key_dim - chunk : kLatentChunk;
-        for (int d = 0; d < columns; ++d, ++keys, query += kLatentQueries) {
-          const F32x16 q = load(query);
-          LIMPID_UNROLL
-          for (int p = 0; p < kPositionTile; ++p) sum[p] = fma(q, splat(keys[p * kLatentChunk]), sum[p]);
-        }
-      }
-      LIMPID_UNROLL
-      for (int p = 0; p < kPositionTile; ++p) block[first + p] = sum[p];
-    }
+    LIMPID_UNROLL
+    for (int i = 0; i < 16; ++i) block[i] = load(args.sums + (p + i) * kLatentQueries);
     transpose(block);
-    for (int i = 0; i < kLatentQueries; ++i) store(args.scores + i * kSpanTokens + begin, block[i]);
+    LIMPID_UNROLL
+    for (int i = 0; i < 16; ++i) store(args.scores + i * kSpanTokens + p, block[i]);
   }
 }
 

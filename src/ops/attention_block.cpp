@@ -16,13 +16,14 @@ std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / 
 
 // Floats of each buffer of a worker, in the order that it takes them. Enough for either kind of attention.
 struct WorkerSizes {
-  std::size_t rotated, query, scores, page, partial;
+  std::size_t rotated, query, scores, page, sums, partial;
   WorkerSizes(std::size_t queries, std::size_t key_dim, std::size_t value_dim) {
     const std::size_t lanes = round_up(queries, kLatentQueries), padded = round_up(value_dim, 16);
     rotated = round_up(key_dim, 16);
     query = lanes * key_dim;
     scores = lanes * kSpanTokens;
-    page = kPageTokens * std::max(round_up(key_dim, kLatentChunk), padded);
+    page = kPageTokens * std::max({key_dim, padded, static_cast<std::size_t>(kLatentChunk)});
+    sums = lanes * kPageTokens;
     partial = queries * (padded + 2);
   }
 };
@@ -36,7 +37,9 @@ std::size_t attention_scratch_bytes(int tokens, int heads, int key_dim, int valu
   const auto all = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(heads);
   const std::size_t queries = std::min(all, static_cast<std::size_t>(std::max(heads, kBlockQueries)));
   const WorkerSizes sizes(queries, static_cast<std::size_t>(key_dim), static_cast<std::size_t>(value_dim));
-  return (2 * sizes.rotated + sizes.query + sizes.scores + sizes.page + 2 * sizes.partial) * sizeof(float) + 7 * 64;
+  return (2 * sizes.rotated + sizes.query + sizes.scores + sizes.page + sizes.sums + 2 * sizes.partial) *
+             sizeof(float) +
+         8 * 64;
 }
 
 AttentionWorker::AttentionWorker(Exec& ex, const AttentionShape& shape, const AttentionInputs& inputs, int rows)
@@ -58,6 +61,7 @@ AttentionWorker::AttentionWorker(Exec& ex, const AttentionShape& shape, const At
   query_ = take(sizes.query);
   scores_ = take(sizes.scores);
   page_ = take(sizes.page);
+  sums_ = take(sizes.sums);
   span_ = AttentionPartial::at(take(sizes.partial), shape, queries);
   total_ = AttentionPartial::at(take(sizes.partial), shape, queries);
 }
@@ -168,16 +172,29 @@ void AttentionWorker::scores(int position, int positions) {
   }
 }
 
-void AttentionWorker::latent_scores(int position, int positions) {
+// Columns of a page of latents to page_. `after`: from this page to the one that is read when the last of `columns`
+// columns has been.
+void AttentionWorker::latent_chunk(int position, int positions, int first, int columns, std::ptrdiff_t after) {
   const PageShape& layout = shape_.page;
+  const auto ahead =
+      static_cast<std::ptrdiff_t>(layout.value_bytes) * (first + kLatentChunk < columns ? kLatentChunk : -first);
   kernels_.latent[static_cast<std::size_t>(layout.type)](
-      {keys_of(position), layout.value_stride, layout.row_scales, shape_.key_dim, positions, page_});
-  const int count = queries();
-  for (int tile = 0; tile < count; tile += tile_) {
-    const int seen = std::min(positions, history(std::min(tile + tile_, count) - 1) - position);
-    if (seen > 0)
-      kernels_.latent_scores({query_ + static_cast<std::ptrdiff_t>(tile) * shape_.key_dim, shape_.key_dim, page_, seen,
+      {keys_of(position), layout.value_stride, layout.row_scales, first, std::min(kLatentChunk, columns - first),
+       positions, first + kLatentChunk < columns ? ahead : after + ahead, page_});
+}
+
+void AttentionWorker::latent_scores(int position, int positions) {
+  const int count = queries(), key_dim = shape_.key_dim;
+  for (int chunk = 0; chunk < key_dim; chunk += kLatentChunk) {
+    latent_chunk(position, positions, chunk, key_dim, ahead_of_keys(position));
+    for (int tile = 0; tile < count; tile += tile_) {
+      const int seen = std::min(positions, history(std::min(tile + tile_, count) - 1) - position);
+      if (seen <= 0) continue;
+      kernels_.latent_scores({query_ + static_cast<std::ptrdiff_t>(tile) * key_dim + chunk * tile_, page_,
+                              std::min(kLatentChunk, key_dim - chunk), seen, chunk == 0,
+                              chunk + kLatentChunk >= key_dim, sums_ + tile * kPageTokens,
                               scores_ + tile * kSpanTokens + position % kSpanTokens});
+    }
   }
 }
 
@@ -205,14 +222,12 @@ void AttentionWorker::values(int position, int positions, bool first_page, float
 }
 
 void AttentionWorker::latent_values(int position, int positions, bool first_page, float* out) {
-  const PageShape& layout = shape_.page;
-  kernels_.latent[static_cast<std::size_t>(layout.type)](
-      {keys_of(position), layout.value_stride, layout.row_scales, shape_.value_dim, positions, page_});
   AttentionValues args{};
+  args.values = reinterpret_cast<const std::byte*>(page_);
   args.value_stride = kLatentChunk * sizeof(float);
   args.first = first_page;
   for (int chunk = 0; chunk < shape_.value_dim; chunk += kLatentChunk) {
-    args.values = reinterpret_cast<const std::byte*>(page_ + chunk * kPageTokens);
+    latent_chunk(position, positions, chunk, shape_.value_dim, ahead_of_values(position));
     args.value_dim = std::min(kLatentChunk, shape_.value_dim - chunk);
     weigh(args, CacheType::f32, position, out + chunk);
   }

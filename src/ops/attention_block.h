@@ -89,6 +89,7 @@ class AttentionWorker {
   void values(int position, int positions, bool first_page, float* out);
   void latent_values(int position, int positions, bool first_page, float* out);
   void weigh(AttentionValues& args, CacheType type, int position, float* out);
+  void latent_chunk(int position, int positions, int first, int columns, std::ptrdiff_t after);
   std::ptrdiff_t ahead_of_keys(int position) const;
   std::ptrdiff_t ahead_of_values(int position) const;
 
@@ -103,7 +104,8 @@ class AttentionWorker {
   std::byte* encoded_ = nullptr;
   float* query_ = nullptr;   // tiles of tile_ queries, (key_dim, queries of the tile) each
   float* scores_ = nullptr;  // (queries, kSpanTokens)
-  float* page_ = nullptr;    // keys or values of one page
+  float* page_ = nullptr;    // keys or values of one page; of a latent, a chunk of its columns
+  float* sums_ = nullptr;    // of a latent's scores: (tiles, 64, kLatentQueries)
   AttentionPartial span_, total_;
 };
 
