@@ -63,7 +63,6 @@ struct AttentionLatent {
   std::size_t scale_offset;  // q8: where in a row its f32 scales begin, one per kLatentBlock values
   int first, columns;        // first is a multiple of kLatentChunk, columns 1..kLatentChunk
   int positions;             // 1..64
-  std::ptrdiff_t ahead;      // bytes from these columns to what will be read next, to prefetch; 0: nothing
   float* chunk;
 };
 
@@ -75,8 +74,12 @@ struct AttentionLatentScores {
   int columns;
   int positions;    // 1..64
   bool begin, end;  // the first and the last chunk of the page
-  float* sums;      // (64, kLatentQueries), carried from chunk to chunk
-  float* scores;    // scores[i * kSpanTokens + p], written with the last chunk
+  // The columns that will be read next, to prefetch while computing: a row for each of these positions, or null.
+  const std::byte* next;
+  std::size_t next_stride;
+  int next_lines;  // of 64 bytes in a row
+  float* sums;     // (64, kLatentQueries), carried from chunk to chunk
+  float* scores;   // scores[i * kSpanTokens + p], written with the last chunk
 };
 
 struct AttentionKernels {

@@ -197,8 +197,6 @@ template <typename Type>
 void latent(const AttentionLatent& args) noexcept {
   for (int p = 0; p < args.positions; ++p) {
     const std::byte* row = args.rows + static_cast<std::size_t>(p) * args.stride;
-    const std::byte* next = row + args.first * Type::kBytes + args.ahead;
-    for (int at = 0; at < kLatentChunk * Type::kBytes; at += 64) prefetch(next + at);
     float* out = args.chunk + p * kLatentChunk;
     for (int d = 0; d < args.columns; d += 16) store(out + d, latent_vector<Type>(args, row, args.first + d));
   }
@@ -212,7 +210,17 @@ inline void latent_tile(const AttentionLatentScores& args, int position) {
   for (int p = 0; p < kPositionTile; ++p) sum[p] = args.begin ? splat(0) : load(sums + p * kLatentQueries);
   const float* keys = args.chunk + position * kLatentChunk;
   const float* query = args.query;
-  for (int d = 0; d < args.columns; ++d, ++keys, query += kLatentQueries) {
+  // One line to prefetch with each step, row by row of this tile's positions.
+  const int lines = args.next ? kPositionTile * args.next_lines : 0;
+  const std::byte* next = args.next + static_cast<std::size_t>(position) * args.next_stride;
+  for (int d = 0, line = 0; d < args.columns; ++d, ++keys, query += kLatentQueries) {
+    if (d < lines) {
+      prefetch(next + line * 64);
+      if (++line == args.next_lines) {
+        line = 0;
+        next += args.next_stride;
+      }
+    }
     const F32x16 q = load(query);
     LIMPID_UNROLL
     for (int p = 0; p < kPositionTile; ++p) sum[p] = fma(q, splat(keys[p * kLatentChunk]), sum[p]);

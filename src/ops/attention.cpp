@@ -18,7 +18,7 @@ namespace limpid {
 
 namespace {
 
-constexpr std::size_t kPartialBytes = std::size_t{4} << 20;  // of a round; at least one item for each thread
+constexpr std::size_t kPartialBytes = std::size_t{1} << 20;  // of a round; at least one item for each thread
 
 int padded16(int n) { return (n + 15) / 16 * 16; }
 

@@ -172,28 +172,36 @@ void AttentionWorker::scores(int position, int positions) {
   }
 }
 
-// Columns of a page of latents to page_. `after`: from this page to the one that is read when the last of `columns`
-// columns has been.
-void AttentionWorker::latent_chunk(int position, int positions, int first, int columns, std::ptrdiff_t after) {
+// At most kLatentChunk of the first `columns` columns of a page of latents to page_.
+void AttentionWorker::latent_chunk(int position, int positions, int first, int columns) {
   const PageShape& layout = shape_.page;
-  const auto ahead =
-      static_cast<std::ptrdiff_t>(layout.value_bytes) * (first + kLatentChunk < columns ? kLatentChunk : -first);
-  kernels_.latent[static_cast<std::size_t>(layout.type)](
-      {keys_of(position), layout.value_stride, layout.row_scales, first, std::min(kLatentChunk, columns - first),
-       positions, first + kLatentChunk < columns ? ahead : after + ahead, page_});
+  kernels_.latent[static_cast<std::size_t>(layout.type)]({keys_of(position), layout.value_stride, layout.row_scales,
+                                                          first, std::min(kLatentChunk, columns - first), positions,
+                                                          page_});
 }
 
 void AttentionWorker::latent_scores(int position, int positions) {
+  const PageShape& layout = shape_.page;
   const int count = queries(), key_dim = shape_.key_dim;
+  AttentionLatentScores args{};
+  args.chunk = page_;
+  args.next_stride = layout.value_stride;
+  args.next_lines = static_cast<int>(layout.value_bytes);  // 64 columns
   for (int chunk = 0; chunk < key_dim; chunk += kLatentChunk) {
-    latent_chunk(position, positions, chunk, key_dim, ahead_of_keys(position));
+    latent_chunk(position, positions, chunk, key_dim);
+    args.columns = std::min(kLatentChunk, key_dim - chunk);
+    args.begin = chunk == 0;
+    args.end = chunk + kLatentChunk >= key_dim;
+    args.next = args.end ? keys_of(position) + ahead_of_keys(position)
+                         : keys_of(position) + (chunk + kLatentChunk) * layout.value_bytes;
     for (int tile = 0; tile < count; tile += tile_) {
-      const int seen = std::min(positions, history(std::min(tile + tile_, count) - 1) - position);
-      if (seen <= 0) continue;
-      kernels_.latent_scores({query_ + static_cast<std::ptrdiff_t>(tile) * key_dim + chunk * tile_, page_,
-                              std::min(kLatentChunk, key_dim - chunk), seen, chunk == 0,
-                              chunk + kLatentChunk >= key_dim, sums_ + tile * kPageTokens,
-                              scores_ + tile * kSpanTokens + position % kSpanTokens});
+      args.positions = std::min(positions, history(std::min(tile + tile_, count) - 1) - position);
+      if (args.positions <= 0) continue;
+      args.query = query_ + static_cast<std::ptrdiff_t>(tile) * key_dim + chunk * tile_;
+      args.sums = sums_ + tile * kPageTokens;
+      args.scores = scores_ + tile * kSpanTokens + position % kSpanTokens;
+      kernels_.latent_scores(args);
+      args.next = nullptr;
     }
   }
 }
@@ -227,7 +235,7 @@ void AttentionWorker::latent_values(int position, int positions, bool first_page
   args.value_stride = kLatentChunk * sizeof(float);
   args.first = first_page;
   for (int chunk = 0; chunk < shape_.value_dim; chunk += kLatentChunk) {
-    latent_chunk(position, positions, chunk, shape_.value_dim, ahead_of_values(position));
+    latent_chunk(position, positions, chunk, shape_.value_dim);
     args.value_dim = std::min(kLatentChunk, shape_.value_dim - chunk);
     weigh(args, CacheType::f32, position, out + chunk);
   }

@@ -89,7 +89,7 @@ class AttentionWorker {
   void values(int position, int positions, bool first_page, float* out);
   void latent_values(int position, int positions, bool first_page, float* out);
   void weigh(AttentionValues& args, CacheType type, int position, float* out);
-  void latent_chunk(int position, int positions, int first, int columns, std::ptrdiff_t after);
+  void latent_chunk(int position, int positions, int first, int columns);
   std::ptrdiff_t ahead_of_keys(int position) const;
   std::ptrdiff_t ahead_of_values(int position) const;
 

@@ -182,6 +182,24 @@ inline std::vector<double> reference(const Shape& shape, const Sequence& sequenc
   return out;
 }
 
+// The memory and the threads of a step, as an engine has them: exactly as much as the contract says that is needed,
+// full of NaN.
+class Machine {
+ public:
+  Machine(int threads, const KernelTable& kernels) : kernels_(kernels), team_(threads) {}
+
+  // All rows' outputs, (T, heads * value_dim). What the op took from arena and scratch beside its result must have been
+  // given back.
+  std::vector<float> step(const Shape& shape, const CacheLayer& cache, const Batch& batch, std::vector<float>& q,
+                          std::vector<float>& k, std::vector<float>& v);
+
+ private:
+  KernelTable kernels_;
+  ThreadTeam team_;
+  std::vector<HugeBuffer> scratch_;
+  HugeBuffer arena_;
+};
+
 // How the sequences are run; nothing of it may move a bit.
 struct Run {
   int threads = 1;
