@@ -55,18 +55,25 @@ class MergeTable {
 
 // Working memory of merging; one per thread, reused between pieces.
 struct BpeScratch {
+  // A symbol in a doubly linked list; rank is that of the pair with the next one.
   struct Node {
-    TokenId id;
+    TokenId id, joined;
     std::uint32_t previous, next;  // index, or 0xFFFFFFFF
-    std::uint32_t version;         // counts changes, so that a stale heap entry is known
+    std::uint32_t rank;
   };
-  struct Entry {
-    std::uint32_t rank, position, version, right_version;
-    TokenId joined;
+  // Where pairs of one rank begin, taken in ascending order: a run that was met in order, and a heap of those met late.
+  struct Bucket {
+    std::uint32_t rank = 0;
+    std::vector<std::uint32_t> run, late;
+    std::size_t cursor = 0;
+    bool queued = false;
   };
   std::vector<MergeTable::Merge> pairs;
   std::vector<Node> nodes;
-  std::vector<Entry> heap;
+  std::vector<Bucket> buckets;        // the first `used` are in use
+  std::size_t used = 0;
+  std::vector<std::uint32_t> slots;   // hash of rank -> bucket + 1; 0: none
+  std::vector<std::uint64_t> queue;   // heap of rank << 32 | bucket, of buckets that hold something
 };
 
 // Merges symbols in place. At most 2^32 - 2 symbols.

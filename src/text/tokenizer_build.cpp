@@ -62,7 +62,8 @@ void check_ids(const TokenizerSpec& spec) {
   }
 }
 
-void build_vocabulary(const TokenizerSpec& spec, TokenizerState& state) {
+// Gives which ids merging may yield.
+std::vector<bool> build_vocabulary(const TokenizerSpec& spec, TokenizerState& state) {
   const std::size_t size = spec.tokens.size();
   std::vector<std::string> bytes(size);
   std::vector<bool> reachable(size, false);
@@ -86,17 +87,21 @@ void build_vocabulary(const TokenizerSpec& spec, TokenizerState& state) {
       reachable[i] = spec.ordinary[i] && !text.empty();
     }
   }
-  for (const AddedToken& token : spec.added) bytes[static_cast<std::size_t>(token.id)] = token.content;
+  for (const AddedToken& token : spec.added) {
+    const auto i = static_cast<std::size_t>(token.id);
+    if (!reachable[i]) bytes[i] = token.content;
+  }
   state.bytes = TokenStrings(bytes);
   if (!spec.byte_level) state.pieces = TokenStrings(spec.tokens);
   state.index = TokenIndex(size);
   for (std::size_t i = 0; i < size; ++i) {
     if (reachable[i]) state.index.add(state.strings(), static_cast<TokenId>(i));
   }
+  return reachable;
 }
 
 // Merges that the file lists, rank by rank.
-void build_listed_merges(const TokenizerSpec& spec, TokenizerState& state) {
+void build_listed_merges(const TokenizerSpec& spec, TokenizerState& state, std::vector<std::uint32_t>& lowest_rank) {
   state.merges.reserve(spec.merges.size());
   std::uint32_t rank = 0;
   for (const auto& [left, right] : spec.merges) {
@@ -118,6 +123,10 @@ void build_listed_merges(const TokenizerSpec& spec, TokenizerState& state) {
     };
     const TokenId a = id_of(parts[0]), b = id_of(parts[1]), joined = id_of(parts[0] + parts[1]);
     state.merges.add(a, b, this_rank, joined);
+    for (const TokenId part : {a, b}) {
+      std::uint32_t& lowest = lowest_rank[static_cast<std::size_t>(part)];
+      lowest = std::min(lowest, this_rank);
+    }
   }
 }
 
@@ -201,9 +210,13 @@ TokenizerState build_state(TokenizerSpec spec) {
   state.strip_leading_space = spec.strip_leading_space;
   state.add_bos = spec.add_bos;
   state.add_eos = spec.add_eos;
-  build_vocabulary(spec, state);
+  const std::vector<bool> reachable = build_vocabulary(spec, state);
   if (spec.scores.empty()) {
-    build_listed_merges(spec, state);
+    std::vector<std::uint32_t> lowest_rank(spec.tokens.size(), MergeTable::kNoRank);
+    build_listed_merges(spec, state, lowest_rank);
+    if (spec.byte_level) {
+      state.characters = CharacterStart(state.bytes, reachable, state.byte_ids.data(), state.merges, lowest_rank);
+    }
   } else {
     build_scored_merges(spec, state);
   }

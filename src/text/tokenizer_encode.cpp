@@ -173,13 +173,23 @@ class Encoder {
     if (const TokenId id = id_of_byte(byte); id >= 0) out_.push_back(id);
   }
 
+  void push_symbol(char byte) {
+    const TokenId id = id_of_byte(byte);
+    if (id < 0) return;
+    if (id == state_.unknown && state_.fuse_unknown && !symbols_.empty() && symbols_.back() == id) return;
+    symbols_.push_back(id);
+  }
+
   void merge_bytes(std::string_view piece) {
     symbols_.clear();
-    for (const char byte : piece) {
-      const TokenId id = id_of_byte(byte);
-      if (id < 0) continue;
-      if (id == state_.unknown && state_.fuse_unknown && !symbols_.empty() && symbols_.back() == id) continue;
-      symbols_.push_back(id);
+    for (std::size_t i = 0; i < piece.size();) {
+      const std::uint32_t size = utf8_length(piece[i]);
+      if (const TokenId id = size == 2 || size == 3 ? state_.characters.find(piece, i, size) : -1; id >= 0) {
+        symbols_.push_back(id);
+      } else {
+        for (const char byte : piece.substr(i, size)) push_symbol(byte);
+      }
+      i += size;
     }
     merge_symbols(state_.merges, symbols_, bpe_);
     out_.insert(out_.end(), symbols_.begin(), symbols_.end());

@@ -8,6 +8,7 @@
 
 #include "text/tokenizer.h"
 #include "text/tokenizer_added.h"
+#include "text/tokenizer_characters.h"
 #include "text/tokenizer_spec.h"
 #include "text/tokenizer_vocabulary.h"
 
@@ -27,6 +28,7 @@ struct TokenizerState {
   const TokenStrings& strings() const { return byte_level ? bytes : pieces; }
 
   MergeTable merges;
+  CharacterStart characters;  // byte_level
   std::array<TokenId, 256> byte_ids{};  // byte_level: of each byte; otherwise of <0xXX>; -1: none
   std::vector<bool> special;            // by id
   std::unordered_map<std::string, TokenId> special_ids;
