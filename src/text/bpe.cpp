@@ -9,7 +9,8 @@ namespace limpid {
 namespace {
 
 constexpr std::uint32_t kNone = 0xFFFFFFFF;
-// Up to here the quadratic loop over a small array is faster than the buckets (measured on a Zen 5; the crossing is flat).
+// Up to here the quadratic loop over a small array is faster than the buckets (measured on a Zen 5; the crossing is
+// flat).
 constexpr std::size_t kShort = 64;
 
 void merge_short(const MergeTable& table, std::vector<TokenId>& symbols, std::vector<MergeTable::Merge>& pairs) {
@@ -46,12 +47,11 @@ std::uint32_t take_leftmost(BpeScratch::Bucket& bucket) {
   return at;
 }
 
-bool is_empty(const BpeScratch::Bucket& bucket) {
-  return bucket.cursor == bucket.run.size() && bucket.late.empty();
-}
+bool is_empty(const BpeScratch::Bucket& bucket) { return bucket.cursor == bucket.run.size() && bucket.late.empty(); }
 
-// One bucket of places for each rank, lowest rank first. A place counts only while its pair still has the bucket's rank. A merge
-// may make a pair of lower rank than its own: then that bucket goes first, and the one at hand is taken up again later.
+// One bucket of places for each rank, lowest rank first. A place counts only while its pair still has the bucket's
+// rank. A merge may make a pair of lower rank than its own: then that bucket goes first, and the one at hand is taken
+// up again later.
 class BucketMerge {
  public:
   BucketMerge(const MergeTable& table, BpeScratch& scratch) : table_(table), s_(scratch), nodes_(scratch.nodes) {}

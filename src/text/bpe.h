@@ -70,10 +70,10 @@ struct BpeScratch {
   };
   std::vector<MergeTable::Merge> pairs;
   std::vector<Node> nodes;
-  std::vector<Bucket> buckets;        // the first `used` are in use
+  std::vector<Bucket> buckets;  // the first `used` are in use
   std::size_t used = 0;
-  std::vector<std::uint32_t> slots;   // hash of rank -> bucket + 1; 0: none
-  std::vector<std::uint64_t> queue;   // heap of rank << 32 | bucket, of buckets that hold something
+  std::vector<std::uint32_t> slots;  // hash of rank -> bucket + 1; 0: none
+  std::vector<std::uint64_t> queue;  // heap of rank << 32 | bucket, of buckets that hold something
 };
 
 // Merges symbols in place. At most 2^32 - 2 symbols.

@@ -32,8 +32,8 @@ struct EncodeOptions {
   bool special = false;  // control tokens in the text count as such
   bool bos = false;      // put BOS first, if the tokenizer has one and whatever add_bos() says
   bool eos = false;      // put EOS last, likewise
-  // Taken out after control tokens were looked for, before anything else: put inside the text of a control token, it makes that one plain text while
-  // others count (chat/content_guard.h). Empty: none.
+  // Taken out after control tokens were looked for, before anything else: put inside the text of a control token, it
+  // makes that one plain text while others count (chat/content_guard.h). Empty: none.
   std::string_view guard = {};
 };
 

@@ -14,7 +14,8 @@ bool is_ragged(std::string_view bytes) {
 }
 
 // The highest rank among the merges that make one token of these bytes; kNoRank when they do not become one.
-std::uint32_t highest_rank_within(std::string_view bytes, const TokenId* byte_ids, const MergeTable& merges, TokenId whole) {
+std::uint32_t highest_rank_within(std::string_view bytes, const TokenId* byte_ids, const MergeTable& merges,
+                                  TokenId whole) {
   std::vector<TokenId> symbols;
   for (const char byte : bytes) symbols.push_back(byte_ids[static_cast<unsigned char>(byte)]);
   std::uint32_t highest = 0;

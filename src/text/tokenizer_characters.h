@@ -1,10 +1,11 @@
-// A shortcut for byte-level merging: a character of two or three bytes that always becomes one token starts as that token.
+// A shortcut for byte-level merging: a character of two or three bytes that always becomes one token starts as that
+// token.
 //
-// It changes no result. Two conditions are checked when the tokenizer is built: (1) no token holds a part of a character together
-// with something of its neighbour at this border of bytes, so the character's bytes can only merge with each other first;
-// (2) every merge that the character's token takes part in has a higher rank than all merges that make it, so that making it early
-// brings no merge forward. Texts without spaces (Chinese, Japanese) merge about three times as fast with it.
-// Immutable once built.
+// It changes no result. Two conditions are checked when the tokenizer is built: (1) no token holds a part of a
+// character together with something of its neighbour at this border of bytes, so the character's bytes can only merge
+// with each other first; (2) every merge that the character's token takes part in has a higher rank than all merges
+// that make it, so that making it early brings no merge forward. Texts without spaces (Chinese, Japanese) merge about
+// three times as fast with it. Immutable once built.
 #pragma once
 
 #include <bitset>

@@ -103,11 +103,12 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   }
   spec.byte_level = model == "gpt2";
   read_tokens(file, spec);
-  spec.unknown = read_id(file, "tokenizer.ggml.unknown_token_id");
   if (spec.byte_level) {
-    read_byte_level(file, spec);
+    read_byte_level(
+        file, spec);  // without an unknown token: a byte that the vocabulary lacks yields none, as in tokenizer.json
   } else {
     read_sentencepiece(file, spec);
+    spec.unknown = read_id(file, "tokenizer.ggml.unknown_token_id");
   }
   spec.bos = read_id(file, "tokenizer.ggml.bos_token_id");
   spec.eos = read_id(file, "tokenizer.ggml.eos_token_id");

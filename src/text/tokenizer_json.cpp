@@ -24,10 +24,16 @@ std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// A token takes more than one byte of the file, so an id beyond the file's size is a lie, and is not allocated for.
-TokenId read_id(const json& value, std::size_t file_bytes, const std::string& where) {
-  if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= file_bytes) {
-    fail(ErrorKind::input, "{}: expected a token id below {}, found {}", where, file_bytes, value.dump());
+// Ids may have gaps, but not so large that a small file makes a large table.
+std::size_t id_limit(const json& root, const std::string& name) {
+  const std::size_t entries = field(field(root, "model", name), "vocab", name + ": model").size();
+  return 2 * (entries + field(root, "added_tokens", name).size()) + 65536;
+}
+
+TokenId read_id(const json& value, std::size_t limit, const std::string& where) {
+  if (!value.is_number_unsigned() || value.get<std::uint64_t>() >= limit) {
+    fail(ErrorKind::input, "{}: expected a token id below {}, found {}", where, limit,
+         value.dump(-1, ' ', false, json::error_handler_t::replace));
   }
   return static_cast<TokenId>(value.get<std::uint64_t>());
 }
@@ -43,13 +49,13 @@ void place(TokenizerSpec& spec, TokenId id, const std::string& text, bool ordina
   spec.ordinary[i] = ordinary;
 }
 
-void read_vocabulary(const json& model, std::size_t file_bytes, const std::string& where, TokenizerSpec& spec) {
+void read_vocabulary(const json& model, std::size_t limit, const std::string& where, TokenizerSpec& spec) {
   const json& vocabulary = field(model, "vocab", where);
   if (!vocabulary.is_object()) {
     fail(ErrorKind::input, "{}.vocab: expected an object, found {}", where, vocabulary.type_name());
   }
   for (const auto& [text, id_value] : vocabulary.items()) {
-    const TokenId id = read_id(id_value, file_bytes, fmt::format("{}.vocab[\"{}\"]", where, text));
+    const TokenId id = read_id(id_value, limit, fmt::format("{}.vocab[\"{}\"]", where, text));
     if (static_cast<std::size_t>(id) < spec.tokens.size() && spec.ordinary[static_cast<std::size_t>(id)]) {
       fail(ErrorKind::input, "{}.vocab[\"{}\"]: id {} is taken by \"{}\"", where, text, id,
            spec.tokens[static_cast<std::size_t>(id)]);
@@ -80,7 +86,7 @@ void read_merges(const json& model, const std::string& where, TokenizerSpec& spe
   }
 }
 
-void read_added(const json& root, std::size_t file_bytes, const std::string& name, TokenizerSpec& spec) {
+void read_added(const json& root, std::size_t limit, const std::string& name, TokenizerSpec& spec) {
   const json& added = field(root, "added_tokens", name);
   if (added.is_null()) return;
   if (!added.is_array())
@@ -89,7 +95,7 @@ void read_added(const json& root, std::size_t file_bytes, const std::string& nam
     const std::string where = fmt::format("{}: added_tokens[{}]", name, i);
     AddedToken token;
     token.content = string_field(added[i], "content", "", where);
-    token.id = read_id(field(added[i], "id", where), file_bytes, where + ".id");
+    token.id = read_id(field(added[i], "id", where), limit, where + ".id");
     token.special = bool_field(added[i], "special", false, where);
     token.normalized = bool_field(added[i], "normalized", !token.special, where);
     token.lstrip = bool_field(added[i], "lstrip", false, where);
@@ -103,7 +109,7 @@ void read_added(const json& root, std::size_t file_bytes, const std::string& nam
   }
 }
 
-void read_model(const json& root, std::size_t file_bytes, const std::string& name, TokenizerSpec& spec) {
+void read_model(const json& root, std::size_t limit, const std::string& name, TokenizerSpec& spec) {
   const json& model = field(root, "model", name);
   const std::string where = name + ": model";
   const std::string type = string_field(model, "type", "BPE", where);
@@ -117,13 +123,13 @@ void read_model(const json& root, std::size_t file_bytes, const std::string& nam
   spec.ignore_merges = bool_field(model, "ignore_merges", false, where);
   spec.byte_fallback = bool_field(model, "byte_fallback", false, where);
   spec.fuse_unknown = bool_field(model, "fuse_unk", false, where);
-  read_vocabulary(model, file_bytes, where, spec);
+  read_vocabulary(model, limit, where, spec);
   read_merges(model, where, spec);
   const std::string unknown = string_field(model, "unk_token", "", where);
   if (unknown.empty()) return;
   const json& id = field(field(model, "vocab", where), unknown.c_str(), where);
   if (id.is_null()) fail(ErrorKind::input, "{}.unk_token: \"{}\" is not in the vocabulary", where, unknown);
-  spec.unknown = read_id(id, file_bytes, where + ".unk_token");
+  spec.unknown = read_id(id, limit, where + ".unk_token");
 }
 
 TokenId id_of_added(const TokenizerSpec& spec, std::string_view text) {
@@ -173,8 +179,9 @@ Tokenizer Tokenizer::from_json(std::span<const std::byte> json_bytes, std::span<
   tokenizer_json::read_normalizer(field(root, "normalizer", name), name + ": normalizer", spec);
   tokenizer_json::read_pretokenizer(field(root, "pre_tokenizer", name), name + ": pre_tokenizer", spec);
   tokenizer_json::read_decoder(field(root, "decoder", name), name + ": decoder", spec);
-  read_model(root, json_bytes.size(), name, spec);
-  read_added(root, json_bytes.size(), name, spec);
+  const std::size_t limit = id_limit(root, name);
+  read_model(root, limit, name, spec);
+  read_added(root, limit, name, spec);
   tokenizer_json::read_post_processor(field(root, "post_processor", name), name + ": post_processor", spec);
   if (config.empty()) {
     guess_ends(spec);

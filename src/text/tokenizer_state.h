@@ -28,7 +28,7 @@ struct TokenizerState {
   const TokenStrings& strings() const { return byte_level ? bytes : pieces; }
 
   MergeTable merges;
-  CharacterStart characters;  // byte_level
+  CharacterStart characters;            // byte_level
   std::array<TokenId, 256> byte_ids{};  // byte_level: of each byte; otherwise of <0xXX>; -1: none
   std::vector<bool> special;            // by id
   std::unordered_map<std::string, TokenId> special_ids;

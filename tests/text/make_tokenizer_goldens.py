@@ -85,6 +85,12 @@ TEXTS = [
 ]
 
 
+# Bytes that are no UTF-8, between others: truncated, overlong, surrogates, too high, lone continuations.
+INVALID = [bytes.fromhex(h) for h in (
+    "61c3 80 e282 f09f98 f09f9880 ff fe c0af e080af ed a0 80 eda080 f08080af f4908080 f5808080 80bf c3 e2 28a1 e28228 f0288cbc f09028bc f09f9828 c3a9 e4b8ad c2".replace(" ", ""),
+    "c3", "e4b8", "f09f92", "e4b8e4b8ad", "f09ff09f9880", "edbfbfee8080", "f48fbfbff4908080", "00c300", "c2c2a0", "e0a0", "e09fbf", "f0908080f08fbfbf")]
+
+
 def lcg(seed):
     while True:
         seed = (seed * 6364136223846793005 + 1442695040888963407) % (1 << 64)
@@ -120,6 +126,70 @@ def pieces_of(pipeline, text):
     return [len(piece) for piece, _ in pipeline.pre_tokenize_str(text)]
 
 
+def byte_hash(data):
+    h = 0xCBF29CE484222325
+    for b in data:
+        h = ((h ^ b) * 0x100000001B3) % (1 << 64)
+    return f"{h:016x}"
+
+
+# Patterns without a scanner of their own, and every behaviour.
+PATTERNS = [(pattern, literal, behavior, invert)
+            for pattern, literal in [(r"\d+|[aeiou]", False), (" ", True), (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}]*\p{Ll}+|\p{N}{1,2}|\s+", False),
+                                     (r"(?=\p{Lu})", False), (r"^\w+$", False)]
+            for behavior in ["isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"] for invert in [False, True]]
+
+
+def pattern_goldens():
+    out = []
+    for pattern, literal, behavior, invert in PATTERNS:
+        step = pre.Split(pattern if literal else Regex(pattern), behavior, invert=invert)
+        pieces = [[len(p.encode()) for p, _ in step.pre_tokenize_str(t)] for t in TEXTS]
+        out.append({"pattern": pattern, "literal": literal, "behavior": behavior, "invert": invert, "pieces": pieces})
+    for behavior in ["isolated", "removed", "merged_with_previous", "merged_with_next", "contiguous"]:
+        step = pre.Punctuation(behavior)
+        out.append({"punctuation": True, "behavior": behavior, "pieces": [[len(p.encode()) for p, _ in step.pre_tokenize_str(t)] for t in TEXTS]})
+    return out
+
+
+def marks_text():
+    """Letters under piles of combining marks, Hangul letters, compatibility characters: what normalization reorders and composes."""
+    rnd, out = lcg(7), []
+    ranges = [(0x41, 0x7B), (0xC0, 0x180), (0x300, 0x370), (0x300, 0x370), (0x591, 0x5C8), (0x610, 0x660), (0x900, 0x980), (0xF71, 0xF85), (0x1100, 0x1200),
+              (0xAC00, 0xD7A4), (0x1E00, 0x2000), (0x3040, 0x3100), (0xF900, 0xFB50), (0xFF00, 0xFFF0), (0x1D15E, 0x1D1C1), (0x11080, 0x11130), (0x2F800, 0x2FA1E)]
+    for _ in range(200000):
+        a, b = ranges[next(rnd) % len(ranges)]
+        out.append(chr(a + next(rnd) % (b - a)))
+    return "".join(out)
+
+
+def normalization_goldens():
+    out = {}
+    for form in ["NFC", "NFD", "NFKC", "NFKD"]:
+        run = getattr(normalizers, form)().normalize_str
+        out[form] = [byte_hash(run(marks_text()).encode()), byte_hash(run(long_text()).encode())]
+    return out
+
+
+def sentencepiece(name):
+    """Characters, byte fallback and U+2581: as Llama 2 has it, and with Metaspace as its later conversions have it."""
+    marker = "\u2581"
+    words = [w for line in CORPUS for w in line.split()]
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    if name == "llama2":
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend(marker), normalizers.Replace(" ", marker)])
+        tokenizer.decoder = decoders.Sequence([decoders.Replace(marker, " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+    else:
+        tokenizer.pre_tokenizer = pre.Metaspace(replacement=marker, prepend_scheme="first", split=True)
+        tokenizer.decoder = decoders.Metaspace(replacement=marker, prepend_scheme="first", split=True)
+    trainer = trainers.BpeTrainer(vocab_size=256 + 3 + 320, limit_alphabet=120, show_progress=False,
+                                  special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)])
+    tokenizer.train_from_iterator([" ".join(words)] + words, trainer)
+    data = json.loads(tokenizer.to_str())
+    data["added_tokens"] = [a for a in data["added_tokens"] if a["id"] < 3]
+    return data
+
+
 def train(name, steps):
     tokenizer = Tokenizer(models.BPE(ignore_merges=name == "llama-bpe"))
     if name == "qwen2":
@@ -151,6 +221,19 @@ def main():
             "special": [tokenizer.encode(t, add_special_tokens=False).ids for t in TEXTS],
             "plain": plain_ids(data, TEXTS),
         }
+    goldens["patterns"] = pattern_goldens()
+    goldens["normalization"] = normalization_goldens()
+    goldens["sentencepiece"] = {}
+    for name in ["llama2", "metaspace"]:
+        data = sentencepiece(name)
+        with open(os.path.join(OUT, name + ".json"), "w") as f:
+            json.dump(data, f, ensure_ascii=False, separators=(",", ":"))
+            f.write("\n")
+        tokenizer = Tokenizer.from_str(json.dumps(data))
+        ids = [tokenizer.encode(t, add_special_tokens=False).ids for t in TEXTS]
+        goldens["sentencepiece"][name] = {"special": ids, "plain": plain_ids(data, TEXTS),
+                                          "decoded": [tokenizer.decode(i, skip_special_tokens=False) for i in ids]}
+    goldens["invalid"] = [[raw.hex(), raw.decode("utf-8", "replace")] for raw in INVALID]
     with open(os.path.join(OUT, "goldens.json"), "w") as f:
         json.dump(goldens, f, ensure_ascii=True, separators=(",", ":"))
         f.write("\n")
