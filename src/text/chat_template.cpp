@@ -46,15 +46,20 @@ ChatTemplate::ChatTemplate(std::string source, Tokens tokens, std::string name)
             has(source_, "not thinking");
   always_thinks_ = thinks_ && !switch_ && has(source_, "<｜Assistant｜>");
   form_ = probe();
+  const Json function = {{"name", "probe_tool"},
+                         {"description", ""},
+                         {"parameters", {{"type", "object"}, {"properties", Json::object()}}}};
+  const Json user = {{"role", "user"}, {"content", "probe"}};
+  tools_ = shows(Json::array({user}), "probe_tool", Json::array({{{"type", "function"}, {"function", function}}}));
 }
 
-bool ChatTemplate::shows(const Json& messages, std::string_view text) const {
+bool ChatTemplate::shows(const Json& messages, std::string_view text, const Json& tools) const {
   RenderOptions options;
   options.thinking = Thinking::as_template;
   options.now = 0;
   options.limits.steps = 1'000'000;
   try {
-    return has(render(messages, nullptr, options).text, text);
+    return has(render(messages, tools, options).text, text);
   } catch (const Error&) {
     return false;
   }
@@ -64,14 +69,15 @@ ChatTemplate::Form ChatTemplate::probe() const {
   Form form;
   const Json object = {{"probe_key", 1}};
   const std::string text = R"({"probe_key": 1})";
-  const bool object_beside_null = shows(call_conversation(nullptr, object), text);
-  const bool text_beside_null = shows(call_conversation(nullptr, text), text);
+  const bool object_beside_null = shows(call_conversation(nullptr, object), text, nullptr);
+  const bool text_beside_null = shows(call_conversation(nullptr, text), text, nullptr);
   form.null_content = object_beside_null || text_beside_null;
-  form.object_arguments = form.null_content ? object_beside_null : shows(call_conversation("", object), text);
-  form.text_arguments = form.null_content ? text_beside_null : shows(call_conversation("", text), text);
+  form.object_arguments = form.null_content ? object_beside_null : shows(call_conversation("", object), text, nullptr);
+  form.text_arguments = form.null_content ? text_beside_null : shows(call_conversation("", text), text, nullptr);
   const Json parts =
       Json::array({{{"role", "user"}, {"content", Json::array({{{"type", "text"}, {"text", "probe_text"}}})}}});
-  form.parts = shows(parts, "probe_text") && !shows(parts, "'type'");  // a template that takes no parts may print them
+  form.parts =
+      shows(parts, "probe_text", nullptr) && !shows(parts, "'type'", nullptr);  // one that takes none may print them
   return form;
 }
 
@@ -265,8 +271,9 @@ ChatTemplate ChatTemplate::standard(const std::function<bool(std::string_view)>&
   }
   if (has_token("<|im_user|>") && has_token("<|im_middle|>")) {
     return made(
-        "{% for m in messages %}{{ '<|im_' + m.role + '|>' + m.role + '<|im_middle|>' + m.content + '<|im_end|>' }}{% "
-        "endfor %}"
+        "{% for m in messages %}{{ '<|im_' + (m.role if m.role in ['user', 'assistant'] else 'system') + '|>' + m.role "
+        "}}"
+        "{{ '<|im_middle|>' + m.content + '<|im_end|>' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_assistant|>assistant<|im_middle|>' }}{% endif %}");
   }
   return made(

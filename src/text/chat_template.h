@@ -73,6 +73,8 @@ class ChatTemplate {
 
   bool thinks() const { return thinks_; }               // the template knows <think>
   bool has_thinking_switch() const { return switch_; }  // it reads enable_thinking or thinking
+  // It tells the model which tools there are. Some templates only render calls and their results (DeepSeek's).
+  bool takes_tools() const { return tools_; }
   ToolFormat tool_format() const { return tool_format_of(source_); }
   const std::string& source() const { return source_; }
 
@@ -84,7 +86,7 @@ class ChatTemplate {
     bool parts = false;                                    // content as a list of {type, text}
   };
   Form probe() const;
-  bool shows(const nlohmann::ordered_json& messages, std::string_view text) const;
+  bool shows(const nlohmann::ordered_json& messages, std::string_view text, const nlohmann::ordered_json& tools) const;
   nlohmann::ordered_json prepared(const nlohmann::ordered_json& messages, bool continues) const;
   void prepare_content(nlohmann::ordered_json& message, const std::string& where) const;
   void prepare_calls(nlohmann::ordered_json& message, const std::string& where) const;
@@ -94,7 +96,7 @@ class ChatTemplate {
   std::string source_;
   Tokens tokens_;
   jinja::Template template_;
-  bool thinks_ = false, switch_ = false, always_thinks_ = false;
+  bool thinks_ = false, switch_ = false, always_thinks_ = false, tools_ = false;
   Form form_;
 };
 

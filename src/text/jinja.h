@@ -1,7 +1,13 @@
 // A Jinja template, as model files carry them: parsed once, rendered on any thread. The language is the subset that
 // chat templates use, with Hugging Face's settings (trim_blocks, lstrip_blocks, loop controls, {% generation %}, their
-// tojson), and the text is theirs to the byte. A template comes with a model from a stranger: it reaches nothing but
-// the values given, and runs within Limits.
+// tojson), and the text is theirs to the byte.
+//
+// A template comes with a model from a stranger: it reaches nothing but the values given, and runs within Limits.
+//
+// Where Hugging Face refuses, this may render: lists and dicts can be changed in place, generators become JSON. Known
+// differences: integers have 64 bits; case follows Unicode's simple mappings (the upper case of a sharp s is itself); a
+// range is a list; recursive loops, blocks and includes are refused; a variable given to the template that it assigns
+// later on the same level can still be read in a loop before that.
 #pragma once
 
 #include <ctime>

@@ -99,8 +99,7 @@ Value Evaluator::item(const Value& object, const Value& index) {
       const std::int64_t size = static_cast<std::int64_t>(list->items.size());
       if (at >= -size && at < size) return list->items[static_cast<std::size_t>(at < 0 ? at + size : at)];
     } else if (object.is_string()) {
-      heap.step_bytes(object.text().size());
-      const auto all = characters(object.text());
+      const auto all = characters(heap.cut(object.text()));
       const std::int64_t size = static_cast<std::int64_t>(all.size());
       if (at >= -size && at < size)
         return heap.text(std::string(all[static_cast<std::size_t>(at < 0 ? at + size : at)]));
@@ -127,7 +126,7 @@ std::vector<Value> Evaluator::iterate(const Value& value) {
     heap.step(1 + value.dict()->entries.size() / 4);
     for (const auto& entry : value.dict()->entries) all.push_back(entry.first);
   } else if (value.is_string()) {
-    for (const std::string_view c : characters(value.text())) all.push_back(heap.text(std::string(c)));
+    for (const std::string_view c : characters(heap.cut(value.text()))) all.push_back(heap.text(std::string(c)));
   } else if (!value.is_undefined()) {
     fail(ErrorKind::input, "a value of type '{}' cannot be iterated over", value.type_name());
   }
@@ -204,7 +203,8 @@ Value Evaluator::number_arithmetic(Arithmetic operation, const Value& a, const V
       return Value(std::floor(x / y));
     case Arithmetic::modulo: {
       const double rest = std::fmod(x, y);
-      return Value(rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest);
+      if (rest == 0) return Value(std::copysign(0.0, y));
+      return Value((rest < 0) != (y < 0) ? rest + y : rest);
     }
     default:
       return Value(std::pow(x, y));
@@ -254,8 +254,7 @@ Value Evaluator::slice(const Value& object, const Value& start, const Value& sto
   }
   std::vector<std::string_view> letters;
   if (is_text) {
-    heap.step_bytes(object.text().size());
-    letters = characters(object.text());
+    letters = characters(heap.cut(object.text()));
   }
   const std::int64_t size = static_cast<std::int64_t>(is_text ? letters.size() : object.list()->items.size());
   const std::int64_t stride = step.is_none() ? 1 : step.integer();

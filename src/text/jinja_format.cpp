@@ -115,7 +115,7 @@ class Percent {
     if (kind == 's' || kind == 'r') {
       std::string text = kind == 's' ? to_text(heap_, value) : to_repr(heap_, value);
       if (s.precision >= 0) {
-        const auto all = characters(text);
+        const auto all = characters(heap_.cut(text));
         if (all.size() > static_cast<std::size_t>(s.precision))
           text.resize(static_cast<std::size_t>(all[static_cast<std::size_t>(s.precision)].data() - text.data()));
       }

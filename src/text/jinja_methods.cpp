@@ -17,7 +17,7 @@ Value strip_method(const char* name, Evaluator& e, const Value& self, Arguments&
   const Parameters p(name, a, {"chars"});
   e.heap.step_bytes(self.text().size());
   const bool plain = !p.has(0) || p.value(0).is_none();
-  return e.heap.text(std::string(plain ? strip(self.text(), side) : strip(self.text(), p.text(0), side)),
+  return e.heap.text(std::string(plain ? strip(self.text(), side) : strip(self.text(), e.heap.cut(p.text(0)), side)),
                      self.is_markup());
 }
 Value strip_both(Evaluator& e, const Value& self, Arguments& a) {
@@ -38,14 +38,13 @@ List* texts(Evaluator& e, const std::vector<std::string_view>& parts) {
 
 Value split_method(const char* name, Evaluator& e, const Value& self, Arguments& a, bool from_right) {
   const Parameters p(name, a, {"sep", "maxsplit"});
-  e.heap.step_bytes(self.text().size());
   const std::int64_t limit = p.integer(1, -1);
   if (!p.has(0) || p.value(0).is_none()) {
     if (from_right && limit >= 0) fail(ErrorKind::unsupported, "rsplit at white space with a limit");
-    return texts(e, split(self.text(), limit));
+    return texts(e, split(e.heap.cut(self.text()), limit));
   }
   if (p.text(0).empty()) fail(ErrorKind::input, "{}: the separator is empty", name);
-  return texts(e, split(self.text(), p.text(0), limit, from_right));
+  return texts(e, split(e.heap.cut(self.text()), p.text(0), limit, from_right));
 }
 Value split_left(Evaluator& e, const Value& self, Arguments& a) { return split_method("split", e, self, a, false); }
 Value split_right(Evaluator& e, const Value& self, Arguments& a) { return split_method("rsplit", e, self, a, true); }
@@ -88,9 +87,9 @@ Value remove_suffix(Evaluator& e, const Value& self, Arguments& a) {
 
 Value replace_method(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"});
-  e.heap.step_bytes(self.text().size());
-  return e.heap.text(replace(self.text(), p.text(0), p.text(1), p.integer(2, -1), e.heap.limits().output_bytes),
-                     self.is_markup());
+  return e.heap.text(
+      replace(e.heap.cut(self.text()), p.text(0), p.text(1), p.integer(2, -1), e.heap.limits().output_bytes),
+      self.is_markup());
 }
 
 Value find_method_(const char* name, Evaluator& e, const Value& self, Arguments& a, bool from_right) {
@@ -115,7 +114,7 @@ Value count_text(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("count", a, {"sub"});
   e.heap.step_bytes(self.text().size());
   if (p.text(0).empty()) return Value(static_cast<std::int64_t>(character_count(self.text())) + 1);
-  return Value(static_cast<std::int64_t>(split(self.text(), p.text(0), -1, false).size()) - 1);
+  return Value(static_cast<std::int64_t>(split(e.heap.cut(self.text()), p.text(0), -1, false).size()) - 1);
 }
 
 Value join_method(Evaluator& e, const Value& self, Arguments& a) {
@@ -132,7 +131,7 @@ Value join_method(Evaluator& e, const Value& self, Arguments& a) {
 
 Value split_lines_method(Evaluator& e, const Value& self, Arguments& a) {
   const Parameters p("splitlines", a, {"keepends"});
-  return texts(e, split_lines(self.text(), p.flag(0, false)));
+  return texts(e, split_lines(e.heap.cut(self.text()), p.flag(0, false)));
 }
 
 Value pad(const char* name, Evaluator& e, const Value& self, Arguments& a, bool left) {

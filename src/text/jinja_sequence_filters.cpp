@@ -22,7 +22,7 @@ List* made(Evaluator& e, std::vector<Value> items, List::Type type = List::Type:
 // The value at a path like "function.name" or "0.text" below an item; an integer stands for itself.
 Value at_path(Evaluator& e, Value item, const Value& path, const Value* fallback) {
   const std::string text = to_text(e.heap, path);
-  for (const std::string_view part : split(text, ".", -1, false)) {
+  for (const std::string_view part : split(e.heap.cut(text), ".", -1, false)) {
     std::int64_t index = 0;
     const auto read = std::from_chars(part.data(), part.data() + part.size(), index);
     const bool is_index =
@@ -41,7 +41,7 @@ Value folded(Evaluator& e, const Value& value, bool case_sensitive) {
 Value sort_key(Evaluator& e, const Value& item, const Value& attribute, bool case_sensitive) {
   if (attribute.is_none()) return folded(e, item, case_sensitive);
   const std::string text = to_text(e.heap, attribute);
-  const auto paths = split(text, ",", -1, false);
+  const auto paths = split(e.heap.cut(text), ",", -1, false);
   if (paths.size() == 1) return folded(e, at_path(e, item, attribute, nullptr), case_sensitive);
   List* keys = e.heap.list();
   for (const std::string_view path : paths) {

@@ -37,16 +37,17 @@ Value tojson(Evaluator& e, const Value& v, Arguments& a) {
 Value trim(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("trim", a, {"chars"});
   const std::string text = text_of(e, v);
-  return e.heap.text(
-      std::string(p.has(0) && !p.value(0).is_none() ? strip(text, p.text(0), Side::both) : strip(text, Side::both)),
-      v.is_markup());
+  return e.heap.text(std::string(p.has(0) && !p.value(0).is_none() ? strip(text, e.heap.cut(p.text(0)), Side::both)
+                                                                   : strip(text, Side::both)),
+                     v.is_markup());
 }
 
 Value replace_filter(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("replace", a, {"old", "new", "count"});
+  const std::string text = text_of(e, v);
   const std::int64_t count = p.has(2) && !p.value(2).is_none() ? p.integer(2) : -1;
   return e.heap.text(
-      replace(text_of(e, v), text_of(e, p.value(0)), text_of(e, p.value(1)), count, e.heap.limits().output_bytes),
+      replace(e.heap.cut(text), text_of(e, p.value(0)), text_of(e, p.value(1)), count, e.heap.limits().output_bytes),
       v.is_markup());
 }
 
@@ -58,7 +59,7 @@ Value title_filter(Evaluator& e, const Value& v,
     out += capitalize(word);
     word.clear();
   };
-  for (const std::string_view c : characters(text)) {
+  for (const std::string_view c : characters(e.heap.cut(text))) {
     const bool separates = (c.size() == 1 && std::string_view("-({[<").find(c[0]) != std::string_view::npos) ||
                            is_space(character_at(c, 0).code);
     if (separates) {
@@ -86,7 +87,7 @@ Value indent(Evaluator& e, const Value& v, Arguments& a) {
               ? std::string(p.text(0))
               : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(p.integer(0), 0, 10000)), ' ');
   const std::string text = text_of(e, v) + "\n";
-  const std::vector<std::string_view> lines = split_lines(text, false);
+  const std::vector<std::string_view> lines = split_lines(e.heap.cut(text), false);
   if (lines.size() > e.heap.limits().output_bytes / (pad.size() + 1))
     fail(ErrorKind::resources, "indent: {} lines", lines.size());
   const bool blank = p.flag(2, false);
@@ -198,7 +199,7 @@ Value truncate(Evaluator& e, const Value& v, Arguments& a) {
   const Parameters p("truncate", a, {"length", "killwords", "end", "leeway"});
   const std::string text = text_of(e, v);
   const std::string_view end = p.text(2, "...");
-  const std::vector<std::string_view> all = characters(text);
+  const std::vector<std::string_view> all = characters(e.heap.cut(text));
   const std::int64_t length = p.integer(0, 255), tail = static_cast<std::int64_t>(character_count(end));
   const std::int64_t leeway = p.has(3) && !p.value(3).is_none() ? p.integer(3) : 5;
   if (length < tail || leeway < 0)
@@ -250,7 +251,7 @@ Value wordcount(Evaluator& e, const Value& v, Arguments&) {
   std::int64_t count = 0;
   bool inside = false;
   const std::string text = text_of(e, v);
-  for (const std::string_view c : characters(text)) {
+  for (const std::string_view c : characters(e.heap.cut(text))) {
     const bool word = c == "_" || all_of_class(c, "alnum");
     count += word && !inside;
     inside = word;

@@ -10,11 +10,15 @@
 
 namespace limpid::jinja {
 
+namespace {
+constexpr std::size_t overhead = sizeof(Text) + 32;  // of a text, beside its bytes
+}
+
 Text::Text(Heap* heap, std::string text, bool is_markup) : bytes(std::move(text)), markup(is_markup), heap_(heap) {
-  if (heap_) heap_->take(bytes.size());
+  if (heap_) heap_->take(bytes.size() + overhead);
 }
 Text::~Text() {
-  if (heap_) heap_->give(bytes.size());
+  if (heap_) heap_->give(bytes.size() + overhead);
 }
 
 Value Object::attribute(Evaluator&, std::string_view) { return Undefined{}; }
@@ -63,6 +67,13 @@ void Heap::step(std::uint64_t count) {
   steps_ += count;
   if (steps_ > limits_.steps)
     fail(ErrorKind::resources, "more than {} steps: the template runs too long", limits_.steps);
+}
+
+std::string_view Heap::cut(std::string_view text) {
+  step_bytes(text.size());
+  if (text.size() > limits_.memory_bytes / (2 * sizeof(std::string_view)))
+    fail(ErrorKind::resources, "a text of {} bytes to cut into pieces", text.size());
+  return text;
 }
 
 void Heap::take(std::size_t bytes) {

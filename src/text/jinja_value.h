@@ -159,6 +159,9 @@ class Heap {
 
   void step(std::uint64_t count = 1);  // throws Error(resources) when there were too many
   void step_bytes(std::size_t bytes) { step(1 + bytes / 16); }
+  // The text, for cutting it into pieces (characters, lines, words): throws where a list of them could exceed the
+  // memory.
+  std::string_view cut(std::string_view text);
   void take(std::size_t bytes);  // throws Error(resources) when there are too many
   void give(std::size_t bytes) { used_ -= bytes < used_ ? bytes : used_; }
   const Limits& limits() const { return limits_; }

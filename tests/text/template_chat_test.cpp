@@ -2,9 +2,11 @@
 // it is.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "base/error.h"
 #include "text/chat_template.h"
@@ -183,6 +185,31 @@ TEST(ChatTemplate, TakesCallsInEitherForm) {
     EXPECT_EQ(chat.render(empty, goldens["tools"]).text, expected) << name;
     EXPECT_EQ(chat.render(bare, goldens["tools"]).text, expected) << name;
   }
+}
+
+TEST(ChatTemplate, KnowsWhetherToolsAreShown) {
+  for (const char* name : {"qwen2.5", "qwen3", "llama-3.1", "llama-3.2", "kimi-k2", "kimi-k2-thinking"})
+    EXPECT_TRUE(load(name).takes_tools()) << name;
+  for (const char* name : {"deepseek-v3", "deepseek-r1", "deepseek-v3.1", "smollm2", "moonlight", "llama-3"})
+    EXPECT_FALSE(load(name).takes_tools()) << name;
+  EXPECT_EQ(load("deepseek-r1").tool_format(), ToolFormat::deepseek);
+  EXPECT_EQ(load("llama-3.2").tool_format(), ToolFormat::llama3);
+  EXPECT_EQ(load("smollm2").tool_format(), ToolFormat::none);
+}
+
+TEST(ChatTemplate, RendersOnManyThreadsAtOnce) {
+  const ChatTemplate chat = load("qwen3");
+  const Json messages = conversation("thinking");
+  const std::string expected = chat.render(messages, nullptr).text;
+  std::vector<std::thread> threads;
+  std::atomic<int> equal{0};
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 50; ++i) equal += chat.render(messages, nullptr).text == expected;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(equal, 150);
 }
 
 TEST(ChatTemplate, TakesContentInParts) {

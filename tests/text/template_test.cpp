@@ -143,5 +143,20 @@ TEST(Jinja, StopsHostileTemplates) {
   EXPECT_THROW(jinja::Template("{{ x }}").render({{"x", Json::parse(deep)}}, 0), Error);
 }
 
+// A list of the characters of a text takes far more memory than the text: it is refused before it is made.
+TEST(Jinja, StopsTemplatesThatCutLargeTextsUp) {
+  jinja::Limits limits;
+  limits.memory_bytes = 8u << 20;
+  const std::string large = "{% set s = 'x' * 1000000 %}", small = "{% set s = 'x,' * 100000 %}";
+  for (const char* use : {"s[0]", "s[::-1]", "s | list", "s.split()", "s.split('x')", "s.splitlines()",
+                          "s | replace('', 'y')", "s.replace('x', 'y')", "s | title", "s | truncate(9)", "s.strip(s)"}) {
+    EXPECT_EQ(message_of(large + "{{ " + use + " }}", Json::object(), limits),
+              "chat template, line 1: a text of 1000000 bytes to cut into pieces")
+        << use;
+  }
+  EXPECT_EQ(message_of(small + "{{ s.split(',') | length }}", Json::object(), limits),
+            "chat template, line 1: more than 8388608 bytes of values");
+}
+
 }  // namespace
 }  // namespace limpid
