@@ -24,13 +24,8 @@ int terminal_width() {
 
 }  // namespace
 
-ProgressBar::ProgressBar(std::string label, std::uint64_t total, std::uint64_t before)
-    : label_(std::move(label)),
-      total_(total),
-      before_(before),
-      done_(before),
-      rated_done_(before),
-      terminal_(isatty(STDERR_FILENO) != 0) {}
+ProgressBar::ProgressBar(std::string label, std::uint64_t total)
+    : label_(std::move(label)), total_(total), terminal_(isatty(STDERR_FILENO) != 0) {}
 
 ProgressBar::~ProgressBar() {
   if (!shown_) return;
@@ -45,6 +40,13 @@ void ProgressBar::add(std::int64_t bytes) {
   const auto done = static_cast<std::int64_t>(done_) + bytes;
   done_ = done > 0 ? static_cast<std::uint64_t>(done) : 0;
   if (bytes < 0) rated_done_ = std::min(rated_done_, done_);
+  draw();
+}
+
+void ProgressBar::add_existing(std::uint64_t bytes) {
+  done_ += bytes;
+  existing_ += bytes;
+  rated_done_ += bytes;
   draw();
 }
 

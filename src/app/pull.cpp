@@ -1,5 +1,6 @@
 // limpid pull: says what it is about to do (size, free disk, whether it will fit into memory), asks, fetches with a
 // progress bar.
+#include <poll.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -27,6 +28,7 @@ struct Arguments {
   std::int64_t connections = 4;
 };
 
+constexpr int kPromptPoll = 100;            // ms
 constexpr double kRoomBesideWeights = 1.1;  // a cache of a few thousand tokens and the work space, beside the weights
 
 std::string fits_memory(std::uint64_t bytes) {
@@ -55,23 +57,28 @@ void describe(const PullPlan& plan) {
   flush_out();
 }
 
-// True: go on. Throws when nobody can be asked.
-bool confirm(const Arguments& arguments) {
+// True: go on. Throws when nobody can be asked, or the answer is Ctrl-C.
+bool confirm(const Arguments& arguments, Interrupts& interrupts) {
   if (arguments.yes) return true;
   if (isatty(STDIN_FILENO) == 0)
     fail(ErrorKind::input, "pull asks before it fetches, and standard input is no terminal: add --yes");
   print("Fetch it? [y/N] ");
   flush_out();
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  while (poll(&input, 1, kPromptPoll) == 0) {  // the signals wait in Interrupts: a plain read would not end for them
+    if (!interrupts.requested()) continue;
+    print("\n");
+    fail(ErrorKind::cancelled, "stopped; nothing was fetched");
+  }
   std::string answer;
   std::getline(std::cin, answer);
   return !answer.empty() && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& arguments, const HubOptions& options) {
-  std::uint64_t before = 0;
   std::uint64_t fetched = 0;
   for (const PlannedFile& file : plan.files)
-    if (!file.present && file.cached.empty()) fetched += file.remote.size, before += file.earlier;
+    if (!file.present && file.cached.empty()) fetched += file.remote.size;
   DownloadOptions download;
   download.connections = static_cast<int>(arguments.connections);
   download.http = options.http;
@@ -79,7 +86,7 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
   download.retry.attempts = 8;  // of a range, without a byte arriving: about four minutes
   std::string done;
   {
-    ProgressBar bar(plan.name, fetched, 0);
+    ProgressBar bar(plan.name, fetched);
     std::unique_ptr<ProgressBar> verifying;
     PullEvents events;
     events.begin = [&](const PlannedFile& file) {
@@ -87,17 +94,17 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
       bar.relabel(file.target.filename().string());
     };
     events.arrived = [&](std::int64_t bytes) { bar.add(bytes); };
+    events.resumed = [&](std::uint64_t bytes) { bar.add_existing(bytes); };
     events.verified = [&](std::uint64_t bytes) {
-      if (!verifying) verifying = std::make_unique<ProgressBar>("verifying", plan.total, 0);
+      if (!verifying) verifying = std::make_unique<ProgressBar>("verifying", plan.total);
       verifying->add(static_cast<std::int64_t>(bytes));
     };
     events.waiting = [&] { bar.say("limpid: another limpid is fetching this model; waiting for it"); };
     try {
       const StoredModel model = execute_pull(plan, hub, store, download, events);
       verifying.reset();
-      const std::uint64_t arrived = bar.done() > before ? bar.done() - before : 0;
-      done = fmt::format("{}: {} in {}, verified: {}\n", model.name, human_bytes(arrived), human_time(bar.seconds()),
-                         model.path.string());
+      done = fmt::format("{}: {} in {}, verified: {}\n", model.name, human_bytes(bar.arrived()),
+                         human_time(bar.seconds()), model.path.string());
     } catch (const Error& error) {
       verifying.reset();
       if (error.kind() != ErrorKind::cancelled) throw;
@@ -128,7 +135,7 @@ int run_pull(const Arguments& arguments, const Context& context) {
   if (plan.disk_needed > plan.disk_free)
     fail(ErrorKind::resources, "{}: {} more needed, {} free on the disk of {}", plan.name,
          human_bytes(plan.disk_needed), human_bytes(plan.disk_free), store.root().string());
-  if (plan.to_fetch > 0 && !confirm(arguments)) {
+  if (plan.to_fetch > 0 && !confirm(arguments, interrupts)) {
     print("nothing fetched\n");
     return 1;
   }

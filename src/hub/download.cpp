@@ -260,7 +260,7 @@ void download(const FileJob& job, const DownloadOptions& options) {
   }
   PartFile part(job.target, job.size, identity, options.piece);
   const std::uint64_t earlier = part.done();
-  if (options.arrived && earlier > 0) options.arrived(static_cast<std::int64_t>(earlier));
+  if (options.resumed && earlier > 0) options.resumed(earlier);
   try {
     Transfer(job, options, part, etag).run();
   } catch (...) {

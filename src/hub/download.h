@@ -30,6 +30,7 @@ struct DownloadOptions {
   // Called from several threads, one at a time: bytes that arrived (negative: thrown away), and, while verifying, bytes
   // that were read.
   std::function<void(std::int64_t)> arrived;
+  std::function<void(std::uint64_t)> resumed;  // bytes that an earlier transfer left, before the first that arrives
   std::function<void(std::uint64_t)> verified;
 };
 

@@ -245,8 +245,7 @@ StoredModel execute_pull(const PullPlan& plan, Hub& hub, Store& store, const Dow
   Verified verified(folder);
   for (const PlannedFile& file : plan.files) {
     if (verified.in_place(file)) {
-      if (!file.present && file.cached.empty() && events.arrived)
-        events.arrived(static_cast<std::int64_t>(file.remote.size));  // somebody else fetched it
+      if (!file.present && file.cached.empty() && events.resumed) events.resumed(file.remote.size);  // by somebody else
       continue;
     }
     if (!file.cached.empty()) {
@@ -264,6 +263,7 @@ StoredModel execute_pull(const PullPlan& plan, Hub& hub, Store& store, const Dow
     job.git_sha1 = file.remote.git_sha1;
     DownloadOptions each = options;
     each.arrived = events.arrived;
+    each.resumed = events.resumed;
     each.verified = events.verified;
     download(job, each);
     verified.add(file);

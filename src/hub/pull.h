@@ -46,6 +46,7 @@ PullPlan plan_pull(Hub& hub, const Store& store, const Catalogue& catalogue, con
 struct PullEvents {
   std::function<void(const PlannedFile&)> begin;  // of a file that is fetched
   std::function<void(std::int64_t)> arrived;      // see DownloadOptions
+  std::function<void(std::uint64_t)> resumed;  // there already: an earlier pull left it, or another one just fetched it
   std::function<void(std::uint64_t)> verified;
   std::function<void()> waiting;  // another process is fetching this model; called once
 };

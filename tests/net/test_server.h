@@ -3,6 +3,8 @@
 // come late.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,6 +17,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -59,10 +62,7 @@ class TestServer {
     thread_.join();
     {
       const std::lock_guard lock(mutex_);
-      for (auto& socket : sockets_) {
-        boost::system::error_code ignored;
-        socket->shutdown(boost::asio::ip::tcp::socket::shutdown_both, ignored);
-      }
+      for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);  // wakes the threads that read
     }
     for (std::thread& thread : connections_) thread.join();
   }
@@ -86,7 +86,7 @@ class TestServer {
       if (stop_ || error) return;
       ++accepted_;
       const std::lock_guard lock(mutex_);
-      sockets_.push_back(socket);
+      open_.insert(socket->native_handle());
       connections_.emplace_back([this, socket] { serve(*socket); });
     }
   }
@@ -111,14 +111,14 @@ class TestServer {
       }
       if (!answer(socket, handler_(request))) break;
     }
-    socket.shutdown(Socket::shutdown_both, error);
+    const std::lock_guard lock(mutex_);
+    if (socket.is_open()) open_.erase(socket.native_handle());
+    socket.close(error);
   }
 
   bool answer(Socket& socket, const Reply& reply) {
     if (reply.reset) {
-      socket.set_option(boost::asio::socket_base::linger(true, 0));
-      boost::system::error_code error;
-      socket.close(error);
+      socket.set_option(boost::asio::socket_base::linger(true, 0));  // closing will then reset the connection
       return false;
     }
     pause(reply.before);
@@ -149,7 +149,7 @@ class TestServer {
   std::atomic<int> accepted_{0};
   mutable std::mutex mutex_;
   std::vector<Request> requests_;
-  std::vector<std::shared_ptr<Socket>> sockets_;
+  std::set<int> open_;
   std::vector<std::thread> connections_;
   std::thread thread_;
 };
