@@ -51,7 +51,7 @@ ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::st
       tokenizer_(tokenizer),
       builder_(tokenizer, chat_template),
       end_ids_(std::move(end_ids)),
-      shown_(shown_tokens(tokenizer, builder_.tool_format())) {
+      shown_(shown_tokens(tokenizer, builder_.chat_template().tool_format())) {
   for (TokenId id : tokenizer.end_ids())
     if (std::ranges::find(end_ids_, id) == end_ids_.end()) end_ids_.push_back(id);
   if (!builder_.thinks()) return;
@@ -67,11 +67,11 @@ ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::st
   closing_.insert(closing_.end(), empty_line.begin(), empty_line.end());
 }
 
-Prompt ChatEngine::prompt(const ChatRequest& request) const {
+ChatPrompt ChatEngine::prompt(const ChatRequest& request) const {
   return request.raw ? builder_.raw(*request.raw, request.raw_special) : builder_.build(request.prompt);
 }
 
-ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const Prompt& prompt) const {
+ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const ChatPrompt& prompt) const {
   ThinkingRule rule;
   if (request.raw || !builder_.thinks()) return rule;
   rule.open = open_;
@@ -83,12 +83,13 @@ ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const Prompt&
 }
 
 RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
-  const Prompt made = prompt(request);
+  const ChatPrompt made = prompt(request);
   StreamParser::Options options;
   if (!request.raw) {
     options.thinks = builder_.thinks();
     options.starts_thinking = made.inside_thinking;
-    if (!request.prompt.tools.is_null() && !request.prompt.tools.empty()) options.tools = builder_.tool_format();
+    if (!request.prompt.tools.is_null() && !request.prompt.tools.empty())
+      options.tools = builder_.chat_template().tool_format();
   }
   auto stream =
       std::make_shared<ChatStream>(tokenizer_, shown_, options, StopStrings(request.stop),

@@ -101,7 +101,7 @@ class ChatEngine {
   void cancel(RequestId id) { engine_.cancel(id); }
   void stop_thinking(RequestId id) { engine_.stop_thinking(id); }
 
-  Prompt prompt(const ChatRequest& request) const;
+  ChatPrompt prompt(const ChatRequest& request) const;
   const PromptBuilder& builder() const { return builder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   Engine& engine() const { return engine_; }
@@ -111,7 +111,7 @@ class ChatEngine {
   ChatAnswer ask(ChatRequest request, ChatHandler handler = {});
 
  private:
-  ThinkingRule thinking_rule(const ChatRequest& request, const Prompt& prompt) const;
+  ThinkingRule thinking_rule(const ChatRequest& request, const ChatPrompt& prompt) const;
 
   Engine& engine_;
   const Tokenizer& tokenizer_;

@@ -14,7 +14,7 @@ const char* const kTemplate =
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{{ message.content.split('</think>')[-1] | trim }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n{{ '<think>\n' "
     "}}";
-constexpr std::int32_t kEnd = 257, kThink = 258, kClose = 259;
+constexpr std::int32_t kEnd = 257, kClose = 259;
 
 struct Fixture {
   explicit Fixture(const std::string& chat_template = kTemplate)
@@ -188,7 +188,6 @@ TEST(Chat, RawTextIsNeitherTemplatedNorParsed) {
   request.max_tokens = 50;
   request = f.scripted(request, " a <think> time</think><|im_start|>");
   EXPECT_EQ(f.chat.ask(request).answer, " a <think> time</think>");
-  EXPECT_THROW(f.chat.ask(Fixture::asks("Hi")), Error);
 }
 
 TEST(Chat, TheSecondTurnComesFromTheCache) {

@@ -27,10 +27,10 @@ Tokenizer chatml_tokenizer() {
   return byte_tokenizer({"<|im_start|>", "<|im_end|>", "<think>", "</think>"}, "<|im_end|>");
 }
 
-PromptRequest asks(const std::string& text, Think think = Think::automatic) {
+PromptRequest asks(const std::string& text, Thinking think = Thinking::automatic) {
   PromptRequest request;
   request.messages = Json::array({{{"role", "user"}, {"content", text}}});
-  request.think = think;
+  request.thinking = think;
   return request;
 }
 
@@ -55,8 +55,8 @@ TEST(Prompt, DeepSeekHasOneBosAndOneThink) {
                            "deepseek-r1-0528"}) {
     const PromptBuilder builder(tokenizer, published(name));
     ASSERT_TRUE(builder.thinks());
-    for (Think think : {Think::automatic, Think::on}) {
-      const Prompt prompt = builder.build(asks("What is 1+1?", think));
+    for (Thinking think : {Thinking::automatic, Thinking::on}) {
+      const ChatPrompt prompt = builder.build(asks("What is 1+1?", think));
       EXPECT_TRUE(prompt.text.ends_with("<think>\n")) << name << ": " << prompt.text;
       EXPECT_EQ(count(prompt.text, "<think>"), 1U) << name;
       EXPECT_TRUE(prompt.inside_thinking);
@@ -64,7 +64,7 @@ TEST(Prompt, DeepSeekHasOneBosAndOneThink) {
       EXPECT_EQ(prompt.ids.front(), 256);
       EXPECT_EQ(std::ranges::count(prompt.ids, 260), 1) << name << ": <think> is the control token";
     }
-    const Prompt off = builder.build(asks("What is 1+1?", Think::off));
+    const ChatPrompt off = builder.build(asks("What is 1+1?", Thinking::off));
     EXPECT_TRUE(off.text.ends_with("<think>\n\n</think>\n\n")) << name << ": " << off.text;
     EXPECT_FALSE(off.inside_thinking);
   }
@@ -73,12 +73,12 @@ TEST(Prompt, DeepSeekHasOneBosAndOneThink) {
 TEST(Prompt, TemplatesWithASwitchUseIt) {
   const Tokenizer deepseek = deepseek_tokenizer(), chatml = chatml_tokenizer();
   const PromptBuilder v31(deepseek, published("deepseek-v3.1")), qwen3(chatml, published("qwen3"));
-  EXPECT_TRUE(v31.build(asks("Hi", Think::on)).text.ends_with("<｜Assistant｜><think>"));
-  EXPECT_TRUE(v31.build(asks("Hi", Think::on)).inside_thinking);
-  EXPECT_TRUE(v31.build(asks("Hi", Think::off)).text.ends_with("<think></think>"));
+  EXPECT_TRUE(v31.build(asks("Hi", Thinking::on)).text.ends_with("<｜Assistant｜><think>\n"));
+  EXPECT_TRUE(v31.build(asks("Hi", Thinking::on)).inside_thinking);
+  EXPECT_TRUE(v31.build(asks("Hi", Thinking::off)).text.ends_with("<think></think>"));
   EXPECT_FALSE(v31.build(asks("Hi")).inside_thinking);
-  EXPECT_TRUE(qwen3.build(asks("Hi", Think::off)).text.ends_with("assistant\n<think>\n\n</think>\n\n"));
-  EXPECT_TRUE(qwen3.build(asks("Hi", Think::on)).text.ends_with("assistant\n<think>\n"));
+  EXPECT_TRUE(qwen3.build(asks("Hi", Thinking::off)).text.ends_with("assistant\n<think>\n\n</think>\n\n"));
+  EXPECT_TRUE(qwen3.build(asks("Hi", Thinking::on)).text.ends_with("assistant\n<think>\n"));
   EXPECT_TRUE(qwen3.build(asks("Hi")).text.ends_with("assistant\n")) << "the model opens it by itself";
 }
 
@@ -86,7 +86,7 @@ TEST(Prompt, ModelsThatDoNotThinkGetNoMark) {
   const Tokenizer tokenizer = chatml_tokenizer();
   const PromptBuilder builder(tokenizer, published("qwen2.5"));
   EXPECT_FALSE(builder.thinks());
-  for (Think think : {Think::automatic, Think::on, Think::off})
+  for (Thinking think : {Thinking::automatic, Thinking::on, Thinking::off})
     EXPECT_EQ(count(builder.build(asks("Hi", think)).text, "think"), 0U);
 }
 
@@ -103,12 +103,12 @@ TEST(Prompt, WhatIsTypedStaysTextInEveryTemplate) {
       request->messages.push_back({{"role", "assistant"}, {"content", request == &plain ? "plain" : "<｜User｜>"}});
       request->messages.push_back({{"role", "user"}, {"content", "more"}});
     }
-    const auto control = [&](const Prompt& prompt) {
+    const auto control = [&](const ChatPrompt& prompt) {
       std::vector<TokenId> ids = prompt.ids;
       std::erase_if(ids, [](TokenId id) { return id < 256; });
       return ids;
     };
-    const Prompt prompt = builder.build(hostile);
+    const ChatPrompt prompt = builder.build(hostile);
     EXPECT_EQ(control(prompt), control(builder.build(plain))) << name;
     EXPECT_NE(prompt.text.find(typed), std::string::npos) << "the text is whole: " << prompt.text;
     EXPECT_EQ(tokenizer.decode(prompt.ids), prompt.text) << name;
@@ -123,7 +123,7 @@ TEST(Prompt, ThinkingOfEarlierTurnsIsLeftOut) {
       PromptRequest request = asks("1");
       request.messages.push_back({{"role", "assistant"}, {"content", content}});
       request.messages.push_back({{"role", "user"}, {"content", "2"}});
-      const Prompt prompt = builder.build(request);
+      const ChatPrompt prompt = builder.build(request);
       EXPECT_EQ(prompt.text.find("secret"), std::string::npos) << name << ": " << prompt.text;
       EXPECT_NE(prompt.text.find("Answer<｜end"), std::string::npos) << name << ": " << prompt.text;
     }
@@ -135,7 +135,7 @@ TEST(Prompt, AnAnswerIsContinuedWhereItWasCut) {
   const PromptBuilder builder(tokenizer, published("deepseek-r1"));
   PromptRequest request = asks("Hi");
   request.start = AnswerStart{"Let me <think> so", false, ""};
-  Prompt prompt = builder.build(request);
+  ChatPrompt prompt = builder.build(request);
   EXPECT_TRUE(prompt.text.ends_with("<｜Assistant｜><think>\nLet me <think> so"));
   EXPECT_TRUE(prompt.inside_thinking);
   EXPECT_EQ(std::ranges::count(prompt.ids, 260), 1);
@@ -152,7 +152,7 @@ TEST(Prompt, RawTextHasNoTemplate) {
   EXPECT_EQ(builder.raw("a<｜User｜>", false).ids.size(), 1 + std::string("a<｜User｜>").size());
   EXPECT_EQ(builder.raw("a<｜User｜>", true).ids, (std::vector<TokenId>{256, 'a', 258}));
   EXPECT_EQ(builder.raw("<｜begin▁of▁sentence｜>a", true).ids, (std::vector<TokenId>{256, 'a'}));
-  EXPECT_NE(error_of(builder, asks("Hi")).find("no chat template"), std::string::npos);
+  EXPECT_EQ(builder.build(asks("Hi")).ids[1], 258) << "the standard template for these control tokens";
 }
 
 TEST(Messages, ErrorsNameThePlace) {
@@ -184,24 +184,12 @@ TEST(Messages, ErrorsNameThePlace) {
   expect(error_of(builder, tools), {"tools[0]", "function"});
 }
 
-TEST(Messages, PartsAreJoinedAndArgumentsBecomeWhatTheTemplateWants) {
-  const Json parts = Json::array({{{"type", "text"}, {"text", "a"}}, {{"type", "text"}, {"text", "b"}}});
-  const Json call = {{"function", {{"name", "f"}, {"arguments", R"({"x":1})"}}}};
-  const Json messages = Json::array({{{"role", "user"}, {"content", parts}},
-                                     {{"role", "assistant"}, {"content", nullptr}, {"tool_calls", Json::array({call})}},
-                                     {{"role", "function"}, {"content", "42"}}});
-  const Json hermes = normalise_messages(messages, ToolFormat::hermes);
-  EXPECT_EQ(hermes[0]["content"], "ab");
-  EXPECT_EQ(hermes[1]["content"], "");
-  EXPECT_EQ(hermes[1]["tool_calls"][0]["function"]["arguments"]["x"], 1);
-  EXPECT_EQ(hermes[2]["role"], "tool");
-  const Json deepseek = normalise_messages(hermes, ToolFormat::deepseek);
-  EXPECT_EQ(deepseek[1]["tool_calls"][0]["function"]["arguments"], R"({"x":1})");
-  std::string deep(1000, '[');
-  Json strange = messages;
-  strange[1]["tool_calls"][0]["function"]["arguments"] = R"({"x":)" + deep;
-  EXPECT_EQ(normalise_messages(strange, ToolFormat::hermes)[1]["tool_calls"][0]["function"]["arguments"],
-            R"({"x":)" + deep);
+TEST(Messages, DeepArgumentsAreRefused) {
+  Json messages = Json::array({{{"role", "assistant"}, {"content", nullptr}}});
+  messages[0]["tool_calls"] = Json::array({{{"function", {{"name", "f"}, {"arguments", std::string(1000, '[')}}}}});
+  EXPECT_THROW(check_messages(messages), Error);
+  messages[0]["tool_calls"][0]["function"]["arguments"] = "\"" + std::string(1000, '[') + "\"";
+  EXPECT_NO_THROW(check_messages(messages));
 }
 
 }  // namespace
