@@ -212,7 +212,7 @@ inline void latent_tile(const AttentionLatentScores& args, int position) {
   const float* query = args.query;
   // One line to prefetch with each step, row by row of this tile's positions.
   const int lines = args.next ? kPositionTile * args.next_lines : 0;
-  const std::byte* next = args.next + static_cast<std::size_t>(position) * args.next_stride;
+  const std::byte* next = args.next ? args.next + static_cast<std::size_t>(position) * args.next_stride : nullptr;
   for (int d = 0, line = 0; d < args.columns; ++d, ++keys, query += kLatentQueries) {
     if (d < lines) {
       prefetch(next + line * 64);

@@ -2,8 +2,10 @@
 // and read; engine/ needs only page_bytes().
 //
 // Grouped-query attention, for each kv head: keys, transposed, (key_dim, 64); q8: (64) f32 scales of the keys; values
-// (64, value_dim), rows padded with zeros to 64 bytes; q8: (64) f32 scales of the values. Latent attention: (64) rows
-// of latent + rope values; q8: followed by f32 scales, one per 32 values; rows padded with zeros to 64 bytes.
+// (64, value_dim), rows padded with zeros to 64 bytes; q8: (64) f32 scales of the values.
+//
+// Latent attention: (64) rows of latent + rope values, padded with zeros to 16 values; q8: then f32 scales, one per 32
+// values; rows padded to 64 bytes.
 #pragma once
 
 #include "ops/cache.h"

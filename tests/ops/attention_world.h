@@ -54,8 +54,7 @@ inline KernelTable table_of(const char* isa, const AttentionKernels* kernels) {
 // The tables that this build and machine have.
 inline std::vector<KernelTable> tables() {
   std::vector<KernelTable> all{table_of("scalar", scalar_attention())};
-  if (avx2_attention() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("f16c"))
+  if (avx2_attention() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
     all.push_back(table_of("avx2", avx2_attention()));
   if (avx512_attention() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
