@@ -54,7 +54,7 @@ bool is_empty(const BpeScratch::Bucket& bucket) { return bucket.cursor == bucket
 // up again later.
 class BucketMerge {
  public:
-  BucketMerge(const MergeTable& table, BpeScratch& scratch) : table_(table), s_(scratch), nodes_(scratch.nodes) {}
+  BucketMerge(const MergeTable& table, BpeScratch& scratch) : table_(table), s_(scratch) {}
 
   void run(std::vector<TokenId>& symbols) {
     start(symbols);
@@ -78,12 +78,16 @@ class BucketMerge {
  private:
   void start(const std::vector<TokenId>& symbols) {
     const auto n = static_cast<std::uint32_t>(symbols.size());
-    nodes_.resize(n);
+    if (n > s_.room) {
+      s_.nodes = std::make_unique_for_overwrite<BpeScratch::Node[]>(n);
+      s_.room = n;
+    }
+    nodes_ = s_.nodes.get();
     s_.used = 0;
     s_.queue.clear();
     s_.slots.assign(256, 0);
     for (std::uint32_t i = 0; i < n; ++i) {
-      nodes_[i] = {symbols[i], 0, i == 0 ? kNone : i - 1, i + 1 == n ? kNone : i + 1, MergeTable::kNoRank};
+      nodes_[i] = {symbols[i], i == 0 ? kNone : i - 1, i + 1 == n ? kNone : i + 1, MergeTable::kNoRank};
     }
     for (std::uint32_t i = 0; i + 1 < n; ++i) enter(i);
   }
@@ -96,7 +100,6 @@ class BucketMerge {
     const MergeTable::Merge merge = table_.find(node.id, nodes_[node.next].id);
     if (merge.rank == MergeTable::kNoRank) return;
     node.rank = merge.rank;
-    node.joined = merge.id;
     const std::uint32_t index = bucket_of(merge.rank);
     BpeScratch::Bucket& bucket = s_.buckets[index];
     if (bucket.run.empty() || bucket.run.back() <= left) {
@@ -114,7 +117,7 @@ class BucketMerge {
   void merge_at(std::uint32_t at) {
     BpeScratch::Node& left = nodes_[at];
     BpeScratch::Node& right = nodes_[left.next];
-    left.id = left.joined;
+    left.id = table_.find(left.id, right.id).id;
     left.next = right.next;
     right.rank = MergeTable::kNoRank;
     if (left.next != kNone) nodes_[left.next].previous = at;
@@ -162,7 +165,7 @@ class BucketMerge {
 
   const MergeTable& table_;
   BpeScratch& s_;
-  std::vector<BpeScratch::Node>& nodes_;
+  BpeScratch::Node* nodes_ = nullptr;
   std::uint32_t last_ = 0;
 };
 

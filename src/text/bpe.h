@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace limpid {
@@ -57,7 +58,7 @@ class MergeTable {
 struct BpeScratch {
   // A symbol in a doubly linked list; rank is that of the pair with the next one.
   struct Node {
-    TokenId id, joined;
+    TokenId id;
     std::uint32_t previous, next;  // index, or 0xFFFFFFFF
     std::uint32_t rank;
   };
@@ -69,7 +70,8 @@ struct BpeScratch {
     bool queued = false;
   };
   std::vector<MergeTable::Merge> pairs;
-  std::vector<Node> nodes;
+  std::unique_ptr<Node[]> nodes;  // room for `room`, filled by who merges
+  std::size_t room = 0;
   std::vector<Bucket> buckets;  // the first `used` are in use
   std::size_t used = 0;
   std::vector<std::uint32_t> slots;  // hash of rank -> bucket + 1; 0: none

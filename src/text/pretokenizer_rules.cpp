@@ -74,9 +74,8 @@ const char* match_contraction(const char* p, const char* end, bool fold) {
   return p;
 }
 
-// \s+(?!\S)|\s+   at white space: the run without its last character when something follows it.
-const char* match_space(const char* p, const char* end) {
-  const char* const run = skip(p, end, kSpace);
+// \s+(?!\S)|\s+   at white space that ends at run: the run without its last character when something follows it.
+const char* match_space_run(const char* p, const char* run, const char* end) {
   if (run == end) return run;
   const char* last = run - 1;
   while (last > p && (*last & 0xC0) == 0x80) --last;
@@ -93,8 +92,7 @@ const char* match_space_or_newlines(const char* p, const char* end) {
     run += ch.size;
     if (is_newline(ch.c)) after_newline = run;
   }
-  if (after_newline != nullptr) return after_newline;
-  return match_space(p, end);
+  return after_newline != nullptr ? after_newline : match_space_run(p, run, end);
 }
 
 const char* match_up_to_3_numbers(const char* p, const char* end) {
@@ -142,7 +140,7 @@ const char* match_gpt2(const char* p, const char* end) {
     if ((ch.cls & kNumber) != 0) return skip(next, end, kNumber);
     if ((ch.cls & kSpace) == 0) return skip_not(next, end, kSpace | kLetter | kNumber);
   }
-  return match_space(p, end);
+  return match_space_run(p, skip(p, end, kSpace), end);
 }
 
 const char* match_llama3(const char* p, const char* end) { return match_words<true>(p, end); }
