@@ -32,7 +32,22 @@ struct Activations {
 // Starts after a barrier (x is complete); does NOT end with one: the caller syncs before it reads out.
 void norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps, std::span<const PackedWeight* const> weights, std::span<Tensor> out);
 
+// out (T, O) = input (T, K) W^T + bias. Starts after a barrier; ends with one.
+void linear(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& out);
+
 // x (T, D) += input (T, K) W^T + bias, in place. Starts after a barrier; ends with one.
 void linear_residual(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& x);
+
+// A product for each head with its own matrix (latent attention's W_UK and W_UV): for every row t and head h,
+// out[t * out_stride + h * out_head + o] = sum_k input[t * in_stride + h * in_head + k] W_h[o][k]. Strides in floats. The weights of the heads
+// share type and shape. Starts after a barrier; ends with one.
+struct HeadRows {
+  float* data = nullptr;
+  std::int64_t row_stride = 0, head_stride = 0;
+};
+void head_linear(Exec& ex, HeadRows input, std::int64_t rows, std::span<const PackedWeight> weights, HeadRows out);
+
+// Arena bytes that the ops of this header take at most for T rows of K columns (quantised rows), to plan the step's arena.
+std::size_t activation_bytes(std::int64_t rows, std::int64_t columns);
 
 }  // namespace limpid

@@ -1,0 +1,55 @@
+// Opening and loading models: a GGUF file (its first part) or a directory of safetensors becomes a Model, ready to run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/checkpoint.h"
+#include "formats/gguf.h"
+#include "formats/weight_source.h"
+#include "models/config.h"
+#include "models/model.h"
+
+namespace limpid {
+
+enum class Precision {
+  fast,   // weights as the file has them
+  exact,  // weights decoded to f32, so that every product and activation is f32
+};
+
+// What a file or directory is, before its weights are read. Immutable.
+class ModelFiles {
+ public:
+  // Throws Error(not_found | input | unsupported) naming the file and field.
+  static ModelFiles open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  const ModelConfig& config() const { return config_; }
+  const WeightSource& weights() const { return *weights_; }
+  const GgufFile* gguf() const { return gguf_.get(); }                  // null for a directory
+  const Checkpoint* checkpoint() const { return checkpoint_.get(); }    // null for a GGUF file
+  std::string chat_template() const;               // "" when there is none
+  std::vector<std::int32_t> end_ids() const;       // of generation_config.json, or the GGUF's eos and eot ids
+  bool has_tokenizer() const;
+  std::string tokenizer_path() const;              // what text/tokenizer.h's Tokenizer::open takes
+
+ private:
+  std::string path_;
+  std::shared_ptr<const GgufFile> gguf_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  std::shared_ptr<const WeightSource> weights_;
+  ModelConfig config_;
+};
+
+// Bytes of memory that load_model() will take for the packed weights.
+std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision);
+
+// Packs the weights with `threads` threads. progress(done, total) in bytes, from the calling thread; may be empty.
+// Every tensor that the configuration asks for must be there with the right shape, and none may be left over (Error naming it).
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
+                                  const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+
+}  // namespace limpid
