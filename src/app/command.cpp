@@ -95,6 +95,16 @@ Command& Command::sampling_options() {
           "sample from the likeliest tokens that together have this probability")
       ->check(CLI::Range(std::numeric_limits<double>::min(), 1.0, "FLOAT in (0 - 1]"))
       ->type_name("X");
+  thinking_option();
+  app_->add_option_function<std::int64_t>(
+          "--budget", [&o](std::int64_t n) { o.budget = n; }, "tokens of thinking, after which the model must answer")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32))
+      ->type_name("N");
+  return *this;
+}
+
+Command& Command::thinking_option() {
+  Options& o = *options_;
   app_->add_option_function<std::string>(
           "--think",
           [&o](const std::string& word) {
@@ -103,10 +113,6 @@ Command& Command::sampling_options() {
           "whether the model thinks before it answers (auto: as it was trained)")
       ->check(CLI::IsMember({"auto", "on", "off"}))
       ->type_name("auto|on|off");
-  app_->add_option_function<std::int64_t>(
-          "--budget", [&o](std::int64_t n) { o.budget = n; }, "tokens of thinking, after which the model must answer")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32))
-      ->type_name("N");
   return *this;
 }
 

@@ -71,6 +71,7 @@ class Command {
   Command& flag(const std::string& names, bool& value, const std::string& help);
 
   Command& engine_options();    // -t, -c, --compute
+  Command& thinking_option();   // --think
   Command& sampling_options();  // --seed, --temp, --top-p, --think, --budget
 
   Command& examples(const std::string& lines);  // shown below the help, one command a line

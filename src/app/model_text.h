@@ -1,0 +1,18 @@
+// The tokenizer and the chat template of a MODEL, without its weights and whatever its architecture: what `tokenize`,
+// `detokenize` and `render` need.
+#pragma once
+
+#include <string>
+
+namespace limpid {
+
+struct ModelText {
+  std::string tokenizer;      // what Tokenizer::open takes
+  std::string chat_template;  // "" when the files have none
+};
+
+// MODEL as every command takes it, or a tokenizer.json, or a directory that holds one. Throws Error(not_found | input |
+// unsupported).
+ModelText find_model_text(const std::string& model);
+
+}  // namespace limpid
