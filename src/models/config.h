@@ -6,22 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "formats/checkpoint.h"
+#include "formats/gguf.h"
+#include "nn/rope.h"
 #include "ops/moe.h"
 
 namespace limpid {
-
-struct RopeConfig {
-  float base = 10000.0F;
-  int dim = 0;                // values of a head that rotate
-  bool interleaved = false;   // pairs (2i, 2i + 1), else halves (i, i + dim / 2)
-  std::string scaling;        // "", "linear", "llama3", "yarn"
-  double factor = 1.0;
-  double low_frequency = 1.0, high_frequency = 4.0;   // llama3
-  int original_context = 0;                           // llama3, yarn
-  double beta_fast = 32.0, beta_slow = 1.0;           // yarn
-  double mscale = 1.0, mscale_all_dim = 0.0;          // yarn, DeepSeek's form
-  double attention_factor = 0.0;                      // yarn: given by the file, else 0
-};
 
 struct ModelConfig {
   std::string architecture;   // "llama", "qwen2", "deepseek_v3" (DeepSeek-V2, V3, R1, Moonlight, Kimi K2)
@@ -45,5 +35,11 @@ struct ModelConfig {
   float routed_scale = 1.0F;
   int mtp_layers = 0;         // multi-token prediction layers in the file, after the main ones
 };
+
+// Both throw Error(input | unsupported) naming the file, the key, what was expected and what was found.
+ModelConfig config_from_gguf(const GgufFile& file);
+ModelConfig config_from_checkpoint(const Checkpoint& checkpoint);
+// Refuses sizes that no model has, before anything is multiplied by them. Called by both.
+void check(const ModelConfig& config, const std::string& file);
 
 }  // namespace limpid

@@ -35,6 +35,9 @@ void norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps, std::s
 // out (T, O) = input (T, K) W^T + bias. Starts after a barrier; ends with one.
 void linear(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& out);
 
+// Bytes of ex.scratch that the ops of ops/ (attention aside) need on a thread, for rows of at most `columns` values.
+std::size_t linear_scratch_bytes(std::int64_t columns);
+
 // x (T, D) += input (T, K) W^T + bias, in place. Starts after a barrier; ends with one.
 void linear_residual(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& x);
 

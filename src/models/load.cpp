@@ -1,0 +1,91 @@
+#include "models/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "base/error.h"
+#include "formats/safetensors_weights.h"
+#include "models/decoder.h"
+#include "models/packing_plan.h"
+
+namespace limpid {
+
+namespace {
+
+void add_end_id(const GgufFile& file, const char* key, std::vector<std::int32_t>& ids) {
+  if (const auto id = file.find<std::int32_t>(key); id && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
+}
+
+PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precision) {
+  PackingPlan plan(files.weights(), precision);
+  decoder.visit(plan);
+  const ModelConfig& c = files.config();
+  for (int layer = c.layers; layer < c.layers + c.mtp_layers; ++layer) {
+    plan.ignore(fmt::format("model.layers.{}.", layer));
+    plan.ignore(fmt::format("blk.{}.", layer));
+  }
+  if (c.tied_embeddings) plan.ignore("lm_head.weight");  // some files repeat the embedding
+  plan.ignore("rope_freqs.weight");                      // read into the configuration
+  for (int layer = 0; layer < c.layers; ++layer) plan.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.", layer));
+  plan.refuse_leftovers();
+  return plan;
+}
+
+}  // namespace
+
+ModelFiles ModelFiles::open(const std::string& path) {
+  ModelFiles files;
+  files.path_ = path;
+  if (std::filesystem::is_directory(path)) {
+    auto checkpoint = std::make_shared<const Checkpoint>(path);
+    files.weights_ = std::make_shared<SafetensorsWeights>(*checkpoint);
+    files.config_ = config_from_checkpoint(*checkpoint);
+    files.checkpoint_ = std::move(checkpoint);
+  } else {
+    auto gguf = std::make_shared<const GgufFile>(path);
+    files.config_ = config_from_gguf(*gguf);
+    files.weights_ = std::make_shared<GgufWeights>(gguf);
+    files.gguf_ = std::move(gguf);
+  }
+  return files;
+}
+
+std::string ModelFiles::chat_template() const {
+  if (checkpoint_) return checkpoint_->chat_template().value_or("");
+  return gguf_->get_or<std::string>("tokenizer.chat_template", "");
+}
+
+std::vector<std::int32_t> ModelFiles::end_ids() const {
+  if (checkpoint_) return checkpoint_->eos_token_ids();
+  std::vector<std::int32_t> ids;
+  add_end_id(*gguf_, "tokenizer.ggml.eos_token_id", ids);
+  add_end_id(*gguf_, "tokenizer.ggml.eot_token_id", ids);
+  add_end_id(*gguf_, "tokenizer.ggml.eom_token_id", ids);
+  return ids;
+}
+
+bool ModelFiles::has_tokenizer() const { return checkpoint_ ? checkpoint_->tokenizer_json().has_value() : gguf_->has("tokenizer.ggml.tokens"); }
+
+std::string ModelFiles::tokenizer_path() const {
+  if (!has_tokenizer()) fail(ErrorKind::not_found, "{}: it has no tokenizer, which this command needs", path_);
+  return checkpoint_ ? *checkpoint_->tokenizer_json() : path_;
+}
+
+std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision) {
+  Decoder decoder(files.config());
+  return plan_of(decoder, files, precision).bytes();
+}
+
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
+                                  const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  auto decoder = std::make_unique<Decoder>(files.config());
+  PackingPlan plan = plan_of(*decoder, files, precision);
+  HugeBuffer memory(plan.bytes());
+  plan.pack(memory.data(), threads, progress);
+  decoder->own(std::move(memory), plan.take_vectors(), plan.fingerprint());
+  return decoder;
+}
+
+}  // namespace limpid
