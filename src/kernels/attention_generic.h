@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/attention.h"
-#include "kernels/attention_simd.h"
+#include "kernels/simd_math.h"
 
 namespace limpid {
 namespace {
@@ -34,20 +34,6 @@ struct Q8 {
   static void write(std::byte* p, F32x16 x) { store_i8(p, x); }
   using Bits = std::uint8_t;
 };
-
-// exp(x) for x <= 0; 0 below -87. n = round(x / ln 2), then the Taylor series of degree 7 on |r| <= ln 2 / 2 (next term
-// 6e-9).
-inline F32x16 exp_negative(F32x16 x) {
-  const F32x16 least = splat(-87.0F), shift = splat(0x1.8p23F);
-  const F32x16 clamped = max(x, least);
-  const F32x16 shifted = fma(clamped, splat(1.44269504F), shift), n = sub(shifted, shift);
-  F32x16 r = fma(n, splat(-0.693145752F), clamped);  // ln 2 in two parts, the first exact in products with n
-  r = fma(n, splat(-1.42860677e-6F), r);
-  constexpr float kTaylor[] = {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1.0F, 1.0F};
-  F32x16 y = splat(1.0F / 5040);
-  for (const float c : kTaylor) y = fma(y, r, splat(c));
-  return where_ge(x, least, mul(y, exp2_of_shifted(shifted)));
-}
 
 // M queries against 16 N positions from vector `first` of the page.
 template <typename Type, int M, int N>

@@ -1,4 +1,4 @@
-// Sixteen floats, as attention's generic source sees them: AVX-512, AVX2 or plain C++ by what the including file is
+// Sixteen floats, as the generic sources of the kernels see them: AVX-512, AVX2 or plain C++ by what the including file is
 // compiled for. Everything here is in an unnamed namespace: an inline function that two instruction sets share would
 // end up in the wrong one (docs/numerics.md).
 #pragma once
@@ -50,6 +50,7 @@ inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b
 inline F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F32x16 div(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }  // a > b ? a : b
 inline F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }  // a < b ? a : b
 // Lanes [0, n) of x, the others of y.
@@ -57,6 +58,10 @@ inline F32x16 first_of(F32x16 x, F32x16 y, int n) { return {_mm512_mask_mov_ps(y
 // x where a >= b, else 0
 inline F32x16 where_ge(F32x16 a, F32x16 b, F32x16 x) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ), x.v)};
+}
+// x where a >= b, else y
+inline F32x16 select_ge(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  return {_mm512_mask_mov_ps(y.v, _mm512_cmp_ps_mask(a.v, b.v, _CMP_GE_OQ), x.v)};
 }
 // 2^n of integral n in [-126, 127], given as n + 1.5 * 2^23
 inline F32x16 exp2_of_shifted(F32x16 shifted) {
@@ -166,6 +171,7 @@ inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
 inline F32x16 add(F32x16 a, F32x16 b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline F32x16 div(F32x16 a, F32x16 b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 inline F32x16 max(F32x16 a, F32x16 b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 inline F32x16 min(F32x16 a, F32x16 b) { return {_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)}; }
 inline F32x16 first_of(F32x16 x, F32x16 y, int n) {
@@ -175,6 +181,10 @@ inline F32x16 first_of(F32x16 x, F32x16 y, int n) {
 inline F32x16 where_ge(F32x16 a, F32x16 b, F32x16 x) {
   return {_mm256_and_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_GE_OQ), x.lo),
           _mm256_and_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_GE_OQ), x.hi)};
+}
+inline F32x16 select_ge(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  return {_mm256_blendv_ps(y.lo, x.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_GE_OQ)),
+          _mm256_blendv_ps(y.hi, x.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_GE_OQ))};
 }
 inline __m256 exp2_of_shifted8(__m256 s) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_castps_si256(s), _mm256_set1_epi32(127)), 23));
@@ -317,6 +327,9 @@ inline F32x16 sub(F32x16 a, F32x16 b) {
 inline F32x16 mul(F32x16 a, F32x16 b) {
   return lanes([&](int i) { return a.v[i] * b.v[i]; });
 }
+inline F32x16 div(F32x16 a, F32x16 b) {
+  return lanes([&](int i) { return a.v[i] / b.v[i]; });
+}
 inline F32x16 max(F32x16 a, F32x16 b) {
   return lanes([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
 }
@@ -328,6 +341,9 @@ inline F32x16 first_of(F32x16 x, F32x16 y, int n) {
 }
 inline F32x16 where_ge(F32x16 a, F32x16 b, F32x16 x) {
   return lanes([&](int i) { return a.v[i] >= b.v[i] ? x.v[i] : 0.0F; });
+}
+inline F32x16 select_ge(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  return lanes([&](int i) { return a.v[i] >= b.v[i] ? x.v[i] : y.v[i]; });
 }
 inline F32x16 exp2_of_shifted(F32x16 shifted) {
   return lanes([&](int i) { return float_of((bits_of(shifted.v[i]) + 127) << 23); });
