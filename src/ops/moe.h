@@ -18,6 +18,7 @@ struct Gate {
   float scale = 1.0F;              // routed_scaling_factor
 };
 
+// The part of moe() that picks, alone; the result stays in the arena (with its temporaries) until the caller rewinds.
 // For every row of n (T, D; normalised): ids (T, chosen) in descending order of the biased score (ties: the lower index), weights (T, chosen) from
 // the raw scores. Starts after a barrier; ends with one.
 struct Routing {
@@ -35,5 +36,7 @@ struct ExpertWeights {  // one expert; all of a layer share types and shapes
 // shared: null where the model has none. Starts after a barrier; ends with one.
 void moe(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, std::span<const ExpertWeights> experts, const GatedMlpWeights* shared);
 std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts, int chosen);
+// Of each thread's scratch, for a step of at most `rows` rows.
+std::size_t moe_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen);
 
 }  // namespace limpid
