@@ -6,8 +6,9 @@ namespace limpid {
 
 namespace {
 
-KernelTable complete(const KernelTable& base, const AttentionKernels* attention) {
+KernelTable complete(const KernelTable& base, void (*add_superblocks)(KernelTable&), const AttentionKernels* attention) {
   KernelTable table = base;
+  add_superblocks(table);
   table.attention = attention;
   return table;
 }
@@ -15,7 +16,7 @@ KernelTable complete(const KernelTable& base, const AttentionKernels* attention)
 }  // namespace
 
 const KernelTable* scalar_kernels() {
-  static const KernelTable table = complete(scalar_table(), scalar_attention());
+  static const KernelTable table = complete(scalar_table(), add_scalar_superblocks, scalar_attention());
   return &table;
 }
 
@@ -45,13 +46,13 @@ bool has_avx512() {
 
 const KernelTable* avx2_kernels() {
   if (!has_avx2()) return nullptr;
-  static const KernelTable table = complete(avx2_table(), avx2_attention());
+  static const KernelTable table = complete(avx2_table(), add_avx2_superblocks, avx2_attention());
   return &table;
 }
 
 const KernelTable* avx512_kernels() {
   if (!has_avx512()) return nullptr;
-  static const KernelTable table = complete(avx512_table(), avx512_attention());
+  static const KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention());
   return &table;
 }
 

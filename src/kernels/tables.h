@@ -12,4 +12,9 @@ const KernelTable& scalar_table();
 const KernelTable& avx2_table();
 const KernelTable& avx512_table();
 
+// Adds the products of the K and IQ types (linear_q256.h).
+void add_scalar_superblocks(KernelTable& table);
+void add_avx2_superblocks(KernelTable& table);
+void add_avx512_superblocks(KernelTable& table);
+
 }  // namespace limpid

@@ -13,7 +13,7 @@ namespace limpid {
 namespace {
 
 const PackType* find(DType type) {
-  for (const auto family : {float_pack_type, block_pack_type})
+  for (const auto family : {float_pack_type, block_pack_type, superblock_pack_type})
     if (const PackType* found = family(type)) return found;
   return nullptr;
 }

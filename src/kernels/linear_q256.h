@@ -1,0 +1,122 @@
+// y = W x for weights in blocks of 256 values (K and IQ types), activations q8_256.
+//
+// A packed block of 16 rows x 256 values is decoded once, to a stack buffer that lies in the first-level cache, and then meets up to kTokenChunk
+// tokens. The arithmetic of a block, the same for one token and for many and on every instruction set: exact integers
+//   isum[r] = sum_j scale[j][r] * sum_{k in sub-block j} q[r][k] * x[k]      msum[r] = sum_j m[j][r] * sum_{k in j} x[k]
+// and then one update in f32 (blocks ascending): y = fma(isum, d_w * d_x, y), and with minima y = fma(-msum, dmin_w * d_x, y). Types with signed
+// quants store q + offset (so q is unsigned, as the dot products want it) and m = scale * offset: isum - msum is exact.
+// |isum| <= 256 * 127 * 255 * 32 < 2^29 for every type.
+#pragma once
+
+#include "kernels/linear_driver.h"
+#include "kernels/linear_q256_simd.h"
+
+namespace limpid {
+namespace {
+
+constexpr int kTokenChunk = 64;                        // accumulators of a chunk: 4 KB
+constexpr int kBlockTile = kTokenTile > 8 ? 8 : 2;     // tokens of a register tile: two sums and a dot each
+
+// Sixteen rows of a block, decoded. Types with sub-blocks of 32 use the first 8 scales.
+struct alignas(64) Block256 {
+  std::uint8_t quants[64][64];     // [k / 4][row * 4 + k % 4]
+  std::int32_t scales[16][16];     // [sub-block][row]
+  std::int32_t offsets[8][16];     // [k / 32][row]: m of the first 16 k in the low half, of the others in the high half, both int16
+  float d[16];
+  float dmin[16];
+};
+
+// What msum is for: nothing; minima with their own dmin; quants stored with an offset.
+enum class Msum { none, minima, offset };
+
+struct TokenBlock {
+  const std::byte* quants;  // 256 int8
+  const std::byte* sums;    // 16 int16
+  float d;
+};
+
+template <typename Type, int N>
+inline void block_times_tokens(const Block256& block, const TokenBlock* x, float (*acc)[16]) {
+  constexpr int kQuads = Type::kSub / 4;
+  I32x16 isum[N], msum[N];
+  LIMPID_UNROLL
+  for (int n = 0; n < N; ++n) isum[n] = msum[n] = zero_ints();
+  if constexpr (Type::kMsum != Msum::none) {
+    for (int p = 0; p < 8; ++p) {
+      const I32x16 m = load_ints(reinterpret_cast<const std::byte*>(block.offsets[p]));
+      LIMPID_UNROLL
+      for (int n = 0; n < N; ++n) msum[n] = dot_pairs(msum[n], m, as_ints(splat_four(x[n].sums + 4 * p)));
+    }
+  }
+  if constexpr (Type::kMsum == Msum::offset) {
+    LIMPID_UNROLL
+    for (int n = 0; n < N; ++n) isum[n] = sub(isum[n], msum[n]);
+  }
+  for (int j = 0; j < 256 / Type::kSub; ++j) {
+    I32x16 dots[N];
+    LIMPID_UNROLL
+    for (int n = 0; n < N; ++n) dots[n] = zero_ints();
+    LIMPID_UNROLL
+    for (int g = j * kQuads; g < (j + 1) * kQuads; ++g) {
+      const I8x64 w = load_bytes(reinterpret_cast<const std::byte*>(block.quants[g]));
+      LIMPID_UNROLL
+      for (int n = 0; n < N; ++n) {
+        const I8x64 a = splat_four(x[n].quants + 4 * g);
+        dots[n] = Type::kSigned ? dot_signed(dots[n], w, a) : dot(dots[n], w, a);
+      }
+    }
+    const I32x16 scale = load_ints(reinterpret_cast<const std::byte*>(block.scales[j]));
+    LIMPID_UNROLL
+    for (int n = 0; n < N; ++n) isum[n] = add(isum[n], mul(dots[n], scale));
+  }
+  const F32x16 d = load(block.d);
+  LIMPID_UNROLL
+  for (int n = 0; n < N; ++n) {
+    F32x16 y = fma(to_float(isum[n]), mul(d, splat(x[n].d)), load(acc[n]));
+    if constexpr (Type::kMsum == Msum::minima)
+      y = fma(to_float(sub(zero_ints(), msum[n])), mul(load(block.dmin), splat(x[n].d)), y);
+    store(acc[n], y);
+  }
+}
+
+template <typename Type, int N>
+inline void block_times_chunk(const Block256& block, const TokenBlock* x, int tokens, int first, float (*acc)[16]) {
+  int t = first;
+  for (; t + N <= tokens; t += N) block_times_tokens<Type, N>(block, x + t, acc + t);
+  if constexpr (N > 1) block_times_chunk<Type, N / 2>(block, x, tokens, t, acc);
+}
+
+template <typename Type>
+void linear_q256(const LinearArgs& args) noexcept {
+  const std::int64_t padded = act_padded(args.columns);
+  const std::int64_t blocks = padded / 256;
+  Block256 block;
+  alignas(64) float acc[kTokenChunk][16];
+  TokenBlock x[kTokenChunk];
+  const std::byte* rows[kTokenChunk];
+  for (int first = 0; first < args.tokens; first += kTokenChunk) {
+    const int tokens = args.tokens - first < kTokenChunk ? args.tokens - first : kTokenChunk;
+    for (int t = 0; t < tokens; ++t) {
+      const std::int64_t row = args.rows != nullptr ? args.rows[first + t] : first + t;
+      rows[t] = args.activations + static_cast<std::size_t>(row) * args.activation_stride;
+    }
+    for (int strip = 0; strip < args.strips; ++strip) {
+      const std::byte* packed = args.weight + static_cast<std::size_t>(strip) * args.strip_bytes;
+      std::memset(acc, 0, sizeof acc[0] * static_cast<std::size_t>(tokens));
+      for (std::int64_t b = 0; b < blocks; ++b, packed += Type::kBytes * kStripRows) {
+        if (tokens == 1)
+          for (int at = 0; at < Type::kBytes * kStripRows; at += 64) prefetch(packed + 4096 + at);
+        Type::decode(packed, block);
+        for (int t = 0; t < tokens; ++t) {
+          const std::byte* scales = rows[t] + padded;
+          x[t] = {rows[t] + 256 * b, scales + 4 * blocks + 32 * b, float_at(scales + 4 * b)};
+        }
+        block_times_chunk<Type, kBlockTile>(block, x, tokens, 0, acc);
+      }
+      for (int t = 0; t < tokens; ++t) finish_strip(args, strip, first + t, load(acc[t]));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace limpid

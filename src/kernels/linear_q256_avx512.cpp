@@ -1,0 +1,7 @@
+#include "kernels/linear_q256_table.h"
+
+namespace limpid {
+
+void add_avx512_superblocks(KernelTable& table) { set_superblocks(table); }
+
+}  // namespace limpid

@@ -1,0 +1,197 @@
+// Packing and products of the types in blocks of 256 values: every type on every instruction set of this machine bit for bit
+// against each other for any number of tokens.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "tensor/codec.h"
+#include "tensor/dtype.h"
+#include "tensor/pack.h"
+
+namespace limpid {
+namespace {
+
+constexpr DType kTypes[] = {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs};
+
+std::vector<const KernelTable*> tables() {
+  std::vector<const KernelTable*> found;
+  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
+    if (table != nullptr) found.push_back(table);
+  return found;
+}
+
+// Where the f16 scales of a block are (tensor/blocks.h).
+std::vector<int> scale_offsets(DType type) {
+  switch (type) {
+    case DType::q2_k: return {80, 82};
+    case DType::q3_k: return {108};
+    case DType::q4_k:
+    case DType::q5_k: return {0, 2};
+    case DType::q6_k: return {208};
+    case DType::iq1_m: return {};
+    default: return {0};
+  }
+}
+
+struct Aligned {
+  explicit Aligned(std::size_t bytes) : store(bytes + 64) {
+    data = store.data() + (64 - reinterpret_cast<std::uintptr_t>(store.data()) % 64) % 64;
+  }
+  std::vector<std::byte> store;
+  std::byte* data;
+};
+
+// Random bytes are valid blocks of every type, but for scales that are not finite: those are drawn from [-1, 1].
+std::vector<std::byte> random_rows(DType type, std::int64_t rows, std::int64_t columns, std::mt19937& random) {
+  std::vector<std::byte> bytes(static_cast<std::size_t>(rows) * row_bytes(type, columns));
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random());
+  const auto block_bytes = static_cast<std::size_t>(info(type).bytes);
+  std::uniform_real_distribution<float> scale(-1, 1);
+  for (std::size_t block = 0; block < bytes.size(); block += block_bytes) {
+    for (const int offset : scale_offsets(type)) {
+      const std::uint16_t half = f32_to_f16(scale(random));
+      std::memcpy(&bytes[block + static_cast<std::size_t>(offset)], &half, 2);
+    }
+    if (type == DType::iq1_m) bytes[block + 55] = bytes[block + 55] & std::byte{0x3F};  // top of d's exponent: not infinite
+  }
+  return bytes;
+}
+
+struct Case {
+  DType type;
+  std::int64_t rows, columns;
+  std::vector<std::byte> file;
+  std::size_t strip_bytes;
+  Aligned packed;
+
+  Case(DType t, std::int64_t r, std::int64_t k, std::mt19937& random)
+      : type(t), rows(r), columns(k), file(random_rows(t, r, k, random)), strip_bytes(packed_strip_bytes(t, k)),
+        packed(packed_bytes(t, r, k)) {
+    for (std::int64_t s = 0; s < strips(); ++s)
+      pack_strip(type, file, {}, rows, columns, s, packed.data + static_cast<std::size_t>(s) * strip_bytes);
+  }
+  std::int64_t strips() const { return (rows + kStripRows - 1) / kStripRows; }
+};
+
+// Activation rows made here, extremes included, so that this test stands without the quantiser.
+struct Activations {
+  std::size_t stride;
+  Aligned memory;
+  std::vector<std::vector<double>> values;
+
+  Activations(int tokens, std::int64_t columns, std::mt19937& random)
+      : stride(act_row_bytes(ActType::q8_256, columns)), memory(stride * static_cast<std::size_t>(tokens)) {
+    for (int t = 0; t < tokens; ++t) {
+      std::byte* row = memory.data + stride * static_cast<std::size_t>(t);
+      std::vector<double> x(static_cast<std::size_t>(columns));
+      const std::int64_t blocks = columns / 256;
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const float scale = static_cast<float>(random() % 1000 + 1) * 0x1p-12F;
+        std::memcpy(row + columns + 4 * b, &scale, 4);
+        for (std::int64_t i = 0; i < 16; ++i) {
+          std::int16_t sum = 0;
+          for (std::int64_t k = 256 * b + 16 * i; k < 256 * b + 16 * i + 16; ++k) {
+            const int q = t == 0 ? 127 : t == 1 ? -127 : static_cast<int>(random() % 255) - 127;
+            row[k] = static_cast<std::byte>(q);
+            sum = static_cast<std::int16_t>(sum + q);
+            x[static_cast<std::size_t>(k)] = static_cast<double>(scale) * q;
+          }
+          std::memcpy(row + columns + 4 * blocks + 2 * (16 * b + i), &sum, 2);
+        }
+      }
+      values.push_back(std::move(x));
+    }
+  }
+};
+
+std::vector<float> product(const KernelTable& table, const Case& c, const Activations& x, int first, int tokens) {
+  std::vector<float> out(static_cast<std::size_t>(tokens * c.rows), -7.0F);
+  const LinearArgs args = {.weight = c.packed.data,
+                           .strip_bytes = c.strip_bytes,
+                           .columns = c.columns,
+                           .strips = static_cast<int>(c.strips()),
+                           .valid_rows = static_cast<int>(c.rows),
+                           .activations = x.memory.data + x.stride * static_cast<std::size_t>(first),
+                           .activation_stride = x.stride,
+                           .rows = nullptr,
+                           .tokens = tokens,
+                           .out = out.data(),
+                           .out_stride = c.rows,
+                           .bias = nullptr,
+                           .accumulate = false};
+  table.linear[static_cast<int>(c.type)](args);
+  return out;
+}
+
+class Superblocks : public testing::TestWithParam<DType> {};
+
+TEST_P(Superblocks, PackingIsLossless) {
+  std::mt19937 random(1);
+  const Case c(GetParam(), 37, 768, random);
+  EXPECT_EQ(c.strip_bytes, (row_bytes(c.type, c.columns) * 16 + 63) / 64 * 64) << "no bit more than the file";
+  std::vector<std::byte> back(c.file.size());
+  const std::size_t strip_rows_bytes = row_bytes(c.type, c.columns) * 16;
+  for (std::int64_t s = 0; s < c.strips(); ++s)
+    unpack_strip(c.type, c.packed.data + static_cast<std::size_t>(s) * c.strip_bytes, c.rows, c.columns, s,
+                 back.data() + static_cast<std::size_t>(s) * strip_rows_bytes, {});
+  EXPECT_TRUE(back == c.file);
+}
+
+TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
+  std::mt19937 random(3);
+  constexpr int kTokens = 79;  // more than a chunk, and every tail
+  const Case c(GetParam(), 37, 512, random);
+  const Activations x(kTokens, c.columns, random);
+  const std::vector<float> expected = product(*scalar_kernels(), c, x, 0, kTokens);
+  for (const KernelTable* table : tables()) {
+    for (const int tokens : {1, 2, 3, 5, 8, 13, 64, kTokens}) {
+      const int first = kTokens - tokens;
+      const std::vector<float> y = product(*table, c, x, first, tokens);
+      EXPECT_EQ(0, std::memcmp(y.data(), expected.data() + first * c.rows, y.size() * 4)) << table->isa << " tokens " << tokens;
+    }
+  }
+}
+
+TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
+  std::mt19937 random(4);
+  const Case c(GetParam(), 21, 256, random);
+  const Activations x(6, c.columns, random);
+  const std::int32_t rows[] = {4, 0, 4};
+  std::vector<float> bias(21);
+  for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(i) * 0.25F - 2;
+  for (const KernelTable* table : tables()) {
+    const std::vector<float> plain = product(*table, c, x, 0, 6);
+    std::vector<float> out(3 * 24, 3.0F);
+    const LinearArgs args = {.weight = c.packed.data,
+                             .strip_bytes = c.strip_bytes,
+                             .columns = c.columns,
+                             .strips = 2,
+                             .valid_rows = 21,
+                             .activations = x.memory.data,
+                             .activation_stride = x.stride,
+                             .rows = rows,
+                             .tokens = 3,
+                             .out = out.data(),
+                             .out_stride = 24,
+                             .bias = bias.data(),
+                             .accumulate = true};
+    table->linear[static_cast<int>(c.type)](args);
+    for (std::size_t t = 0; t < 3; ++t)
+      for (std::size_t r = 0; r < 24; ++r) {
+        const float sum = r < 21 ? 3.0F + (plain[static_cast<std::size_t>(rows[t]) * 21 + r] + bias[r]) : 3.0F;
+        ASSERT_EQ(std::bit_cast<std::uint32_t>(out[t * 24 + r]), std::bit_cast<std::uint32_t>(sum)) << table->isa << ' ' << t << ' ' << r;
+      }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, Superblocks, testing::ValuesIn(kTypes),
+                         [](const auto& type) { return std::string(limpid::info(type.param).name); });
+
+}  // namespace
+}  // namespace limpid
