@@ -6,6 +6,7 @@ void add_tokenize(Program& program);
 void add_detokenize(Program& program);
 void add_render(Program& program);
 void add_pull(Program& program);
+void add_synth(Program& program);
 void add_models(Program& program);
 void add_doctor(Program& program);
 
@@ -14,6 +15,7 @@ void add_commands(Program& program) {
   add_detokenize(program);
   add_render(program);
   add_pull(program);
+  add_synth(program);
   add_models(program);
   add_doctor(program);
 }
