@@ -36,6 +36,17 @@ struct Entry {
   bool ones = false;                // a norm's gain
 };
 
+// What llama.cpp's quantiser takes for rows that are no multiple of 256.
+DType fitting(DType type, std::int64_t columns) {
+  if (columns % info(type).block == 0) return type;
+  switch (type) {
+    case DType::q4_k: return DType::q5_0;
+    case DType::q5_k: return DType::q5_1;
+    case DType::q6_k: return DType::q8_0;
+    default: return DType::iq4_nl;
+  }
+}
+
 class Tensors {
  public:
   Tensors(const Shape& shape, int layers, DType type) : s_(shape), main_(shape.experts > 0 ? DType::q8_0 : type), experts_(type) {
@@ -53,8 +64,8 @@ class Tensors {
   std::vector<Entry> entries;
 
  private:
-  void matrix(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, main_, {rows, columns}}); }
-  void stack(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, experts_, {s_.experts, rows, columns}}); }
+  void matrix(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, fitting(main_, columns), {rows, columns}}); }
+  void stack(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, fitting(experts_, columns), {s_.experts, rows, columns}}); }
   void gain(const std::string& name, std::int64_t n) { entries.push_back({name, DType::f32, {n}, true}); }
   void bias(const std::string& name, std::int64_t n) { entries.push_back({name, DType::f32, {n}}); }
 
@@ -153,7 +164,8 @@ void write_tokenizer(GgufWriter& out, int vocabulary) {
     tokens.push_back(code < 128 ? std::string(1, static_cast<char>(code))
                                 : std::string{static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))});
   }
-  for (int i = 256; i < vocabulary; ++i) tokens.push_back(fmt::format("<t{}>", i));
+  tokens.emplace_back("ab");  // of the one merge below
+  for (int i = 257; i < vocabulary; ++i) tokens.push_back(fmt::format("<t{}>", i));
   std::vector<std::int32_t> kinds(static_cast<std::size_t>(vocabulary), 1);
   kinds.back() = 3;  // the end, a control token
   out.set("tokenizer.ggml.model", "gpt2");
