@@ -125,9 +125,14 @@ std::size_t Decoder::arena_bytes(int tokens, int outputs) const {
 
 std::size_t Decoder::scratch_bytes(int tokens) const {
   const ModelConfig& c = config_;
-  return std::max(is_latent(c) ? attention_scratch_bytes(tokens, c.heads, c.kv_rank + c.rope_dim, c.kv_rank)
-                               : attention_scratch_bytes(tokens, c.heads, c.head_dim, c.head_dim),
-                  linear_scratch_bytes(std::max({c.width, c.heads * c.head_dim, c.heads * c.value_dim, c.q_rank, c.feed_forward})));
+  const bool latent = is_latent(c);
+  const std::size_t attention = latent ? attention_scratch_bytes(tokens, c.heads, c.kv_rank + c.rope_dim, c.kv_rank)
+                                       : attention_scratch_bytes(tokens, c.heads, c.head_dim, c.head_dim);
+  const int widest = std::max({c.width, c.heads * std::max(c.head_dim, c.value_dim), c.q_rank});
+  std::size_t bytes = std::max({attention, linear_scratch_bytes(widest), gated_mlp_scratch_bytes(c.width), head_scratch_bytes(c.width)});
+  if (latent) bytes = std::max(bytes, head_linear_scratch_bytes(std::max(c.nope_dim, c.kv_rank)));
+  if (c.experts > 0) bytes = std::max(bytes, moe_scratch_bytes(tokens, c.width, c.experts, c.experts_chosen));
+  return bytes;
 }
 
 Tensor Decoder::forward(Exec& ex, const Batch& batch, std::span<const CacheLayer> cache) const {
