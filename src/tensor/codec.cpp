@@ -63,12 +63,25 @@ void decode_row(DType type, const std::byte* row, std::int64_t columns, float* o
     case DType::q5_0: return decode_blocks<BlockQ5_0>(row, columns, out);
     case DType::q5_1: return decode_blocks<BlockQ5_1>(row, columns, out);
     case DType::q8_0: return decode_blocks<BlockQ8_0>(row, columns, out);
+    case DType::q2_k: return decode_blocks<BlockQ2_K>(row, columns, out);
+    case DType::q3_k: return decode_blocks<BlockQ3_K>(row, columns, out);
+    case DType::q4_k: return decode_blocks<BlockQ4_K>(row, columns, out);
+    case DType::q5_k: return decode_blocks<BlockQ5_K>(row, columns, out);
+    case DType::q6_k: return decode_blocks<BlockQ6_K>(row, columns, out);
+    case DType::iq1_s: return decode_blocks<BlockIQ1_S>(row, columns, out);
+    case DType::iq1_m: return decode_blocks<BlockIQ1_M>(row, columns, out);
+    case DType::iq2_xxs: return decode_blocks<BlockIQ2_XXS>(row, columns, out);
+    case DType::iq2_xs: return decode_blocks<BlockIQ2_XS>(row, columns, out);
+    case DType::iq2_s: return decode_blocks<BlockIQ2_S>(row, columns, out);
+    case DType::iq3_xxs: return decode_blocks<BlockIQ3_XXS>(row, columns, out);
+    case DType::iq3_s: return decode_blocks<BlockIQ3_S>(row, columns, out);
+    case DType::iq4_nl: return decode_blocks<BlockIQ4_NL>(row, columns, out);
+    case DType::iq4_xs: return decode_blocks<BlockIQ4_XS>(row, columns, out);
     case DType::i8: return decode_numbers<std::int8_t>(row, columns, out);
     case DType::i16: return decode_numbers<std::int16_t>(row, columns, out);
     case DType::i32: return decode_numbers<std::int32_t>(row, columns, out);
     case DType::i64: return decode_numbers<std::int64_t>(row, columns, out);
     case DType::f64: return decode_numbers<double>(row, columns, out);
-    default: assert(false);
   }
 }
 
