@@ -67,11 +67,16 @@ Command& Command::flag(const std::string& names, bool& value, const std::string&
 
 Command& Command::engine_options() {
   Options& o = *options_;
-  app_->add_option("-t,--threads", o.threads, "threads (default: the physical cores that this process may use)")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
   app_->add_option("-c,--context", o.context, "context in tokens (default: what the model and memory allow)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32))
+      ->type_name("N");
+  return threads_and_compute();
+}
+
+Command& Command::threads_and_compute() {
+  Options& o = *options_;
+  app_->add_option("-t,--threads", o.threads, "threads (default: the physical cores that this process may use)")
+      ->check(CLI::Range(1, 1024))
       ->type_name("N");
   app_->add_option_function<std::string>(
           "--compute", [&o](const std::string& word) { o.compute = word == "exact" ? Compute::exact : Compute::fast; },

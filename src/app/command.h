@@ -70,9 +70,10 @@ class Command {
                   const std::string& help);
   Command& flag(const std::string& names, bool& value, const std::string& help);
 
-  Command& engine_options();    // -t, -c, --compute
-  Command& thinking_option();   // --think
-  Command& sampling_options();  // --seed, --temp, --top-p, --think, --budget
+  Command& threads_and_compute();  // -t, --compute
+  Command& engine_options();       // -t, -c, --compute
+  Command& thinking_option();      // --think
+  Command& sampling_options();     // --seed, --temp, --top-p, --think, --budget
 
   Command& examples(const std::string& lines);  // shown below the help, one command a line
   Command subcommand(const std::string& name, const std::string& help);

@@ -2,18 +2,28 @@
 
 namespace limpid {
 
+void add_run(Program& program);
 void add_tokenize(Program& program);
 void add_detokenize(Program& program);
 void add_render(Program& program);
+void add_logits(Program& program);
+void add_perplexity(Program& program);
+void add_inspect(Program& program);
+void add_bench(Program& program);
 void add_pull(Program& program);
 void add_synth(Program& program);
 void add_models(Program& program);
 void add_doctor(Program& program);
 
 void add_commands(Program& program) {
+  add_run(program);
   add_tokenize(program);
   add_detokenize(program);
   add_render(program);
+  add_logits(program);
+  add_perplexity(program);
+  add_inspect(program);
+  add_bench(program);
   add_pull(program);
   add_synth(program);
   add_models(program);

@@ -1,0 +1,96 @@
+#include "app/answer.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace limpid {
+
+namespace {
+
+constexpr std::chrono::milliseconds kLook{20};  // how soon Ctrl-C is seen
+
+struct Queue {
+  std::mutex mutex;
+  std::condition_variable arrived;
+  std::deque<ChatEvent> events;
+};
+
+void keep(const ChatEvent& event, Answer& answer) {
+  switch (event.kind) {
+    case ChatEvent::Kind::token:
+      answer.tokens.push_back(event.token);
+      break;
+    case ChatEvent::Kind::thinking:
+      answer.thinking += event.text;
+      break;
+    case ChatEvent::Kind::answer:
+      answer.answer += event.text;
+      break;
+    case ChatEvent::Kind::tool_call:
+      answer.calls.push_back(event.call);
+      break;
+    case ChatEvent::Kind::answer_was_thinking:
+      answer.thinking = std::exchange(answer.answer, {});
+      break;
+    case ChatEvent::Kind::finished:
+      answer.result = event.result;
+      break;
+  }
+}
+
+}  // namespace
+
+std::vector<std::int32_t> Answer::ids() const {
+  std::vector<std::int32_t> out;
+  for (const ChatTokenInfo& token : tokens) out.push_back(token.token.id);
+  return out;
+}
+
+Answer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrupts,
+                     const std::function<void(const ChatEvent&)>& show) {
+  request.token_events = true;
+  bool thinking = !request.raw && chat.prompt(request).inside_thinking;
+  int seen = interrupts.count();
+  bool asked_to_answer = false;
+  const auto queue = std::make_shared<Queue>();  // outlives this call where show throws
+  const RequestId id = chat.submit(std::move(request), [queue](const ChatEvent& event) {
+    {
+      std::lock_guard lock(queue->mutex);
+      queue->events.push_back(event);
+    }
+    queue->arrived.notify_one();
+    return true;
+  });
+  Answer answer;
+  try {
+    while (true) {
+      std::deque<ChatEvent> events;
+      {
+        std::unique_lock lock(queue->mutex);
+        queue->arrived.wait_for(lock, kLook, [&] { return !queue->events.empty(); });
+        events.swap(queue->events);
+      }
+      for (const ChatEvent& event : events) {
+        if (event.kind == ChatEvent::Kind::token) thinking = event.token.thinking;
+        keep(event, answer);
+        show(event);
+        if (event.kind == ChatEvent::Kind::finished) return answer;
+      }
+      for (const int now = interrupts.count(); seen < now; ++seen) {
+        if (thinking && !std::exchange(asked_to_answer, true))
+          chat.stop_thinking(id);
+        else
+          chat.cancel(id);
+      }
+    }
+  } catch (...) {
+    chat.cancel(id);
+    throw;
+  }
+}
+
+}  // namespace limpid

@@ -1,0 +1,141 @@
+// limpid run: one answer.
+#include <unistd.h>
+
+#include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "app/answer.h"
+#include "app/commands.h"
+#include "app/input.h"
+#include "app/output.h"
+#include "app/session.h"
+#include "app/style.h"
+
+namespace limpid {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string model, prompt, system, stop;
+  std::int64_t tokens = 0;
+  bool raw = false, special = false, json = false;
+};
+
+ChatRequest make_request(const Arguments& arguments, const Session& session, const Options& options) {
+  ChatRequest request;
+  const std::string prompt = arguments.prompt.empty() || arguments.prompt == "-" ? read_all_input() : arguments.prompt;
+  if (arguments.raw) {
+    request.raw = prompt;
+    request.raw_special = arguments.special;
+  } else {
+    request.prompt.messages = Json::array();
+    if (!arguments.system.empty())
+      request.prompt.messages.push_back({{"role", "system"}, {"content", arguments.system}});
+    request.prompt.messages.push_back({{"role", "user"}, {"content", prompt}});
+    request.prompt.thinking = thinking_of(options.think);
+  }
+  if (options.budget)
+    request.thinking_budget =
+        static_cast<int>(std::min<std::int64_t>(*options.budget, std::numeric_limits<int>::max()));
+  request.sampling = session.sampling(options);
+  request.max_tokens = static_cast<int>(arguments.tokens);
+  if (!arguments.stop.empty()) request.stop.push_back(arguments.stop);
+  return request;
+}
+
+double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0.0; }
+
+Json to_json(const Answer& answer, const Session& session, const Sampling& sampling) {
+  const Usage& usage = answer.result.usage;
+  Json out;
+  out["thinking"] = answer.thinking;
+  out["answer"] = answer.answer;
+  if (!answer.calls.empty()) {
+    out["tool_calls"] = Json::array();
+    for (const ToolCall& call : answer.calls)
+      out["tool_calls"].push_back({{"name", call.name}, {"arguments", call.arguments}});
+  }
+  out["ids"] = answer.ids();
+  out["finish_reason"] = name(answer.result.finish);
+  if (!answer.result.stop_string.empty()) out["stop_string"] = answer.result.stop_string;
+  out["usage"] = {{"prompt_tokens", usage.prompt_tokens},
+                  {"cached_tokens", usage.cached_tokens},
+                  {"completion_tokens", usage.completion_tokens},
+                  {"thinking_tokens", usage.thinking_tokens}};
+  out["timings"] = {{"load_seconds", session.load_seconds()},
+                    {"queue_seconds", usage.queue_seconds},
+                    {"prefill_seconds", usage.prefill_seconds},
+                    {"decode_seconds", usage.decode_seconds},
+                    {"thinking_seconds", answer.result.thinking_seconds},
+                    {"prefill_tps", rate(usage.prompt_tokens - usage.cached_tokens, usage.prefill_seconds)},
+                    {"decode_tps", rate(usage.completion_tokens - 1, usage.decode_seconds)}};
+  out["sampling"] = {{"temperature", sampling.temperature},
+                     {"top_p", sampling.top_p},
+                     {"top_k", sampling.top_k},
+                     {"seed", sampling.seed}};
+  out["logits_hash"] = fmt::format("{:016x}", answer.result.logits_hash);
+  return out;
+}
+
+// The answer goes to standard output, the thinking to standard error: both are seen, and a pipe gets the answer alone.
+void show(const ChatEvent& event, const Style& style, bool& thought) {
+  if (event.kind == ChatEvent::Kind::thinking) {
+    std::fputs(style.dim(event.text).c_str(), stderr);
+    thought = true;
+  } else if (event.kind == ChatEvent::Kind::answer) {
+    if (std::exchange(thought, false)) std::fputs("\n\n", stderr);
+    write_out(event.text);
+    flush_out();
+  } else if (event.kind == ChatEvent::Kind::tool_call) {
+    print("{}({})\n", event.call.name, event.call.arguments);
+  }
+}
+
+int run(const Arguments& arguments, const Context& context) {
+  if (arguments.prompt.empty() && isatty(STDIN_FILENO) != 0)
+    fail(ErrorKind::input, "no prompt: -p TEXT, or text on standard input");
+  Interrupts interrupts;
+  Session session(arguments.model, context, interrupts);
+  const ChatRequest request = make_request(arguments, session, context.options);
+  const Style style(STDERR_FILENO);
+  bool thought = false;
+  const Answer answer = follow_answer(session.chat(), request, interrupts, [&](const ChatEvent& event) {
+    if (!arguments.json) show(event, style, thought);
+  });
+  if (answer.result.finish == ChatFinish::error) fail(ErrorKind::system, "{}", answer.result.error);
+  if (arguments.json)
+    print("{}\n", to_json(answer, session, request.sampling).dump(1, ' ', false, Json::error_handler_t::replace));
+  else
+    write_out("\n");
+  return answer.result.finish == ChatFinish::cancelled ? 1 : 0;
+}
+
+}  // namespace
+
+void add_run(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("run", "One answer");
+  command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
+  command.option("-p,--prompt", arguments->prompt, "what is asked; without it, or with -, standard input");
+  command.option("--system", arguments->system, "a message to the model before it");
+  command.option("-n,--tokens", arguments->tokens, 1, std::numeric_limits<int>::max(),
+                 "most tokens of the answer (default: as many as the context holds)");
+  command.option("--stop", arguments->stop, "ends the answer where this text would come");
+  command.flag("--raw", arguments->raw, "the prompt as it is, without the chat template");
+  command.flag("--special", arguments->special, "with --raw: special tokens in the prompt count as such");
+  command.flag("--json", arguments->json, "thinking, answer, ids, usage, timings and logits_hash as JSON");
+  command.engine_options();
+  command.sampling_options();
+  command.examples(
+      "limpid run smollm2-135m -p 'Why is the sky blue?'\n"
+      "limpid run r1-distill-qwen-1.5b -p 'Is 1001 a prime?' --budget 500 --json | jq .answer\n"
+      "limpid run smollm2-135m --raw -p 'Once upon a time' -n 50 --temp 0\n"
+      "limpid run smollm2-135m --system 'Summarise.' < article.txt");
+  command.run([arguments](const Context& context) { return run(*arguments, context); });
+}
+
+}  // namespace limpid

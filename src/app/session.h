@@ -1,0 +1,62 @@
+// Opening a model for a command: files found, memory checked before anything is loaded, weights packed. Session goes on
+// to an engine and the seam of text, for run and chat.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "app/command.h"
+#include "app/interrupt.h"
+#include "chat/chat.h"
+#include "engine/engine.h"
+#include "engine/memory_plan.h"
+#include "models/load.h"
+
+namespace limpid {
+
+struct OpenedModel {
+  ModelFiles files;
+  Precision precision = Precision::fast;
+  CacheType cache_type = CacheType::f16;  // f32 where the precision is exact
+  std::unique_ptr<Model> model;
+  double load_seconds = 0;
+};
+
+// Finds the files of MODEL (a path or a name in the store).
+ModelFiles open_files(const std::string& model);
+
+// --compute, or what it means where it was not given.
+Precision precision_of(const Options& options, Precision otherwise);
+
+// Loads with context.threads() threads. The memory that weights and `besides` need is checked first: Error(resources)
+// with what is needed and what is there. Ctrl-C while it loads: Error(cancelled). A progress bar on a terminal for
+// models that take a while.
+OpenedModel load(ModelFiles files, Precision precision, const Context& context, std::uint64_t besides,
+                 Interrupts& interrupts);
+
+class Session {
+ public:
+  // sequences: that many whole contexts at a time. The engine is started. Throws Error.
+  Session(const std::string& model, const Context& context, Interrupts& interrupts, int sequences = 1);
+
+  const ModelFiles& files() const { return opened_.files; }
+  double load_seconds() const { return opened_.load_seconds; }
+  const MemoryPlan& plan() const { return plan_; }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+  Engine& engine() { return *engine_; }
+  ChatEngine& chat() { return *chat_; }
+  std::string name() const;  // what the model is called on screen
+
+  // The model's own advice (generation_config.json, general.sampling.* of a GGUF), over it what the command line says.
+  // Neither: temperature 0.6, top-p 0.95, DeepSeek's advice for R1. Without --seed, a new one each time.
+  Sampling sampling(const Options& options) const;
+
+ private:
+  OpenedModel opened_;
+  Tokenizer tokenizer_;
+  MemoryPlan plan_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ChatEngine> chat_;
+};
+
+}  // namespace limpid
