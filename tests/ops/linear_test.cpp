@@ -105,7 +105,8 @@ TEST_P(LinearOp, LinearAndResidual) {
       const Doubles row = row_of(x, t, kColumns + kOut);
       const Doubles y = times(weight, {row.begin(), row.begin() + kColumns});
       for (std::int64_t o = 0; o < kOut; ++o)
-        expected.push_back(y[static_cast<std::size_t>(o)] + (residual ? row[static_cast<std::size_t>(kColumns + o)] : 0));
+        expected.push_back(y[static_cast<std::size_t>(o)] +
+                           (residual ? row[static_cast<std::size_t>(kColumns + o)] : 0));
     }
     expect_near(one_answer(op, x, kRows), expected, tolerance_of(GetParam()));
   }

@@ -1,5 +1,6 @@
-// What the tests of products, MLPs and experts share: weights of any type with their decoded values, steps on any number
-// of threads in memory of exactly the size that the ops ask for, full of NaN, and plain arithmetic in double precision.
+// What the tests of products, MLPs and experts share: weights of any type with their decoded values, steps on any
+// number of threads in memory of exactly the size that the ops ask for, full of NaN, and plain arithmetic in double
+// precision.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -37,7 +38,8 @@ inline std::vector<float> random_values(std::int64_t n, unsigned seed, float spr
 class Weight {
  public:
   Weight(DType type, std::int64_t rows, std::int64_t columns, unsigned seed, bool with_bias = false)
-      : Weight(type, rows, columns, random_values(rows * columns, seed, 1.0F / std::sqrt(static_cast<float>(columns)))) {
+      : Weight(type, rows, columns,
+               random_values(rows * columns, seed, 1.0F / std::sqrt(static_cast<float>(columns)))) {
     if (with_bias) bias_ = random_values(rows, seed + 1);
     view_.bias = bias_.empty() ? nullptr : bias_.data();
   }
