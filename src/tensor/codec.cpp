@@ -95,7 +95,12 @@ bool can_encode(DType type) {
     case DType::q4_1:
     case DType::q5_0:
     case DType::q5_1:
-    case DType::q8_0: return true;
+    case DType::q8_0:
+    case DType::q2_k:
+    case DType::q3_k:
+    case DType::q4_k:
+    case DType::q5_k:
+    case DType::q6_k: return true;
     default: return false;
   }
 }
@@ -112,6 +117,11 @@ void encode_row(DType type, const float* in, std::int64_t columns, std::byte* ro
     case DType::q5_0: return encode_blocks<BlockQ5_0>(in, columns, row);
     case DType::q5_1: return encode_blocks<BlockQ5_1>(in, columns, row);
     case DType::q8_0: return encode_blocks<BlockQ8_0>(in, columns, row);
+    case DType::q2_k: return encode_blocks<BlockQ2_K>(in, columns, row);
+    case DType::q3_k: return encode_blocks<BlockQ3_K>(in, columns, row);
+    case DType::q4_k: return encode_blocks<BlockQ4_K>(in, columns, row);
+    case DType::q5_k: return encode_blocks<BlockQ5_K>(in, columns, row);
+    case DType::q6_k: return encode_blocks<BlockQ6_K>(in, columns, row);
     default: assert(false);
   }
 }

@@ -31,5 +31,10 @@ void encode(const float* in, BlockQ4_1& block);
 void encode(const float* in, BlockQ5_0& block);
 void encode(const float* in, BlockQ5_1& block);
 void encode(const float* in, BlockQ8_0& block);
+void encode(const float* in, BlockQ2_K& block);
+void encode(const float* in, BlockQ3_K& block);
+void encode(const float* in, BlockQ4_K& block);
+void encode(const float* in, BlockQ5_K& block);
+void encode(const float* in, BlockQ6_K& block);
 
 }  // namespace limpid
