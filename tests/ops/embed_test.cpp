@@ -10,19 +10,21 @@ class Vocabulary : public ::testing::TestWithParam<DType> {};
 INSTANTIATE_TEST_SUITE_P(Types, Vocabulary, ::testing::ValuesIn(weight_types()), type_name);
 
 TEST_P(Vocabulary, EmbedGivesTheRowsOfTheTable) {
-  constexpr std::int64_t kVocabulary = 53, kColumns = 96;
-  const Weight table(GetParam(), kVocabulary, kColumns, 1);
+  constexpr std::int64_t kVocabulary = 53;
+  const std::int64_t columns = fitting(GetParam(), 96);
+  const Weight table(GetParam(), kVocabulary, columns, 1);
   const std::vector<std::int32_t> ids{0, 52, 17, 17, 16, 48, 31};
   Batch batch;
   batch.ids = ids;
   for (int threads : {1, 3}) {
-    run_step({threads, &best_kernels()}, ids.size() * kColumns * sizeof(float), 0, [&](Exec& ex) {
-      const Tensor x = embed(ex, table.view(), batch);
-      ASSERT_EQ(x.rows(), static_cast<std::int64_t>(ids.size()));
-      for (std::int64_t t = 0; t < x.rows(); ++t)
-        for (std::int64_t i = 0; i < kColumns; ++i)
-          ASSERT_EQ(x.row(t)[i], table.at(ids[static_cast<std::size_t>(t)], i)) << "row " << t << " column " << i;
-    });
+    run_step(
+        {threads, &best_kernels()}, ids.size() * static_cast<std::size_t>(columns) * sizeof(float), 0, [&](Exec& ex) {
+          const Tensor x = embed(ex, table.view(), batch);
+          ASSERT_EQ(x.rows(), static_cast<std::int64_t>(ids.size()));
+          for (std::int64_t t = 0; t < x.rows(); ++t)
+            for (std::int64_t i = 0; i < columns; ++i)
+              ASSERT_EQ(x.row(t)[i], table.at(ids[static_cast<std::size_t>(t)], i)) << "row " << t << " column " << i;
+        });
   }
 }
 
@@ -43,9 +45,10 @@ std::vector<float> logits_of(const How& how, const Weight& vocabulary, const std
 }
 
 TEST_P(Vocabulary, HeadGivesTheLogitsOfTheRowsThatAreAskedFor) {
-  constexpr std::int64_t kVocabulary = 211, kColumns = 128, kRows = 66;
-  const Weight vocabulary(GetParam(), kVocabulary, kColumns, 1);
-  const std::vector<float> x = random_values(kRows * kColumns, 2), gain = random_values(kColumns, 3);
+  constexpr std::int64_t kVocabulary = 211, kRows = 66;
+  const std::int64_t columns = fitting(GetParam(), 128);
+  const Weight vocabulary(GetParam(), kVocabulary, columns, 1);
+  const std::vector<float> x = random_values(kRows * columns, 2), gain = random_values(columns, 3);
   const RowsOp all = [&](const How& how, const std::vector<float>& some, std::int64_t n) {
     std::vector<std::int32_t> outputs(static_cast<std::size_t>(n));
     for (std::size_t i = 0; i < outputs.size(); ++i) outputs[i] = static_cast<std::int32_t>(i);
@@ -54,7 +57,7 @@ TEST_P(Vocabulary, HeadGivesTheLogitsOfTheRowsThatAreAskedFor) {
   const std::vector<float> logits = one_answer(all, x, kRows);
   Doubles expected;
   for (std::int64_t t = 0; t < kRows; ++t) {
-    const Doubles y = times(vocabulary, normalised(row_of(x, t, kColumns), gain));
+    const Doubles y = times(vocabulary, normalised(row_of(x, t, columns), gain));
     expected.insert(expected.end(), y.begin(), y.end());
   }
   expect_near(logits, expected, tolerance_of(GetParam()));

@@ -41,11 +41,12 @@ INSTANTIATE_TEST_SUITE_P(Types, GatedMlp, ::testing::ValuesIn(weight_types()), t
 
 TEST_P(GatedMlp, IsTheFormulaInDoublePrecision) {
   const DType type = GetParam();
-  check({{type, 608, 160, 1}, {type, 608, 160, 2}, {type, 160, 608, 3}}, 60, tolerance_of(type));
+  const std::int64_t d = fitting(type, 160), f = fitting(type, 608);
+  check({{type, f, d, 1}, {type, f, d, 2}, {type, d, f, 3}}, 60, tolerance_of(type));
 }
 
 TEST(GatedMlpMix, EveryMatrixMayHaveItsType) {
-  check({{DType::q4_0, 288, 64, 1}, {DType::bf16, 288, 64, 2}, {DType::q8_0, 64, 288, 3}}, 10, 1e-2);
+  check({{DType::q4_0, 288, 64, 1}, {DType::bf16, 288, 64, 2}, {DType::q8_0, 64, 288, 3}}, 10, 4e-2);
   check({{DType::f32, 100, 64, 1}, {DType::f16, 100, 64, 2}, {DType::f32, 64, 100, 3}}, 10, 2e-5);
 }
 

@@ -55,9 +55,10 @@ Doubles expected_norm_linear(const std::vector<const Weight*>& weights, const st
 }
 
 TEST_P(LinearOp, NormLinearIsTheSumInDoublePrecision) {
-  constexpr std::int64_t kRows = 70, kColumns = 288;
-  const Weight weight(GetParam(), 41, kColumns, 1, true);
-  const std::vector<float> x = random_values(kRows * kColumns, 2, 3.0F), gain = random_values(kColumns, 3);
+  constexpr std::int64_t kRows = 70;
+  const std::int64_t columns = fitting(GetParam(), 288);
+  const Weight weight(GetParam(), 41, columns, 1, true);
+  const std::vector<float> x = random_values(kRows * columns, 2, 3.0F), gain = random_values(columns, 3);
   const RowsOp op = [&](const How& how, const std::vector<float>& rows, std::int64_t n) {
     return run_norm_linear(how, {&weight}, gain.data(), rows, n);
   };
@@ -72,7 +73,7 @@ TEST(LinearMix, WeightsOfDifferentTypesAndWidthsShareTheRows) {
   const RowsOp op = [&](const How& how, const std::vector<float>& rows, std::int64_t n) {
     return run_norm_linear(how, weights, nullptr, rows, n);
   };
-  expect_near(one_answer(op, x, kRows), expected_norm_linear(weights, nullptr, x, kRows), 1e-2);
+  expect_near(one_answer(op, x, kRows), expected_norm_linear(weights, nullptr, x, kRows), 4e-2);
 }
 
 TEST(LinearMix, MoreThreadsThanStrips) {
@@ -83,17 +84,18 @@ TEST(LinearMix, MoreThreadsThanStrips) {
 }
 
 TEST_P(LinearOp, LinearAndResidual) {
-  constexpr std::int64_t kRows = 53, kColumns = 96, kOut = 37;
-  const Weight weight(GetParam(), kOut, kColumns, 11, true);
-  const std::vector<float> x = random_values(kRows * (kColumns + kOut), 12);  // a row: the input, then the residual
+  constexpr std::int64_t kRows = 53, kOut = 37;
+  const std::int64_t columns = fitting(GetParam(), 96);
+  const Weight weight(GetParam(), kOut, columns, 11, true);
+  const std::vector<float> x = random_values(kRows * (columns + kOut), 12);  // a row: the input, then the residual
   for (const bool residual : {false, true}) {
     const RowsOp op = [&](const How& how, const std::vector<float>& both, std::int64_t rows) {
       std::vector<float> input, out;
-      for (auto at = both.begin(); at != both.end(); at += kColumns + kOut) {
-        input.insert(input.end(), at, at + kColumns);
-        out.insert(out.end(), at + kColumns, at + kColumns + kOut);
+      for (auto at = both.begin(); at != both.end(); at += columns + kOut) {
+        input.insert(input.end(), at, at + columns);
+        out.insert(out.end(), at + columns, at + columns + kOut);
       }
-      run_step(how, activation_bytes(rows, kColumns), linear_scratch_bytes(kColumns), [&](Exec& ex) {
+      run_step(how, activation_bytes(rows, columns), linear_scratch_bytes(columns), [&](Exec& ex) {
         Tensor y = tensor_of(out, rows);
         (residual ? linear_residual : linear)(ex, tensor_of(input, rows), weight.view(), y);
         EXPECT_EQ(ex.arena.used(), 0U);
@@ -102,35 +104,36 @@ TEST_P(LinearOp, LinearAndResidual) {
     };
     Doubles expected;
     for (std::int64_t t = 0; t < kRows; ++t) {
-      const Doubles row = row_of(x, t, kColumns + kOut);
-      const Doubles y = times(weight, {row.begin(), row.begin() + kColumns});
+      const Doubles row = row_of(x, t, columns + kOut);
+      const Doubles y = times(weight, {row.begin(), row.begin() + columns});
       for (std::int64_t o = 0; o < kOut; ++o)
         expected.push_back(y[static_cast<std::size_t>(o)] +
-                           (residual ? row[static_cast<std::size_t>(kColumns + o)] : 0));
+                           (residual ? row[static_cast<std::size_t>(columns + o)] : 0));
     }
     expect_near(one_answer(op, x, kRows), expected, tolerance_of(GetParam()));
   }
 }
 
 TEST_P(LinearOp, EveryHeadHasItsMatrix) {
-  constexpr std::int64_t kRows = 101, kHeads = 3, kColumns = 96, kOut = 40, kInHead = 100, kOutHead = 43;
+  constexpr std::int64_t kRows = 101, kHeads = 3, kOut = 40, kOutHead = 43;
+  const std::int64_t columns = fitting(GetParam(), 96), in_head = columns + 4;
   std::vector<Weight> weights;
   std::vector<PackedWeight> views;
-  for (unsigned h = 0; h < kHeads; ++h) weights.emplace_back(GetParam(), kOut, kColumns, 20 + h);
+  for (unsigned h = 0; h < kHeads; ++h) weights.emplace_back(GetParam(), kOut, columns, 20 + h);
   for (const Weight& weight : weights) views.push_back(weight.view());
-  const std::vector<float> x = random_values(kRows * kHeads * kInHead, 30);
+  const std::vector<float> x = random_values(kRows * kHeads * in_head, 30);
   const RowsOp op = [&](const How& how, const std::vector<float>& rows, std::int64_t n) {
     std::vector<float> input = rows, out(static_cast<std::size_t>(n * kHeads * kOutHead), 0.25F);
-    run_step(how, 0, head_linear_scratch_bytes(kColumns), [&](Exec& ex) {
-      head_linear(ex, {input.data(), kHeads * kInHead, kInHead}, n, views, {out.data(), kHeads * kOutHead, kOutHead});
+    run_step(how, 0, head_linear_scratch_bytes(columns), [&](Exec& ex) {
+      head_linear(ex, {input.data(), kHeads * in_head, in_head}, n, views, {out.data(), kHeads * kOutHead, kOutHead});
     });
     return out;
   };
   Doubles expected;
   for (std::int64_t t = 0; t < kRows; ++t)
     for (std::int64_t h = 0; h < kHeads; ++h) {
-      const Doubles row = row_of(x, t * kHeads + h, kInHead);
-      const Doubles y = times(weights[static_cast<std::size_t>(h)], {row.begin(), row.begin() + kColumns});
+      const Doubles row = row_of(x, t * kHeads + h, in_head);
+      const Doubles y = times(weights[static_cast<std::size_t>(h)], {row.begin(), row.begin() + columns});
       expected.insert(expected.end(), y.begin(), y.end());
       expected.insert(expected.end(), kOutHead - kOut, 0.25);  // between the heads nothing is written
     }
