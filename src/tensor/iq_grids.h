@@ -1,4 +1,5 @@
-// The code books of the IQ types: groups of 8 (or 4) values named by an index. Stands alone: tables only, no state.
+// The code books of the IQ types: groups of 8 (or 4) values named by an index. Stands alone: tables only, no state. The grids
+// have internal linkage: kernels may not share symbols between instruction sets.
 #pragma once
 
 #include <array>
@@ -25,12 +26,12 @@ constexpr std::array<Word, N> spread(const std::array<std::uint16_t, N>& packed,
 }
 }  // namespace iq_data
 
-inline constexpr auto kGridIQ2_XXS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XXS, iq_data::kIQ2_XXSLevels);  // 256 x 8
-inline constexpr auto kGridIQ2_XS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XS, iq_data::kIQ2_XSLevels);     // 512 x 8
-inline constexpr auto kGridIQ2_S = iq_data::spread<std::uint64_t>(iq_data::kIQ2_S, iq_data::kIQ2_SLevels);        // 1024 x 8
-inline constexpr auto kGridIQ1 = iq_data::spread<std::uint64_t>(iq_data::kIQ1, iq_data::kIQ1Levels);              // 2048 x 8, in -1..1
-inline constexpr auto kGridIQ3_XXS = iq_data::spread<std::uint32_t>(iq_data::kIQ3_XXS, iq_data::kIQ3_XXSLevels);  // 256 x 4
-inline constexpr auto kGridIQ3_S = iq_data::spread<std::uint32_t>(iq_data::kIQ3_S, iq_data::kIQ3_SLevels);        // 512 x 4
+constexpr auto kGridIQ2_XXS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XXS, iq_data::kIQ2_XXSLevels);  // 256 x 8
+constexpr auto kGridIQ2_XS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XS, iq_data::kIQ2_XSLevels);     // 512 x 8
+constexpr auto kGridIQ2_S = iq_data::spread<std::uint64_t>(iq_data::kIQ2_S, iq_data::kIQ2_SLevels);        // 1024 x 8
+constexpr auto kGridIQ1 = iq_data::spread<std::uint64_t>(iq_data::kIQ1, iq_data::kIQ1Levels);              // 2048 x 8, in -1..1
+constexpr auto kGridIQ3_XXS = iq_data::spread<std::uint32_t>(iq_data::kIQ3_XXS, iq_data::kIQ3_XXSLevels);  // 256 x 4
+constexpr auto kGridIQ3_S = iq_data::spread<std::uint32_t>(iq_data::kIQ3_S, iq_data::kIQ3_SLevels);        // 512 x 4
 inline constexpr auto kValuesIQ4 = iq_data::kIQ4Values;                                                           // 16, of IQ4_NL, IQ4_XS
 inline constexpr float kShiftIQ1 = 0.125f;  // added to (or taken from) every value of IQ1_S and IQ1_M
 

@@ -1,5 +1,5 @@
-// Packing and products of the types in blocks of 256 values: every type on every instruction set of this machine bit for bit
-// against each other for any number of tokens.
+// Packing and products of the types in blocks of 256 values: every type on every instruction set of this machine against the codec in double,
+// and bit for bit against each other for any number of tokens.
 #include <gtest/gtest.h>
 
 #include <bit>
@@ -17,7 +17,8 @@
 namespace limpid {
 namespace {
 
-constexpr DType kTypes[] = {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs};
+constexpr DType kTypes[] = {DType::q2_k,    DType::q3_k,   DType::q4_k,  DType::q5_k,    DType::q6_k,  DType::iq1_s, DType::iq1_m,
+                            DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq4_xs};
 
 std::vector<const KernelTable*> tables() {
   std::vector<const KernelTable*> found;
@@ -141,6 +142,29 @@ TEST_P(Superblocks, PackingIsLossless) {
     unpack_strip(c.type, c.packed.data + static_cast<std::size_t>(s) * c.strip_bytes, c.rows, c.columns, s,
                  back.data() + static_cast<std::size_t>(s) * strip_rows_bytes, {});
   EXPECT_TRUE(back == c.file);
+}
+
+TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
+  std::mt19937 random(2);
+  constexpr int kTokens = 11;
+  const Case c(GetParam(), 37, 768, random);
+  const Activations x(kTokens, c.columns, random);
+  for (const KernelTable* table : tables()) {
+    const std::vector<float> y = product(*table, c, x, 0, kTokens);
+    std::vector<float> w(static_cast<std::size_t>(c.columns));
+    for (std::int64_t r = 0; r < c.rows; ++r) {
+      decode_row(c.type, c.file.data() + static_cast<std::size_t>(r) * row_bytes(c.type, c.columns), c.columns, w.data());
+      for (int t = 0; t < kTokens; ++t) {
+        double sum = 0, magnitude = 0;
+        for (std::size_t k = 0; k < w.size(); ++k) {
+          sum += static_cast<double>(w[k]) * x.values[static_cast<std::size_t>(t)][k];
+          magnitude += std::abs(static_cast<double>(w[k]) * x.values[static_cast<std::size_t>(t)][k]);
+        }
+        ASSERT_NEAR(y[static_cast<std::size_t>(t * c.rows + r)], sum, magnitude * 1e-6 + 1e-12)
+            << table->isa << " token " << t << " row " << r;
+      }
+    }
+  }
 }
 
 TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
