@@ -49,19 +49,27 @@ std::span<const Field> fields_of(DType type) {
   }
 }
 
+template <bool kPack, std::size_t kUnit, typename File, typename Packed>
+inline void copy_field(File* file, Packed* packed, int count) {
+  for (int u = 0; u < count; ++u, file += kUnit, packed += kUnit * kStripRows) {
+    if constexpr (kPack) {
+      std::memcpy(packed, file, kUnit);
+    } else {
+      std::memcpy(file, packed, kUnit);
+    }
+  }
+}
+
 // Copies unit by unit between a file block and row `row` of a packed block.
 template <bool kPack, typename File, typename Packed>
 void copy_block(std::span<const Field> fields, File* file, Packed* packed, int row) {
   for (const Field& field : fields) {
-    const auto unit = static_cast<std::size_t>(field.unit);
-    for (int u = 0; u < field.count; ++u) {
-      auto* in_file = file + field.offset + u * field.unit;
-      auto* in_pack = packed + (u * kStripRows + row) * field.unit;
-      if constexpr (kPack) {
-        std::memcpy(in_pack, in_file, unit);
-      } else {
-        std::memcpy(in_file, in_pack, unit);
-      }
+    auto* in_file = file + field.offset;
+    auto* in_pack = packed + row * field.unit;
+    switch (field.unit) {
+      case 1: copy_field<kPack, 1>(in_file, in_pack, field.count); break;
+      case 2: copy_field<kPack, 2>(in_file, in_pack, field.count); break;
+      default: copy_field<kPack, 4>(in_file, in_pack, field.count); break;
     }
     packed += field.count * kStripRows * field.unit;
   }
@@ -77,9 +85,9 @@ void pack(const std::byte* rows, int valid_rows, std::int64_t columns, const flo
   const std::span<const Field> fields = fields_of(kType);
   const int bytes = info(kType).bytes;
   const std::int64_t blocks = columns / info(kType).block;
-  for (int r = 0; r < valid_rows; ++r)
-    for (std::int64_t b = 0; b < blocks; ++b, rows += bytes)
-      copy_block<true>(fields, rows, strip + b * bytes * kStripRows, r);
+  for (std::int64_t b = 0; b < blocks; ++b)  // a packed block stays in the first-level cache while its rows arrive
+    for (int r = 0; r < valid_rows; ++r)
+      copy_block<true>(fields, rows + (r * blocks + b) * bytes, strip + b * bytes * kStripRows, r);
 }
 
 template <DType kType>
