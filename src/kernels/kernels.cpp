@@ -2,6 +2,14 @@
 
 #include "kernels/tables.h"
 
+#if !defined(LIMPID_SCALAR_ONLY)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernels/accelerated.h"
+#endif
+
 namespace limpid {
 
 namespace {
@@ -42,6 +50,26 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vnni");
 }
 
+bool has_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+}
+
+// AMX int8, and the system lets this process use the tiles' state (Linux: arch_prctl, ARCH_REQ_XCOMP_PERM, component
+// 18), for all its threads.
+bool has_amx() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d >> 24 & 3) != 3) return false;
+  return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+}
+
+KernelTable make_avx512() {
+  KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention());
+  if (has_bf16()) use_bf16_products(table);
+  if (has_amx()) use_amx_products(table);
+  return table;
+}
+
 }  // namespace
 
 const KernelTable* avx2_kernels() {
@@ -52,7 +80,7 @@ const KernelTable* avx2_kernels() {
 
 const KernelTable* avx512_kernels() {
   if (!has_avx512()) return nullptr;
-  static const KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention());
+  static const KernelTable table = make_avx512();
   return &table;
 }
 
