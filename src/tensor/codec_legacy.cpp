@@ -57,9 +57,9 @@ struct ScaleMin {
   float d, m;
 };
 ScaleMin quantise_affine(const float* in, int top, std::uint8_t* q) {
-  const auto [smallest, largest] = std::minmax_element(in, in + 32);
-  const float m = *smallest;
-  const float d = (*largest - m) / static_cast<float>(top);
+  // The first of equal values, as ggml takes it: it decides the sign of a zero (minmax_element takes the last largest).
+  const float m = *std::min_element(in, in + 32);
+  const float d = (*std::max_element(in, in + 32) - m) / static_cast<float>(top);
   const float id = inverse(d);
   for (int i = 0; i < 32; ++i) {
     const float scaled = (in[i] - m) * id;

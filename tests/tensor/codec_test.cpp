@@ -100,5 +100,16 @@ TEST(Codec, BlocksComeBackWithinHalfAStep) {
   }
 }
 
+// The first of equal extremes counts, so a block of zeros of both signs that begins with +0 has the scale and the minimum +0, as in ggml.
+TEST(Codec, ZerosOfBothSignsEncodeAsTheFirstOfThem) {
+  std::vector<float> in(32, 0.0f);
+  for (std::size_t i = 1; i < in.size(); i += 2) in[i] = -0.0f;
+  for (DType type : {DType::q4_1, DType::q5_1}) {
+    std::vector<std::byte> row(row_bytes(type, 32), std::byte{0xEE});
+    encode_row(type, in.data(), 32, row.data());
+    EXPECT_EQ(row, std::vector<std::byte>(row.size())) << info(type).name;
+  }
+}
+
 }  // namespace
 }  // namespace limpid
