@@ -2,6 +2,7 @@
 
 namespace limpid {
 
+void add_chat(Program& program);
 void add_run(Program& program);
 void add_tokenize(Program& program);
 void add_detokenize(Program& program);
@@ -16,6 +17,7 @@ void add_models(Program& program);
 void add_doctor(Program& program);
 
 void add_commands(Program& program) {
+  add_chat(program);
   add_run(program);
   add_tokenize(program);
   add_detokenize(program);

@@ -1,0 +1,297 @@
+// limpid chat: a conversation in the terminal; from a pipe, one answer for each line.
+#include <unistd.h>
+
+#include <charconv>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "app/chat_screen.h"
+#include "app/commands.h"
+#include "app/conversation.h"
+#include "app/hub_setup.h"
+#include "app/line_editor.h"
+#include "app/output.h"
+#include "app/session.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr int kAlternatives = 4;  // shown by /tokens
+
+constexpr const char* kHelp =
+    R"(/system [TEXT]   show, set, or with - remove what the model is told first
+/think [auto|on|off|hide|show]   whether it thinks; whether its thinking is seen, or the last one again
+/budget [N|off]  tokens of thinking, after which it must answer
+/retry           another answer to the last message
+/edit [TEXT]     change the last message and ask again
+/undo            forget the last message and its answer
+/save FILE, /load FILE   the conversation as JSON
+/stats           what the last answer and the engine did
+/tokens [N]      the (last N) tokens of the last answer: probabilities and alternatives
+/model [NAME]    show the model, or go on with another one
+/help            this;  // at the start of a line is a message that begins with /
+Ctrl-C           once: stop thinking and answer; again: stop; here: leave
+)";
+
+struct Arguments {
+  std::string model, system;
+};
+
+// MODEL where none was named: the one in the store.
+std::string only_model() {
+  const std::vector<StoredModel> models = open_store().list();
+  if (models.size() == 1) return models.front().name;
+  if (models.empty())
+    fail(ErrorKind::input, "chat: no model named and none in the store; `make chat` or `limpid pull NAME` gets one");
+  std::string names;
+  for (const StoredModel& model : models) names += (names.empty() ? "" : ", ") + model.name;
+  fail(ErrorKind::input, "chat: name one of the models in the store: {}", names);
+}
+
+class Chat {
+ public:
+  Chat(const Arguments& arguments, const Context& context)
+      : context_(context),
+        editor_(interrupts_, Style(STDOUT_FILENO).colour()),
+        screen_(editor_.terminal()),
+        model_(arguments.model.empty() ? only_model() : arguments.model) {
+    conversation_.system = arguments.system;
+    open(model_);
+  }
+
+  int run() {
+    while (const std::optional<std::string> line = editor_.read(std::exchange(start_, {}))) {
+      try {
+        if (line->empty()) continue;
+        if (line->starts_with("//"))
+          ask(line->substr(1));
+        else if (line->starts_with('/'))
+          command(*line);
+        else
+          ask(*line);
+      } catch (const Error& error) {
+        screen_.complain(error.what());
+        failed_ = true;
+      }
+      if (leaving_) break;
+    }
+    return failed_ && !screen_.decorated() ? 1 : 0;
+  }
+
+ private:
+  void open(const std::string& model) {
+    auto session = std::make_unique<Session>(model, context_, interrupts_);
+    session_ = std::move(session);
+    model_ = model;
+    sampling_ = session_->sampling(context_.options);
+    screen_.say(
+        fmt::format("{}, context of {} tokens. /help shows the commands.", session_->name(), session_->plan().context));
+  }
+
+  void ask(std::string text) {
+    conversation_.turns.push_back({std::move(text), {}, {}, false});
+    answer_last();
+  }
+
+  void answer_last() {
+    ChatTurn& turn = conversation_.turns.back();
+    turn.answered = false;
+    ChatRequest request;
+    request.prompt.messages = conversation_.messages();
+    request.prompt.thinking = thinking_of(context_.options.think);
+    if (context_.options.budget)
+      request.thinking_budget =
+          static_cast<int>(std::min<std::int64_t>(*context_.options.budget, std::numeric_limits<int>::max()));
+    request.sampling = sampling_;
+    request.sampling.sequence = answers_++;
+    if (screen_.decorated()) request.sampling.logprobs = kAlternatives;
+    screen_.begin();
+    try {
+      last_ = follow_answer(session_->chat(), std::move(request), interrupts_,
+                            [&](const ChatEvent& event) { screen_.event(event); });
+    } catch (const Error&) {
+      conversation_.turns.pop_back();  // what cannot be asked is not part of the conversation
+      throw;
+    }
+    screen_.end(last_, session_->plan().context);
+    if (last_.result.finish == ChatFinish::error) {
+      conversation_.turns.pop_back();
+      fail(ErrorKind::system, "{}", last_.result.error);
+    }
+    turn.answer = last_.answer;
+    turn.thinking = last_.thinking;
+    turn.answered = true;
+    // Into a pipe nobody can say "again": a Ctrl-C ends it all.
+    if (last_.result.finish == ChatFinish::cancelled && !screen_.decorated()) leaving_ = failed_ = true;
+  }
+
+  void command(const std::string& line) {
+    const std::size_t space = line.find(' ');
+    const std::string verb = line.substr(0, space);
+    std::string rest = space == std::string::npos ? "" : line.substr(space + 1);
+    while (rest.starts_with(' ')) rest.erase(0, 1);
+    while (rest.ends_with(' ')) rest.pop_back();
+    if (verb == "/help")
+      write_out(kHelp);
+    else if (verb == "/system")
+      set_system(rest);
+    else if (verb == "/think")
+      set_think(rest);
+    else if (verb == "/budget")
+      set_budget(rest);
+    else if (verb == "/retry")
+      need_turn(), answer_last();
+    else if (verb == "/edit")
+      edit(rest);
+    else if (verb == "/undo")
+      undo();
+    else if (verb == "/save")
+      conversation_.save(need(rest, "/save FILE"), session_->name()), screen_.say("saved");
+    else if (verb == "/load")
+      load(need(rest, "/load FILE"));
+    else if (verb == "/stats")
+      stats();
+    else if (verb == "/tokens")
+      tokens(rest);
+    else if (verb == "/model")
+      rest.empty() ? print("{} ({})\n", session_->name(), session_->files().path()) : open(rest);
+    else if (verb == "/quit" || verb == "/exit")
+      leaving_ = true;
+    else
+      fail(ErrorKind::input, "{}: no such command; /help lists them, // begins a message with /", verb);
+    flush_out();
+  }
+
+  static const std::string& need(const std::string& rest, const char* usage) {
+    if (rest.empty()) fail(ErrorKind::input, "usage: {}", usage);
+    return rest;
+  }
+
+  void need_turn() const {
+    if (conversation_.turns.empty()) fail(ErrorKind::input, "nothing was said yet");
+  }
+
+  static int number(const std::string& text, const char* usage) {
+    int n = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), n);
+    if (error != std::errc() || end != text.data() + text.size() || n < 0) fail(ErrorKind::input, "usage: {}", usage);
+    return n;
+  }
+
+  void set_system(const std::string& text) {
+    if (text.empty())
+      print("{}\n",
+            conversation_.system.empty() ? "(nothing; the model's template may say something)" : conversation_.system);
+    else
+      conversation_.system = text == "-" ? "" : text;
+  }
+
+  void set_think(const std::string& word) {
+    Options& options = context_.options;
+    if (word == "auto" || word == "on" || word == "off")
+      options.think = word == "on" ? Think::on : word == "off" ? Think::off : Think::automatic;
+    else if (word == "hide" || word == "show")
+      screen_.hide_thinking = word == "hide";
+    else if (!word.empty())
+      fail(ErrorKind::input, "usage: /think [auto|on|off|hide|show]");
+    if (word == "show" && !last_.thinking.empty()) print("{}\n", screen_.style().dim(last_.thinking));
+    if (word.empty())
+      print("{}{}\n",
+            options.think == Think::on    ? "on"
+            : options.think == Think::off ? "off"
+                                          : "auto",
+            screen_.hide_thinking ? ", hidden" : "");
+    if (word == "on" && !session_->chat().builder().thinks()) screen_.say("this model was not made to think");
+  }
+
+  void set_budget(const std::string& word) {
+    std::optional<std::int64_t>& budget = context_.options.budget;
+    if (word == "off")
+      budget.reset();
+    else if (!word.empty())
+      budget = number(word, "/budget [N|off]");
+    if (word.empty()) print("{}\n", budget ? fmt::format("{} tokens", *budget) : "off");
+  }
+
+  void edit(const std::string& text) {
+    need_turn();
+    std::string message = text;
+    if (message.empty()) {
+      if (!editor_.terminal()) fail(ErrorKind::input, "usage: /edit TEXT");
+      const std::optional<std::string> line = editor_.read(conversation_.turns.back().user);
+      if (!line || line->empty()) return screen_.say("unchanged");
+      message = *line;
+    }
+    conversation_.turns.back() = {message, {}, {}, false};
+    answer_last();
+  }
+
+  void undo() {
+    need_turn();
+    start_ = conversation_.turns.back().user;  // ready to be changed and sent again
+    conversation_.turns.pop_back();
+  }
+
+  void load(const std::string& path) {
+    conversation_ = Conversation::load(path);
+    screen_.say(fmt::format("{} messages", conversation_.messages().size()));
+    if (!conversation_.turns.empty() && !conversation_.turns.back().answered) answer_last();
+  }
+
+  void stats() {
+    const Usage& usage = last_.result.usage;
+    const EngineStatistics all = session_->engine().statistics();
+    print(
+        "last answer   prompt {} tokens ({} cached) in {:.2f} s; {} tokens ({} of thinking) in {:.2f} s; logits "
+        "{:016x}\n",
+        usage.prompt_tokens, usage.cached_tokens, usage.prefill_seconds, usage.completion_tokens, usage.thinking_tokens,
+        usage.decode_seconds, last_.result.logits_hash);
+    print("engine        {} steps, {} rows, {} tokens from the cache, {:.1f} s busy, {} threads, {}\n", all.steps,
+          all.rows, all.reused_tokens, all.busy_seconds, session_->engine().threads(), context_.kernels().isa);
+    print("memory        {} of {} pages free, {} kept; context {} tokens\n", all.free_pages, all.pages, all.kept_pages,
+          session_->plan().context);
+    print("sampling      temperature {:g}, top-p {:g}, top-k {}, seed {}\n", sampling_.temperature, sampling_.top_p,
+          sampling_.top_k, sampling_.seed);
+  }
+
+  void tokens(const std::string& text) {
+    std::vector<ChatTokenInfo> shown = last_.tokens;
+    if (shown.empty()) fail(ErrorKind::input, "nothing was answered yet");
+    if (!screen_.decorated()) fail(ErrorKind::input, "/tokens: probabilities are kept on a terminal only");
+    const auto n = text.empty() ? shown.size() : static_cast<std::size_t>(number(text, "/tokens [N]"));
+    if (n < shown.size()) shown.erase(shown.begin(), shown.end() - static_cast<std::ptrdiff_t>(n));
+    write_out(token_table(shown, screen_.style()));
+  }
+
+  Context context_;
+  Interrupts interrupts_;
+  LineEditor editor_;
+  ChatScreen screen_;
+  std::string model_, start_;
+  std::unique_ptr<Session> session_;
+  Sampling sampling_;
+  Conversation conversation_;
+  Answer last_;
+  std::uint64_t answers_ = 0;
+  bool failed_ = false, leaving_ = false;
+};
+
+}  // namespace
+
+void add_chat(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("chat", "A conversation in the terminal; from a pipe, an answer to each line");
+  command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store", false);
+  command.option("--system", arguments->system, "what the model is told first");
+  command.engine_options();
+  command.sampling_options();
+  command.examples(
+      "limpid chat smollm2-135m\n"
+      "limpid chat r1-distill-qwen-7b --budget 2000\n"
+      "printf 'Hello\\nAnd in French?\\n' | limpid chat smollm2-135m --temp 0");
+  command.run([arguments](const Context& context) { return Chat(*arguments, context).run(); });
+}
+
+}  // namespace limpid
