@@ -165,8 +165,7 @@ struct Iq3S : IqType<110, 32> {
 
 // An entry of eight ternary values g (int8), shifted by an eighth: 8 g + 1, or 8 g - 1 where minus is 1; plus kIqOffset.
 inline I8x64 ternary(I32x16 values, I32x16 minus) {
-  const I8x64 flipped = differ(as_bytes(values), splat_byte(0x80));
-  const I32x16 from_zero = low_bits(add(as_ints(flipped), splat_int(four_bytes(1))), four_bytes(3));  // g + 1
+  const I32x16 from_zero = low_bits(add(low_bits(values, four_bytes(3)), splat_int(four_bytes(1))), four_bytes(3));  // g + 1
   const I32x16 shift = sub(splat_int(four_bytes(kIqOffset - 7)), low_bits(sub(zero_ints(), minus), four_bytes(2)));
   return as_bytes(add(left<3>(from_zero), shift));
 }
