@@ -54,6 +54,9 @@ struct Scales {
   }
 };
 
+// What was written is in memory: g++ 12's tile loads do not say that they read it.
+inline void settle_memory() { __asm__ volatile("" ::: "memory"); }
+
 struct Rows16 {
   const std::byte* row[kTileTokens];
   std::size_t stride;  // between them, or 0 where they are scattered
@@ -72,6 +75,7 @@ inline void block_sums(const Rows16& tokens, std::int64_t b, const std::byte* we
     from = gathered;
     stride = 32;
   }
+  settle_memory();
   if constexpr (Which == 0) {
     _tile_zero(0);
     _tile_loadd(2, from, stride);
@@ -161,6 +165,7 @@ void linear_amx(const LinearArgs& args) noexcept {
   }
   alignas(64) std::byte buffer[512 * kUnpacked];
   const TileConfig config;
+  __asm__ volatile("" ::"r"(&config) : "memory");  // nor that the configuration has more than eight bytes
   _tile_loadconfig(&config);
   const std::size_t wanted = kTokenBlockBytes / (args.activation_stride ? args.activation_stride : 1);
   int block = static_cast<int>(wanted < 4096 ? wanted : 4096) / kTileTokens * kTileTokens;

@@ -57,8 +57,8 @@ struct Bf16Pairs {
 inline F32x16 e4m3_values(I32x16 code) {
   const I32x16 magnitude = left<20>(both(code, splat_int(0x7F)));
   const I32x16 sign = left<24>(both(code, splat_int(0x80)));
-  // The exponent is biased by 7 here and by 127 there. Without exponent the value is mantissa * 2^-9: as 2^-6 (1 + m/8) -
-  // 2^-6, which meets no f32 denormal.
+  // The exponent is biased by 7 here and by 127 there. Without exponent the value is mantissa * 2^-9: as 2^-6 (1 + m/8)
+  // - 2^-6, which meets no f32 denormal.
   const F32x16 normal = as_float(add(magnitude, splat_int(120 << 23)));
   const F32x16 small = sub(as_float(add(magnitude, splat_int(121 << 23))), splat(0x1p-6F));
   const F32x16 value = select_ge(normal, splat(0x1p-6F), normal, small);

@@ -57,8 +57,7 @@ inline I8x64 right(I8x64 x) {
 }
 // table[x], x < 16; the table is 16 bytes.
 inline I8x64 look_up(const std::int8_t* table, I8x64 x) {
-  return {_mm512_shuffle_epi8(
-      _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), x.v)};
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table))), x.v)};
 }
 // sum + the four products of each lane; w unsigned (below 128 where it is not `from_signed`), a signed.
 inline I32x16 dot(I32x16 sum, I8x64 w, I8x64 a) { return {_mm512_dpbusd_epi32(sum.v, w.v, a.v)}; }

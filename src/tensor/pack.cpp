@@ -20,7 +20,8 @@ const PackType* find(DType type) {
 
 const PackType& require(DType type, std::int64_t columns) {
   const PackType* found = find(type);
-  if (found == nullptr) fail(ErrorKind::unsupported, "pack: {} is no type of weights that can be packed", info(type).name);
+  if (found == nullptr)
+    fail(ErrorKind::unsupported, "pack: {} is no type of weights that can be packed", info(type).name);
   if (columns < 0 || columns % info(type).block != 0)
     fail(ErrorKind::input, "pack: a row of {} has {} columns, expected a multiple of {}", info(type).name, columns,
          info(type).block);
@@ -35,8 +36,8 @@ std::int64_t scale_columns(std::int64_t columns) { return (columns + kScaleBlock
 std::size_t scale_offset(DType type, std::size_t found, std::int64_t rows, std::int64_t columns, std::int64_t s) {
   const auto wanted = static_cast<std::size_t>((rows + kScaleBlock - 1) / kScaleBlock * scale_columns(columns));
   if (found != wanted)
-    fail(ErrorKind::input, "pack: {} weight of {} x {} has {} block scales, expected {}", info(type).name, rows, columns,
-         found, wanted);
+    fail(ErrorKind::input, "pack: {} weight of {} x {} has {} block scales, expected {}", info(type).name, rows,
+         columns, found, wanted);
   return static_cast<std::size_t>(s * kStripRows / kScaleBlock * scale_columns(columns));
 }
 

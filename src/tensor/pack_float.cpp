@@ -1,6 +1,6 @@
 // Strips of floats. F32, F16: for each k the values of 16 rows. BF16: for each pair of k, per row the even and the odd
-// one (64 bytes). F8_E4M3: for each 128 k the f32 scale of the block in a header of 64 bytes, then for each 4 k, per row
-// four bytes. A last group of k that is not full is padded with zeros.
+// one (64 bytes). F8_E4M3: for each 128 k the f32 scale of the block in a header of 64 bytes, then for each 4 k, per
+// row four bytes. A last group of k that is not full is padded with zeros.
 #include <cstring>
 
 #include "tensor/pack_type.h"

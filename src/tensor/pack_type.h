@@ -14,8 +14,8 @@ struct PackType {
   ActType activation;
   // Bytes of a strip without the padding to 64.
   std::size_t (*strip_bytes)(std::int64_t columns);
-  // rows: file rows of the strip, valid_rows (1..16) of them. scales: of f8_e4m3's blocks of 128 columns, else null. The
-  // strip is zero before.
+  // rows: file rows of the strip, valid_rows (1..16) of them. scales: of f8_e4m3's blocks of 128 columns, else null.
+  // The strip is zero before.
   void (*pack)(const std::byte* rows, int valid_rows, std::int64_t columns, const float* scales, std::byte* strip);
   // File rows [first, first + count) of the strip. scales null: not wanted.
   void (*unpack)(const std::byte* strip, int first, int count, std::int64_t columns, std::byte* rows, float* scales);
