@@ -22,34 +22,63 @@ struct Shape {
   constexpr int strip_bytes() const { return quants() + bits * 64; }
 };
 
-template <Shape S>
-void read_quants(const std::byte* block, std::uint8_t (&q)[32]) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(block) + S.head();
-  if (S.bits == 8) {
-    std::memcpy(q, bytes, 32);
-    return;
-  }
-  const std::uint8_t* nibbles = bytes + (S.bits == 5 ? 4 : 0);
-  for (int k = 0; k < 16; ++k) {
-    q[k] = nibbles[k] & 15;
-    q[k + 16] = nibbles[k] >> 4;
-  }
-  if (S.bits == 5)
-    for (int k = 0; k < 32; ++k) q[k] = static_cast<std::uint8_t>(q[k] | (bytes[k / 8] >> k % 8 & 1) << 4);
+// Eight bytes of a file's nibbles in their low halves, k 8j..8j+7: four bytes of a strip's vector j and back.
+constexpr std::uint64_t kLow = 0x0F0F0F0F0F0F0F0F;
+std::uint32_t to_strip(std::uint64_t eight) { return static_cast<std::uint32_t>(eight | eight >> 28); }
+std::uint64_t from_strip(std::uint32_t four) { return (four | std::uint64_t{four} << 28) & kLow; }
+
+template <typename T>
+T load(const std::byte* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
+// Bits i, i + 4, .. i + 28 of a word side by side. The product moves four bits, four apart, to four neighbours.
+std::uint32_t every_fourth(std::uint32_t word, int i) {
+  const std::uint32_t bits = word >> i & 0x11111111;
+  return ((bits & 0x1111) * 0x249 >> 9 & 15) | ((bits >> 16) * 0x249 >> 9 & 15) << 4;
 }
 
 template <Shape S>
-void write_quants(const std::uint8_t (&q)[32], std::byte* block) {
-  auto* bytes = reinterpret_cast<std::uint8_t*>(block) + S.head();
+void pack_row(const std::byte* from, int r, std::byte* to) {
+  std::memcpy(to + 2 * r, from, 2);
+  if (S.minimum) std::memcpy(to + 32 + 2 * r, from + 2, 2);
+  const std::byte* quants = from + S.head();
+  to += S.quants() + 4 * r;
   if (S.bits == 8) {
-    std::memcpy(bytes, q, 32);
+    for (int g = 0; g < 8; ++g) std::memcpy(to + 64 * g, quants + 4 * g, 4);
     return;
   }
-  std::uint8_t* nibbles = bytes + (S.bits == 5 ? 4 : 0);
-  for (int k = 0; k < 16; ++k) nibbles[k] = static_cast<std::uint8_t>((q[k] & 15) | q[k + 16] << 4);
+  const std::byte* nibbles = quants + (S.bits == 5 ? 4 : 0);
+  for (int j = 0; j < 4; ++j) {
+    const std::uint32_t four = to_strip(load<std::uint64_t>(nibbles + j % 2 * 8) >> j / 2 * 4 & kLow);
+    std::memcpy(to + 64 * j, &four, 4);
+  }
+  if (S.bits == 5)
+    for (int i = 0; i < 4; ++i) to[256 + i] = static_cast<std::byte>(every_fourth(load<std::uint32_t>(quants), i));
+}
+
+template <Shape S>
+void unpack_row(const std::byte* from, int r, std::byte* to) {
+  std::memcpy(to, from + 2 * r, 2);
+  if (S.minimum) std::memcpy(to + 2, from + 32 + 2 * r, 2);
+  std::byte* quants = to + S.head();
+  from += S.quants() + 4 * r;
+  if (S.bits == 8) {
+    for (int g = 0; g < 8; ++g) std::memcpy(quants + 4 * g, from + 64 * g, 4);
+    return;
+  }
+  std::byte* nibbles = quants + (S.bits == 5 ? 4 : 0);
+  for (int j = 0; j < 2; ++j) {
+    const std::uint64_t eight =
+        from_strip(load<std::uint32_t>(from + 64 * j)) | from_strip(load<std::uint32_t>(from + 64 * (j + 2))) << 4;
+    std::memcpy(nibbles + 8 * j, &eight, 8);
+  }
   if (S.bits == 5) {
-    std::memset(bytes, 0, 4);
-    for (int k = 0; k < 32; ++k) bytes[k / 8] = static_cast<std::uint8_t>(bytes[k / 8] | (q[k] >> 4 & 1) << k % 8);
+    std::uint32_t word = 0;
+    for (int k = 0; k < 32; ++k) word |= (std::to_integer<std::uint32_t>(from[256 + k % 4]) >> k / 4 & 1) << k;
+    std::memcpy(quants, &word, 4);
   }
 }
 
@@ -57,47 +86,16 @@ template <Shape S>
 void pack_blocks(const std::byte* rows, int valid_rows, std::int64_t columns, const float*, std::byte* strip) {
   const std::int64_t blocks = columns / 32;
   for (int r = 0; r < valid_rows; ++r)
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const std::byte* from = rows + (r * blocks + b) * S.file_bytes();
-      std::byte* to = strip + b * S.strip_bytes();
-      std::memcpy(to + 2 * r, from, 2);
-      if (S.minimum) std::memcpy(to + 32 + 2 * r, from + 2, 2);
-      std::uint8_t q[32];
-      read_quants<S>(from, q);
-      auto* quants = reinterpret_cast<std::uint8_t*>(to) + S.quants();
-      for (int k = 0; k < 32; ++k) {
-        const int g = k / 4, lane = 4 * r + k % 4;
-        if (S.bits == 8) {
-          quants[64 * g + lane] = q[k];
-          continue;
-        }
-        std::uint8_t& nibbles = quants[g / 2 * 64 + lane];
-        nibbles = static_cast<std::uint8_t>(nibbles | (q[k] & 15) << g % 2 * 4);
-        if (S.bits == 5) quants[256 + lane] = static_cast<std::uint8_t>(quants[256 + lane] | q[k] >> 4 << g);
-      }
-    }
+    for (std::int64_t b = 0; b < blocks; ++b)
+      pack_row<S>(rows + (r * blocks + b) * S.file_bytes(), r, strip + b * S.strip_bytes());
 }
 
 template <Shape S>
 void unpack_blocks(const std::byte* strip, int first, int count, std::int64_t columns, std::byte* rows, float*) {
   const std::int64_t blocks = columns / 32;
   for (int i = 0; i < count; ++i)
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      const int r = first + i;
-      const std::byte* from = strip + b * S.strip_bytes();
-      std::byte* to = rows + (i * blocks + b) * S.file_bytes();
-      std::memcpy(to, from + 2 * r, 2);
-      if (S.minimum) std::memcpy(to + 2, from + 32 + 2 * r, 2);
-      const auto* quants = reinterpret_cast<const std::uint8_t*>(from) + S.quants();
-      std::uint8_t q[32];
-      for (int k = 0; k < 32; ++k) {
-        const int g = k / 4, lane = 4 * r + k % 4;
-        q[k] = S.bits == 8 ? quants[64 * g + lane]
-                           : static_cast<std::uint8_t>(quants[g / 2 * 64 + lane] >> g % 2 * 4 & 15);
-        if (S.bits == 5) q[k] = static_cast<std::uint8_t>(q[k] | (quants[256 + lane] >> g & 1) << 4);
-      }
-      write_quants<S>(q, to);
-    }
+    for (std::int64_t b = 0; b < blocks; ++b)
+      unpack_row<S>(strip + b * S.strip_bytes(), first + i, rows + (i * blocks + b) * S.file_bytes());
 }
 
 template <Shape S>

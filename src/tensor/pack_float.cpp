@@ -12,18 +12,26 @@ namespace {
 // GROUP consecutive k of BYTES bytes each lie together in a row's lane.
 template <int BYTES, int GROUP>
 void pack_groups(const std::byte* rows, int valid_rows, std::int64_t columns, const float*, std::byte* strip) {
-  for (int r = 0; r < valid_rows; ++r)
-    for (std::int64_t k = 0; k < columns; ++k)
-      std::memcpy(strip + ((k / GROUP * kStripRows + r) * GROUP + k % GROUP) * BYTES, rows + (r * columns + k) * BYTES,
-                  BYTES);
+  constexpr int kGroup = BYTES * GROUP;
+  for (int r = 0; r < valid_rows; ++r) {
+    const std::byte* from = rows + r * columns * BYTES;
+    std::byte* to = strip + r * kGroup;
+    for (std::int64_t k = 0; k + GROUP <= columns; k += GROUP, from += kGroup, to += kStripRows * kGroup)
+      std::memcpy(to, from, kGroup);
+    if (columns % GROUP != 0) std::memcpy(to, from, static_cast<std::size_t>(columns % GROUP) * BYTES);
+  }
 }
 
 template <int BYTES, int GROUP>
 void unpack_groups(const std::byte* strip, int first, int count, std::int64_t columns, std::byte* rows, float*) {
-  for (int r = 0; r < count; ++r)
-    for (std::int64_t k = 0; k < columns; ++k)
-      std::memcpy(rows + (r * columns + k) * BYTES,
-                  strip + ((k / GROUP * kStripRows + first + r) * GROUP + k % GROUP) * BYTES, BYTES);
+  constexpr int kGroup = BYTES * GROUP;
+  for (int r = 0; r < count; ++r) {
+    std::byte* to = rows + r * columns * BYTES;
+    const std::byte* from = strip + (first + r) * kGroup;
+    for (std::int64_t k = 0; k + GROUP <= columns; k += GROUP, to += kGroup, from += kStripRows * kGroup)
+      std::memcpy(to, from, kGroup);
+    if (columns % GROUP != 0) std::memcpy(to, from, static_cast<std::size_t>(columns % GROUP) * BYTES);
+  }
 }
 
 template <int BYTES, int GROUP>
