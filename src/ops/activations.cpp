@@ -9,7 +9,7 @@ namespace limpid {
 namespace {
 
 // What a chunk of rows, and a block of strips that is used again for the next chunk, may take of the second-level cache
-// (1 MiB and more on the machines this was tuned on: Zen 5, Sapphire Rapids).
+// (1 MiB and more on current servers and desktops). Chosen by that size, not by measurement.
 constexpr std::size_t kChunkBytes = 256 * 1024;
 
 // Bytes of a row in all types at once: a layer may mix them.

@@ -90,7 +90,7 @@ Parts list_parts(Exec& ex, const ActivationSet& n, const Gate& gate, std::span<c
 }
 
 // This thread's share of all hidden columns of all parts. A unit of columns costs its rows and, about as much as four
-// rows, the reading of its weights (Zen 5).
+// rows, the reading of its weights; an estimate.
 void fill_hidden_share(Exec& ex, const Parts& parts) {
   auto unit = [](const Part& part) { return hidden_unit(part.hidden.hidden.type); };
   auto units = [&](const Part& part) { return (part.hidden.hidden.columns + unit(part) - 1) / unit(part); };
