@@ -54,8 +54,8 @@ std::vector<std::int32_t> wanted_ids(const Arguments& arguments, const ModelConf
 
 int check(const OpenedModel& opened, std::span<const std::int32_t> ids, const Context& context) {
   std::vector<const KernelTable*> tables{&context.kernels()};
-  for (const KernelTable* table : {avx512_kernels(), avx2_kernels(), scalar_kernels()})
-    if (table != nullptr && table != tables.front()) tables.push_back(table);
+  for (const KernelTable* table : kernel_tables())
+    if (table != tables.front()) tables.push_back(table);
   print("One answer: {} tokens, {}, {} threads, {}\n", ids.size(),
         opened.precision == Precision::exact ? "exact" : "fast", context.threads(), tables.front()->isa);
   bool equal = true;

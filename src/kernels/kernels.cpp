@@ -1,5 +1,7 @@
 #include "kernels/kernels.h"
 
+#include <array>
+
 #include "kernels/tables.h"
 
 #if !defined(LIMPID_SCALAR_ONLY)
@@ -34,6 +36,7 @@ const AttentionKernels* avx2_attention() { return nullptr; }
 const AttentionKernels* avx512_attention() { return nullptr; }
 const KernelTable* avx2_kernels() { return nullptr; }
 const KernelTable* avx512_kernels() { return nullptr; }
+const KernelTable* plain_avx512_kernels() { return nullptr; }
 
 #else
 
@@ -68,8 +71,14 @@ bool has_amx() {
   return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 
-KernelTable make_avx512() {
+KernelTable make_plain_avx512(const char* isa) {
   KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention());
+  table.isa = isa;
+  return table;
+}
+
+KernelTable make_avx512() {
+  KernelTable table = make_plain_avx512("avx512");
   if (has_bf16()) use_bf16_products(table);
   if (has_amx()) use_amx_products(table);
   return table;
@@ -89,12 +98,35 @@ const KernelTable* avx512_kernels() {
   return &table;
 }
 
+const KernelTable* plain_avx512_kernels() {
+  if (!has_avx512() || !(has_bf16() || has_amx())) return nullptr;
+  static const KernelTable table = make_plain_avx512("avx512-plain");
+  return &table;
+}
+
 #endif
 
-const KernelTable& best_kernels() {
-  if (const KernelTable* table = avx512_kernels()) return *table;
-  if (const KernelTable* table = avx2_kernels()) return *table;
-  return *scalar_kernels();
+namespace {
+
+struct TableList {
+  std::array<const KernelTable*, 4> tables{};
+  std::size_t count = 0;
+};
+
+TableList list_tables() {
+  TableList list;
+  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), plain_avx512_kernels(), avx512_kernels()})
+    if (table != nullptr) list.tables[list.count++] = table;
+  return list;
 }
+
+}  // namespace
+
+std::span<const KernelTable* const> kernel_tables() {
+  static const TableList list = list_tables();
+  return {list.tables.data(), list.count};
+}
+
+const KernelTable& best_kernels() { return *kernel_tables().back(); }
 
 }  // namespace limpid

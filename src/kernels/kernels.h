@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "kernels/attention.h"
 #include "tensor/layout.h"
@@ -33,7 +34,7 @@ struct LinearArgs {
 using LinearFn = void (*)(const LinearArgs&) noexcept;
 
 struct KernelTable {
-  const char* isa;              // "scalar", "avx2", "avx512"
+  const char* isa;              // "scalar", "avx2", "avx512-plain", "avx512"
   // Products, by static_cast<int>(DType) of the weight; null for types that are no weights.
   LinearFn linear[32];
   // One row of K floats to an activation row, padding included. By ActType.
@@ -64,6 +65,12 @@ struct KernelTable {
 const KernelTable* scalar_kernels();
 const KernelTable* avx2_kernels();
 const KernelTable* avx512_kernels();
+// AVX-512 without what only some machines add to it (accelerated.h); null where nothing is added. What runs on the machines without is tested on
+// those with it.
+const KernelTable* plain_avx512_kernels();
+// Every table that this build has and this machine runs, each once, the slowest (scalar) first.
+std::span<const KernelTable* const> kernel_tables();
+// The last of kernel_tables().
 const KernelTable& best_kernels();
 
 }  // namespace limpid

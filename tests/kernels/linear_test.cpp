@@ -6,8 +6,10 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <numeric>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,13 +22,6 @@ namespace {
 
 constexpr DType kTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::f8_e4m3, DType::q4_0,
                             DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,    DType::iq4_nl};
-
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table) all.push_back(table);
-  return all;
-}
 
 // Denormals are flushed as on the engine's threads.
 class Flushed {
@@ -152,7 +147,7 @@ TEST_P(Product, IsTheSumOverTheDecodedValues) {
   const Flushed flushed;
   constexpr int kTokens = 3;
   const Weight w(GetParam(), 45, 288, 1);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     const Rows rows(*table, GetParam(), kTokens, w.columns);
     std::vector<float> out;
     const LinearArgs args = arguments(w, rows, kTokens, out);
@@ -179,7 +174,7 @@ TEST_P(Product, HasTheSameBitsForEveryInstructionSetAndNumberOfTokens) {
   std::vector<float> truth, out, one;
   const Rows rows(*scalar_kernels(), GetParam(), kMost, w.columns);
   product (*scalar_kernels())(arguments(w, rows, kMost, truth));
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     const Rows own(*table, GetParam(), kMost, w.columns);
     ASSERT_EQ(std::memcmp(own.quantised.data, rows.quantised.data, kMost * rows.stride), 0) << table->isa;
     for (const int tokens : {1, 2, 3, 5, 8, 12, 16, 33}) {
@@ -203,7 +198,7 @@ TEST_P(Product, GathersRowsAddsTheBiasAndAccumulates) {
   const std::int32_t order[] = {4, 0, 0, 3, 1};
   std::vector<float> bias(21);
   for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = 0.1F * static_cast<float>(i) - 1;
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     const Rows rows(*table, GetParam(), 5, w.columns);
     std::vector<float> plain, out;
     product (*table)(arguments(w, rows, 5, plain));
@@ -223,7 +218,7 @@ TEST_P(Product, GathersRowsAddsTheBiasAndAccumulates) {
 
 TEST_P(Product, FaultsInTheActivationsShow) {
   const Weight w(GetParam(), 16, 64, 4);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     Rows rows(*table, GetParam(), 1, w.columns);
     rows.x[40] = std::nanf("");
     table->quantise[static_cast<int>(rows.type)](rows.x.data(), w.columns, rows.quantised.data);
@@ -263,7 +258,7 @@ TEST(ProductGolden, BitsStayWhatTheyAre) {
                  packed.data + static_cast<std::size_t>(s) * packed_strip_bytes(type, kColumns));
     std::vector<float> x(kColumns);
     for (float& value : x) value = static_cast<float>(static_cast<int>(next() & 0xFFFF) - 0x8000) * 0x1p-15F;
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : kernel_tables()) {
       const ActType act = activation_of(type);
       Aligned row(act_row_bytes(act, kColumns));
       table->quantise[static_cast<int>(act)](x.data(), kColumns, row.data);
@@ -285,18 +280,38 @@ TEST(ProductGolden, BitsStayWhatTheyAre) {
   }
 }
 
+// Every type that can be packed has its product in every table, and no other type has one.
 TEST(KernelTables, HoldEverything) {
-  EXPECT_EQ(&best_kernels(), tables().back());
-  for (const KernelTable* table : tables()) {
-    for (const DType type : kTypes) EXPECT_NE(table->linear[static_cast<int>(type)], nullptr) << info(type).name;
-    for (int type = 0; type < kDTypes; ++type) {
-      const bool multiplies = table->linear[type] != nullptr;
-      EXPECT_EQ(multiplies, scalar_kernels()->linear[type] != nullptr) << info(static_cast<DType>(type)).name;
-      EXPECT_TRUE(!multiplies || can_pack(static_cast<DType>(type))) << info(static_cast<DType>(type)).name;
-    }
-    for (const auto quantise : table->quantise) EXPECT_NE(quantise, nullptr);
-    EXPECT_NE(table->attention, nullptr);
+  EXPECT_EQ(&best_kernels(), kernel_tables().back());
+  EXPECT_EQ(scalar_kernels(), kernel_tables().front());
+  std::set<std::string> names;
+  for (const KernelTable* table : kernel_tables()) {
+    EXPECT_TRUE(names.insert(table->isa).second) << table->isa << " twice";
+    for (int type = 0; type < static_cast<int>(std::size(table->linear)); ++type)
+      EXPECT_EQ(table->linear[type] != nullptr, type < kDTypes && can_pack(static_cast<DType>(type)))
+          << table->isa << " " << (type < kDTypes ? info(static_cast<DType>(type)).name : "no type");
+    for (const auto quantise : table->quantise) EXPECT_NE(quantise, nullptr) << table->isa;
+    EXPECT_NE(table->attention, nullptr) << table->isa;
   }
+}
+
+// The types whose products the tests of this folder compare are those that can be packed, so none is left out.
+TEST(KernelTables, EveryPackableTypeIsTested) {
+  std::set<DType> packable, tested(std::begin(kTypes), std::end(kTypes));
+  for (int type = 0; type < kDTypes; ++type)
+    if (can_pack(static_cast<DType>(type)) && info(static_cast<DType>(type)).block != 256)
+      packable.insert(static_cast<DType>(type));
+  EXPECT_EQ(tested, packable);
+}
+
+// Where the machine adds to AVX-512, the table without the additions is there too, and differs.
+TEST(KernelTables, PlainAvx512IsWithoutWhatTheMachineAdds) {
+  const KernelTable *plain = plain_avx512_kernels(), *full = avx512_kernels();
+  if (plain == nullptr) GTEST_SKIP() << "nothing is added to AVX-512 here";
+  ASSERT_NE(full, nullptr);
+  int different = 0;
+  for (int type = 0; type < kDTypes; ++type) different += plain->linear[type] != full->linear[type];
+  EXPECT_GT(different, 0);
 }
 
 }  // namespace

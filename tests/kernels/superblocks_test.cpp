@@ -5,7 +5,9 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,13 +21,6 @@ namespace {
 
 constexpr DType kTypes[] = {DType::q2_k,    DType::q3_k,   DType::q4_k,  DType::q5_k,    DType::q6_k,  DType::iq1_s, DType::iq1_m,
                             DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq4_xs};
-
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> found;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table != nullptr) found.push_back(table);
-  return found;
-}
 
 // Where the f16 scales of a block are (tensor/blocks.h).
 std::vector<int> scale_offsets(DType type) {
@@ -149,7 +144,7 @@ TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
   constexpr int kTokens = 11;
   const Case c(GetParam(), 37, 768, random);
   const Activations x(kTokens, c.columns, random);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     const std::vector<float> y = product(*table, c, x, 0, kTokens);
     std::vector<float> w(static_cast<std::size_t>(c.columns));
     for (std::int64_t r = 0; r < c.rows; ++r) {
@@ -173,7 +168,7 @@ TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
   const Case c(GetParam(), 37, 512, random);
   const Activations x(kTokens, c.columns, random);
   const std::vector<float> expected = product(*scalar_kernels(), c, x, 0, kTokens);
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     for (const int tokens : {1, 2, 3, 5, 8, 13, 64, kTokens}) {
       const int first = kTokens - tokens;
       const std::vector<float> y = product(*table, c, x, first, tokens);
@@ -189,7 +184,7 @@ TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
   const std::int32_t rows[] = {4, 0, 4};
   std::vector<float> bias(21);
   for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(i) * 0.25F - 2;
-  for (const KernelTable* table : tables()) {
+  for (const KernelTable* table : kernel_tables()) {
     const std::vector<float> plain = product(*table, c, x, 0, 6);
     std::vector<float> out(3 * 24, 3.0F);
     const LinearArgs args = {.weight = c.packed.data,
@@ -216,6 +211,15 @@ TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
 
 INSTANTIATE_TEST_SUITE_P(Types, Superblocks, testing::ValuesIn(kTypes),
                          [](const auto& type) { return std::string(limpid::info(type.param).name); });
+
+// As KernelTables.EveryPackableTypeIsTested, for blocks of 256.
+TEST(KernelTables, EverySuperblockTypeIsTested) {
+  const std::set<DType> tested(std::begin(kTypes), std::end(kTypes));
+  for (int type = 0; type < kDTypes; ++type)
+    EXPECT_EQ(tested.contains(static_cast<DType>(type)),
+              can_pack(static_cast<DType>(type)) && info(static_cast<DType>(type)).block == 256)
+        << info(static_cast<DType>(type)).name;
+}
 
 }  // namespace
 }  // namespace limpid

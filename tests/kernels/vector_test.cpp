@@ -17,13 +17,6 @@
 namespace limpid {
 namespace {
 
-std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table) all.push_back(table);
-  return all;
-}
-
 std::vector<float> normal(std::int64_t n, unsigned seed, float scale = 1) {
   std::mt19937 random(seed);
   std::normal_distribution<float> distribution(0, scale);
@@ -41,7 +34,7 @@ void check(const std::function<void(const KernelTable&, std::int64_t, float*)>& 
            const std::function<double(std::int64_t, std::int64_t)>& truth, double tolerance) {
   for (const std::int64_t n : kLengths) {
     std::vector<float> first;
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : kernel_tables()) {
       std::vector<float> y(static_cast<std::size_t>(n) + 1, kGuard);
       kernel(*table, n, y.data());
       ASSERT_EQ(y.back(), kGuard) << table->isa << " wrote past " << n;
@@ -80,7 +73,7 @@ TEST(VectorKernels, SiluAndSigmoid) {
         [&](std::int64_t, std::int64_t i) { return at(z, i) * sigmoid(i) * at(up, i); }, 1e-6);
   check([&](const KernelTable& k, std::int64_t n, float* y) { k.sigmoid(z.data(), n, y); },
         [&](std::int64_t, std::int64_t i) { return sigmoid(i); }, 1e-6);
-  for (const KernelTable* k : tables()) {
+  for (const KernelTable* k : kernel_tables()) {
     const float in[] = {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()};
     float y[3];
     k->sigmoid(in, 3, y);
@@ -121,20 +114,20 @@ TEST(VectorKernels, SoftmaxAndLogSumExp) {
   check([&](const KernelTable& k, std::int64_t n, float* y) { k.softmax(x.data(), n, y); },
         [&](std::int64_t n, std::int64_t i) { return std::exp(at(x, i)) / sum(n); }, 2e-6);
   for (const std::int64_t n : kLengths) {
-    const double first = tables()[0]->log_sum_exp(x.data(), n);
+    const double first = kernel_tables()[0]->log_sum_exp(x.data(), n);
     EXPECT_NEAR(first, std::log(sum(n)), 1e-6);
-    for (const KernelTable* k : tables())
+    for (const KernelTable* k : kernel_tables())
       EXPECT_EQ(std::bit_cast<std::uint64_t>(k->log_sum_exp(x.data(), n)), std::bit_cast<std::uint64_t>(first))
           << k->isa;
   }
   // A long vocabulary of equal logits: every term counts.
   const std::vector<float> flat(151936, -3.25F);
-  for (const KernelTable* k : tables())
+  for (const KernelTable* k : kernel_tables())
     EXPECT_NEAR(k->log_sum_exp(flat.data(), 151936), -3.25 + std::log(151936.0), 1e-12);
   auto broken = x;
   broken[500] = std::nanf("");
   std::vector<float> y(1000);
-  for (const KernelTable* k : tables()) {
+  for (const KernelTable* k : kernel_tables()) {
     EXPECT_TRUE(std::isnan(k->log_sum_exp(broken.data(), 1000))) << k->isa;
     k->softmax(broken.data(), 1000, y.data());
     EXPECT_TRUE(std::isnan(y[0])) << k->isa;
@@ -144,7 +137,7 @@ TEST(VectorKernels, SoftmaxAndLogSumExp) {
 TEST(VectorKernels, ArgmaxTakesTheLowestOfEquals) {
   auto x = normal(1000, 8);
   x[900] = x[333] = x[17] = 50;
-  for (const KernelTable* k : tables()) {
+  for (const KernelTable* k : kernel_tables()) {
     EXPECT_EQ(k->argmax(x.data(), 1000), 17) << k->isa;
     EXPECT_EQ(k->argmax(x.data() + 18, 982), 315) << k->isa;
     EXPECT_EQ(k->argmax(x.data(), 1), 0) << k->isa;
@@ -157,7 +150,7 @@ TEST(VectorKernels, RotationAngles) {
   std::vector<float> inverse(64);
   for (std::size_t i = 0; i < 64; ++i) inverse[i] = static_cast<float>(std::pow(10000.0, -static_cast<double>(i) / 64));
   for (const std::int32_t position : {0, 1, 7, 4095, 131071, 1000003})
-    for (const KernelTable* k : tables()) {
+    for (const KernelTable* k : kernel_tables()) {
       std::vector<float> cos(65, kGuard), sin(65, kGuard);
       k->rope_angles(inverse.data(), 64, position, 1, cos.data(), sin.data());
       for (std::size_t i = 0; i < 64; ++i) {
@@ -175,7 +168,7 @@ TEST(VectorKernels, RotationAngles) {
 TEST(VectorKernels, Rotations) {
   for (const std::int64_t n : {1, 16, 32, 37, 64}) {
     const auto x = normal(2 * n, 9), c = normal(n, 10), s = normal(n, 11);
-    for (const KernelTable* k : tables()) {
+    for (const KernelTable* k : kernel_tables()) {
       auto halves = x, pairs = x;
       halves.push_back(kGuard);
       pairs.push_back(kGuard);
@@ -202,7 +195,7 @@ TEST(Quantise, Int8RowsHoldTheNearestMultiples) {
     if (k > 100)
       for (std::size_t i = 32; i < 64; ++i) x[i] = 0;  // an empty block
     std::vector<std::byte> first32, first256;
-    for (const KernelTable* table : tables()) {
+    for (const KernelTable* table : kernel_tables()) {
       const std::int64_t padded = act_padded(k);
       std::vector<std::byte> row(act_row_bytes(ActType::q8_32, k)), row256(act_row_bytes(ActType::q8_256, k));
       table->quantise[static_cast<int>(ActType::q8_32)](x.data(), k, row.data());

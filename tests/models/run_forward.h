@@ -27,13 +27,6 @@ struct HowToRun {
   const KernelTable* kernels = nullptr;  // null: the best
 };
 
-inline std::vector<const KernelTable*> all_kernels() {
-  std::vector<const KernelTable*> all;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table) all.push_back(table);
-  return all;
-}
-
 class Forward {
  public:
   Forward(const Model& model, const HowToRun& how, std::size_t tokens)

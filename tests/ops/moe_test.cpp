@@ -110,7 +110,7 @@ TEST_P(Router, ChoosesAsASortDoes) {
     std::vector<std::int32_t> ids;
     Doubles weights;
     for (std::int64_t t = 0; t < rows; ++t) choose_plainly(gate_, times(weight_, row_of(n, t, kColumns)), ids, weights);
-    for (const KernelTable* table : tables())
+    for (const KernelTable* table : kernel_tables())
       for (int threads : {1, 2, 3}) {
         const Choice choice = run_route({threads, table}, gate_, n, rows);
         EXPECT_EQ(choice.ids, ids) << rows << " rows on " << threads << " threads";

@@ -162,13 +162,6 @@ inline void expect_near(const std::vector<float>& got, const Doubles& expected, 
 // it now and then some of the row that follows.
 inline double tolerance_of(DType type) { return activation_of(type) == ActType::f32 ? 2e-5 : 4e-2; }
 
-inline std::vector<const KernelTable*> tables() {
-  std::vector<const KernelTable*> all;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table != nullptr) all.push_back(table);
-  return all;
-}
-
 struct How {
   int threads = 1;
   const KernelTable* kernels = &best_kernels();
@@ -212,7 +205,7 @@ inline std::vector<float> one_answer(const RowsOp& op, const std::vector<float>&
   const std::vector<float> expected = op({}, x, rows);
   const std::int64_t in = static_cast<std::int64_t>(x.size()) / rows,
                      out = static_cast<std::int64_t>(expected.size()) / rows;
-  for (const KernelTable* table : tables())
+  for (const KernelTable* table : kernel_tables())
     for (int threads : {1, 2, 3})
       EXPECT_TRUE(same_bits(op({threads, table}, x, rows), expected)) << table->isa << " on " << threads << " threads";
   auto part = [&](std::int64_t begin, std::int64_t end, int threads) {
