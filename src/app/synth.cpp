@@ -19,9 +19,11 @@ void add_synth(Program& program) {
   command.positional("SHAPE", arguments->shape, "qwen2-1.5b, llama-8b, moonlight or r1");
   command.positional("OUT", arguments->out, "the .gguf file to write");
   command.option("--layers", arguments->layers, 0, 1000, "how many layers (default: all of the real model's)");
-  command.option("--type", arguments->type, "type of the matrices (of the experts, where there are any): Q4_K, IQ2_XXS, BF16 ...");
+  command.option("--type", arguments->type,
+                 "type of the matrices (of the experts, where there are any): Q4_K, IQ2_XXS, BF16 ...");
   command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62, "other seed, other weights");
-  command.examples("limpid synth qwen2-1.5b --type Q4_K qwen.gguf\nlimpid synth moonlight --layers 5 --type Q4_K moonlight.gguf");
+  command.examples(
+      "limpid synth qwen2-1.5b --type Q4_K qwen.gguf\nlimpid synth moonlight --layers 5 --type Q4_K moonlight.gguf");
   command.run([arguments](const Context&) {
     SynthOptions options;
     options.shape = arguments->shape;

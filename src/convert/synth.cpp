@@ -23,10 +23,39 @@ struct Shape {
 
 // The published config.json of each model.
 constexpr Shape kShapes[] = {
-    {"qwen2-1.5b", "qwen2", 1536, 28, 12, 2, 128, 8960, 151936, 32768, 1e-6F, 1e6F, true, true, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1},
-    {"llama-8b", "llama", 4096, 32, 32, 8, 128, 14336, 128256, 131072, 1e-5F, 5e5F, false, false, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1},
-    {"moonlight", "deepseek2", 2048, 27, 16, 1, 0, 11264, 163840, 8192, 1e-5F, 5e4F, false, false, 0, 512, 128, 64, 128, 1, 64, 6, 1408, 2, 1, 1, 2.446F},
-    {"r1", "deepseek2", 7168, 61, 128, 1, 0, 18432, 129280, 163840, 1e-6F, 1e4F, false, false, 1536, 512, 128, 64, 128, 3, 256, 8, 2048, 1, 8, 4, 2.5F},
+    {"qwen2-1.5b",
+     "qwen2",
+     1536,
+     28,
+     12,
+     2,
+     128,
+     8960,
+     151936,
+     32768,
+     1e-6F,
+     1e6F,
+     true,
+     true,
+     0,
+     0,
+     0,
+     0,
+     0,
+     0,
+     0,
+     0,
+     0,
+     0,
+     1,
+     1,
+     1},
+    {"llama-8b", "llama", 4096, 32, 32, 8, 128, 14336, 128256, 131072, 1e-5F, 5e5F, false, false,
+     0,          0,       0,    0,  0,  0, 0,   0,     0,      0,      1,     1,    1},
+    {"moonlight", "deepseek2", 2048, 27, 16,  1, 0,  11264, 163840, 8192, 1e-5F, 5e4F, false, false,
+     0,           512,         128,  64, 128, 1, 64, 6,     1408,   2,    1,     1,    2.446F},
+    {"r1", "deepseek2", 7168, 61, 128, 1, 0,   18432, 129280, 163840, 1e-6F, 1e4F, false, false,
+     1536, 512,         128,  64, 128, 3, 256, 8,     2048,   1,      8,     4,    2.5F},
 };
 
 struct Entry {
@@ -40,16 +69,21 @@ struct Entry {
 DType fitting(DType type, std::int64_t columns) {
   if (columns % info(type).block == 0) return type;
   switch (type) {
-    case DType::q4_k: return DType::q5_0;
-    case DType::q5_k: return DType::q5_1;
-    case DType::q6_k: return DType::q8_0;
-    default: return DType::iq4_nl;
+    case DType::q4_k:
+      return DType::q5_0;
+    case DType::q5_k:
+      return DType::q5_1;
+    case DType::q6_k:
+      return DType::q8_0;
+    default:
+      return DType::iq4_nl;
   }
 }
 
 class Tensors {
  public:
-  Tensors(const Shape& shape, int layers, DType type) : s_(shape), main_(shape.experts > 0 ? DType::q8_0 : type), experts_(type) {
+  Tensors(const Shape& shape, int layers, DType type)
+      : s_(shape), main_(shape.experts > 0 ? DType::q8_0 : type), experts_(type) {
     matrix("token_embd.weight", s_.vocabulary, s_.width);
     for (int layer = 0; layer < layers; ++layer) {
       const std::string prefix = fmt::format("blk.{}.", layer);
@@ -64,8 +98,12 @@ class Tensors {
   std::vector<Entry> entries;
 
  private:
-  void matrix(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, fitting(main_, columns), {rows, columns}}); }
-  void stack(const std::string& name, std::int64_t rows, std::int64_t columns) { entries.push_back({name, fitting(experts_, columns), {s_.experts, rows, columns}}); }
+  void matrix(const std::string& name, std::int64_t rows, std::int64_t columns) {
+    entries.push_back({name, fitting(main_, columns), {rows, columns}});
+  }
+  void stack(const std::string& name, std::int64_t rows, std::int64_t columns) {
+    entries.push_back({name, fitting(experts_, columns), {s_.experts, rows, columns}});
+  }
   void gain(const std::string& name, std::int64_t n) { entries.push_back({name, DType::f32, {n}, true}); }
   void bias(const std::string& name, std::int64_t n) { entries.push_back({name, DType::f32, {n}}); }
 
@@ -161,8 +199,9 @@ void write_tokenizer(GgufWriter& out, int vocabulary) {
   for (int byte = 0; byte < 256; ++byte) {
     const bool itself = (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
     const int code = itself ? byte : other++;
-    tokens.push_back(code < 128 ? std::string(1, static_cast<char>(code))
-                                : std::string{static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))});
+    tokens.push_back(code < 128
+                         ? std::string(1, static_cast<char>(code))
+                         : std::string{static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 0x3F))});
   }
   tokens.emplace_back("ab");  // of the one merge below
   for (int i = 257; i < vocabulary; ++i) tokens.push_back(fmt::format("<t{}>", i));
@@ -179,7 +218,8 @@ void write_tokenizer(GgufWriter& out, int vocabulary) {
   out.set("tokenizer.ggml.add_bos_token", false);
 }
 
-void write_data(GgufWriter& out, const Entry& entry, std::uint64_t seed, std::uint64_t stream, const std::function<void(std::uint64_t)>& wrote) {
+void write_data(GgufWriter& out, const Entry& entry, std::uint64_t seed, std::uint64_t stream,
+                const std::function<void(std::uint64_t)>& wrote) {
   std::int64_t values = 1;
   for (std::int64_t dim : entry.shape) values *= dim;
   constexpr std::int64_t kPiece = 1 << 22;  // values at a time
@@ -205,10 +245,12 @@ std::vector<std::string> synth_shapes() {
   return names;
 }
 
-void synthesise(const SynthOptions& options, const std::string& path, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+void synthesise(const SynthOptions& options, const std::string& path,
+                const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   const auto* shape = std::ranges::find(kShapes, options.shape, &Shape::name);
   if (shape == std::end(kShapes))
-    fail(ErrorKind::input, "synth: unknown shape '{}', expected one of: {}", options.shape, fmt::join(synth_shapes(), ", "));
+    fail(ErrorKind::input, "synth: unknown shape '{}', expected one of: {}", options.shape,
+         fmt::join(synth_shapes(), ", "));
   const int layers = options.layers == 0 ? shape->layers : options.layers;
   if (layers < 1 || layers > 1000) fail(ErrorKind::input, "synth: --layers is {}, expected 1 to 1000", layers);
   if (!ggml_from_dtype(options.type) || options.type >= DType::i8)
@@ -219,8 +261,8 @@ void synthesise(const SynthOptions& options, const std::string& path, const std:
   write_tokenizer(out, shape->vocabulary);
   for (const Entry& entry : tensors.entries) {
     if (entry.shape.back() % info(entry.type).block != 0)
-      fail(ErrorKind::input, "synth: {} has rows of {} values, no multiple of {}'s block of {}", entry.name, entry.shape.back(), info(entry.type).name,
-           info(entry.type).block);
+      fail(ErrorKind::input, "synth: {} has rows of {} values, no multiple of {}'s block of {}", entry.name,
+           entry.shape.back(), info(entry.type).name, info(entry.type).block);
     out.add_tensor(entry.name, entry.type, entry.shape);
   }
   const std::uint64_t total = out.data_bytes();

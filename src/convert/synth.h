@@ -1,5 +1,6 @@
-// Synthetic models: random weights in a real model's shape, as a GGUF file that limpid and llama.cpp load, to measure speed with. What they say means
-// nothing. Blocks of quantised types are random bytes with scales that keep the activations finite.
+// Synthetic models: random weights in a real model's shape, as a GGUF file that limpid and llama.cpp load, to measure
+// speed with. What they say means nothing. Blocks of quantised types are random bytes with scales that keep the
+// activations finite.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +13,22 @@
 namespace limpid {
 
 struct SynthOptions {
-  std::string shape;      // one of synth_shapes()
-  int layers = 0;         // 0: as many as the real model has
-  DType type = DType::q8_0;  // of the matrices; of the experts only where the shape is a mixture of experts (the rest is Q8_0 then)
+  std::string shape;         // one of synth_shapes()
+  int layers = 0;            // 0: as many as the real model has
+  DType type = DType::q8_0;  // of the matrices; of the experts only where the shape is a mixture of experts (the rest
+                             // is Q8_0 then)
   std::uint64_t seed = 1;
 };
 
 std::vector<std::string> synth_shapes();  // "qwen2-1.5b", "llama-8b", "moonlight", "r1"
 
-// Writes the file; progress(done, total) in bytes. Throws Error(input) for an unknown shape or a type that does not fit the shape's widths.
-void synthesise(const SynthOptions& options, const std::string& path, const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+// Writes the file; progress(done, total) in bytes. Throws Error(input) for an unknown shape or a type that does not fit
+// the shape's widths.
+void synthesise(const SynthOptions& options, const std::string& path,
+                const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
-// `values` random weights of a type with a standard deviation of roughly 0.02, as the file stores them. Pure function of (type, seed, stream).
-// values is a multiple of the type's block. Returns the bytes.
+// `values` random weights of a type with a standard deviation of roughly 0.02, as the file stores them. Pure function
+// of (type, seed, stream). values is a multiple of the type's block. Returns the bytes.
 std::vector<std::byte> random_weights(DType type, std::int64_t values, std::uint64_t seed, std::uint64_t stream);
 
 }  // namespace limpid

@@ -11,37 +11,56 @@ namespace limpid {
 
 namespace {
 
-// Where a block keeps its f16 scales, and values that give weights of about 0.02 around 0 when every other bit is random. Offsets: ggml's blocks.
+// Where a block keeps its f16 scales, and values that give weights of about 0.02 around 0 when every other bit is
+// random. Offsets: ggml's blocks.
 struct HalfAt {
   int offset;
   float value;
 };
 
 std::span<const HalfAt> scales_of(DType type) {
-  static constexpr HalfAt q4_0[] = {{0, 0.0043F}}, q4_1[] = {{0, 0.0043F}, {2, -0.032F}}, q5_0[] = {{0, 0.0022F}}, q5_1[] = {{0, 0.0022F}, {2, -0.034F}},
-                          q8_0[] = {{0, 0.00027F}}, q2_k[] = {{80, 0.002F}, {82, 0.003F}}, q3_k[] = {{108, 0.0005F}}, q4_k[] = {{0, 0.00012F}, {2, 0.0009F}},
-                          q5_k[] = {{0, 0.00006F}, {2, 0.0009F}}, q6_k[] = {{208, 0.000015F}}, iq1_s[] = {{0, 0.003F}}, iq2[] = {{0, 0.0004F}},
+  static constexpr HalfAt q4_0[] = {{0, 0.0043F}}, q4_1[] = {{0, 0.0043F}, {2, -0.032F}}, q5_0[] = {{0, 0.0022F}},
+                          q5_1[] = {{0, 0.0022F}, {2, -0.034F}}, q8_0[] = {{0, 0.00027F}},
+                          q2_k[] = {{80, 0.002F}, {82, 0.003F}}, q3_k[] = {{108, 0.0005F}},
+                          q4_k[] = {{0, 0.00012F}, {2, 0.0009F}}, q5_k[] = {{0, 0.00006F}, {2, 0.0009F}},
+                          q6_k[] = {{208, 0.000015F}}, iq1_s[] = {{0, 0.003F}}, iq2[] = {{0, 0.0004F}},
                           iq3[] = {{0, 0.0002F}}, iq4_nl[] = {{0, 0.0003F}}, iq4_xs[] = {{0, 0.000016F}};
   switch (type) {
-    case DType::q4_0: return q4_0;
-    case DType::q4_1: return q4_1;
-    case DType::q5_0: return q5_0;
-    case DType::q5_1: return q5_1;
-    case DType::q8_0: return q8_0;
-    case DType::q2_k: return q2_k;
-    case DType::q3_k: return q3_k;
-    case DType::q4_k: return q4_k;
-    case DType::q5_k: return q5_k;
-    case DType::q6_k: return q6_k;
-    case DType::iq1_s: return iq1_s;
+    case DType::q4_0:
+      return q4_0;
+    case DType::q4_1:
+      return q4_1;
+    case DType::q5_0:
+      return q5_0;
+    case DType::q5_1:
+      return q5_1;
+    case DType::q8_0:
+      return q8_0;
+    case DType::q2_k:
+      return q2_k;
+    case DType::q3_k:
+      return q3_k;
+    case DType::q4_k:
+      return q4_k;
+    case DType::q5_k:
+      return q5_k;
+    case DType::q6_k:
+      return q6_k;
+    case DType::iq1_s:
+      return iq1_s;
     case DType::iq2_xxs:
     case DType::iq2_xs:
-    case DType::iq2_s: return iq2;
+    case DType::iq2_s:
+      return iq2;
     case DType::iq3_xxs:
-    case DType::iq3_s: return iq3;
-    case DType::iq4_nl: return iq4_nl;
-    case DType::iq4_xs: return iq4_xs;
-    default: return {};
+    case DType::iq3_s:
+      return iq3;
+    case DType::iq4_nl:
+      return iq4_nl;
+    case DType::iq4_xs:
+      return iq4_xs;
+    default:
+      return {};
   }
 }
 
@@ -79,8 +98,9 @@ std::vector<std::byte> random_weights(DType type, std::int64_t values, std::uint
   }
   for (std::size_t i = 0; i < bytes.size(); i += 16) {
     const std::uint64_t n = i / 16;
-    const PhiloxBlock random = philox(seed, {static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(n >> 32), static_cast<std::uint32_t>(stream),
-                                             static_cast<std::uint32_t>(stream >> 32)});
+    const PhiloxBlock random =
+        philox(seed, {static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(n >> 32),
+                      static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)});
     std::memcpy(bytes.data() + i, random.data(), std::min<std::size_t>(16, bytes.size() - i));
   }
   const auto scales = scales_of(type);

@@ -21,10 +21,10 @@ using Bytes = std::vector<std::byte>;
 const DType kEncoded[] = {DType::q4_0, DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0};
 // Each block type with the offsets of the high bytes of its f16 fields.
 const std::pair<DType, std::vector<std::size_t>> kBlockTypes[] = {
-    {DType::q4_0, {1}},    {DType::q4_1, {1, 3}},  {DType::q5_0, {1}},     {DType::q5_1, {1, 3}},   {DType::q8_0, {1}},
-    {DType::q2_k, {81, 83}}, {DType::q3_k, {109}}, {DType::q4_k, {1, 3}},  {DType::q5_k, {1, 3}},   {DType::q6_k, {209}},
-    {DType::iq1_s, {1}},   {DType::iq1_m, {55}},   {DType::iq2_xxs, {1}},  {DType::iq2_xs, {1}},    {DType::iq2_s, {1}},
-    {DType::iq3_xxs, {1}}, {DType::iq3_s, {1}},    {DType::iq4_nl, {1}},   {DType::iq4_xs, {1}},
+    {DType::q4_0, {1}},      {DType::q4_1, {1, 3}}, {DType::q5_0, {1}},    {DType::q5_1, {1, 3}}, {DType::q8_0, {1}},
+    {DType::q2_k, {81, 83}}, {DType::q3_k, {109}},  {DType::q4_k, {1, 3}}, {DType::q5_k, {1, 3}}, {DType::q6_k, {209}},
+    {DType::iq1_s, {1}},     {DType::iq1_m, {55}},  {DType::iq2_xxs, {1}}, {DType::iq2_xs, {1}},  {DType::iq2_s, {1}},
+    {DType::iq3_xxs, {1}},   {DType::iq3_s, {1}},   {DType::iq4_nl, {1}},  {DType::iq4_xs, {1}},
 };
 
 std::string path_of(const std::string& name) { return std::string(TEST_DATA) + "/codec/" + name; }
@@ -41,7 +41,8 @@ Bytes read_golden(const std::string& name) {
 std::map<std::string, std::uint32_t> read_crcs() {
   std::ifstream file(path_of("crcs.txt"));
   std::map<std::string, std::uint32_t> crcs;
-  for (std::string name, value; file >> name >> value;) crcs[name] = static_cast<std::uint32_t>(std::stoul(value, nullptr, 16));
+  for (std::string name, value; file >> name >> value;)
+    crcs[name] = static_cast<std::uint32_t>(std::stoul(value, nullptr, 16));
   return crcs;
 }
 
@@ -92,7 +93,8 @@ TEST(CodecGolden, DecodesEveryBlockTypeBitForBit) {
     const std::size_t count = golden.size() / per_block;
     ASSERT_GE(count, 6u) << name;
     const std::size_t bytes = count * static_cast<std::size_t>(info(type).bytes);
-    const std::vector<float> out = decoded(type, Bytes(golden.begin(), golden.begin() + static_cast<std::ptrdiff_t>(bytes)));
+    const std::vector<float> out =
+        decoded(type, Bytes(golden.begin(), golden.begin() + static_cast<std::ptrdiff_t>(bytes)));
     for (std::size_t i = 0; i < out.size(); ++i) {
       float expected;
       std::memcpy(&expected, &golden[bytes + 4 * i], 4);
@@ -122,15 +124,32 @@ std::vector<float> inputs() {
     const float raw = static_cast<float>(static_cast<std::int32_t>(raw_bits[i])) * 0x1p-31f;
     const std::size_t row = i / 256;
     switch (row) {
-      case 0: rows[i] = 0.0f; break;
-      case 1: rows[i] = -3.0f; break;
-      case 2: rows[i] = 1.5f; break;
-      case 3: rows[i] = i % 256 == 0 ? std::ldexp(raw, -17) : 0.0f; break;
-      case 4: rows[i] = std::nearbyint(raw * 8) / 8; break;
-      case 5: rows[i] = -std::fabs(raw); break;
-      case 6: rows[i] = std::fabs(raw); break;
-      case 7: rows[i] = raw > 0 ? 1.0f : -1.0f; break;
-      default: rows[i] = std::ldexp(raw, static_cast<int>(row) - 20);
+      case 0:
+        rows[i] = 0.0f;
+        break;
+      case 1:
+        rows[i] = -3.0f;
+        break;
+      case 2:
+        rows[i] = 1.5f;
+        break;
+      case 3:
+        rows[i] = i % 256 == 0 ? std::ldexp(raw, -17) : 0.0f;
+        break;
+      case 4:
+        rows[i] = std::nearbyint(raw * 8) / 8;
+        break;
+      case 5:
+        rows[i] = -std::fabs(raw);
+        break;
+      case 6:
+        rows[i] = std::fabs(raw);
+        break;
+      case 7:
+        rows[i] = raw > 0 ? 1.0f : -1.0f;
+        break;
+      default:
+        rows[i] = std::ldexp(raw, static_cast<int>(row) - 20);
     }
   }
   return rows;

@@ -14,11 +14,17 @@ namespace {
 
 struct KType {
   DType type;
-  double ggml_error;  // root mean square, relative to the numbers', of quantize_row_*_ref and dequantize_row_* of ggml on normal_numbers()
+  double ggml_error;  // root mean square, relative to the numbers', of quantize_row_*_ref and dequantize_row_* of ggml
+                      // on normal_numbers()
 };
-const KType kTypes[] = {{DType::q2_k, 0.29440}, {DType::q3_k, 0.14715}, {DType::q4_k, 0.06924}, {DType::q5_k, 0.03490}, {DType::q6_k, 0.01720}};
+const KType kTypes[] = {{DType::q2_k, 0.29440},
+                        {DType::q3_k, 0.14715},
+                        {DType::q4_k, 0.06924},
+                        {DType::q5_k, 0.03490},
+                        {DType::q6_k, 0.01720}};
 
-// 16 x 256 sums of four uniform numbers in [-1, 1): nearly normal. The generator is make_codec_goldens.py's lcg(5, ...).
+// 16 x 256 sums of four uniform numbers in [-1, 1): nearly normal. The generator is make_codec_goldens.py's lcg(5,
+// ...).
 std::vector<float> normal_numbers() {
   std::uint64_t state = 5;
   const auto uniform = [&] {
@@ -57,7 +63,8 @@ TEST(CodecKEncode, ErrorIsThatOfGgml) {
     const double error = relative_error(in, there_and_back(type, in));
     RecordProperty(std::string(info(type).name), std::to_string(error));
     EXPECT_LT(error, 1.05 * ggml_error) << info(type).name;
-    EXPECT_GT(error, 0.5 * ggml_error) << info(type).name;  // smaller: the numbers or the decoder are not what they should be
+    EXPECT_GT(error, 0.5 * ggml_error)
+        << info(type).name;  // smaller: the numbers or the decoder are not what they should be
   }
 }
 
@@ -76,7 +83,8 @@ TEST(CodecKEncode, ConstantAndSparseRows) {
   for (const auto& [type, ggml_error] : kTypes) {
     EXPECT_EQ(there_and_back(type, std::vector<float>(256, 0.0f)), std::vector<float>(256, 0.0f)) << info(type).name;
     for (float value : {1.5f, -0.75f}) {
-      for (float out : there_and_back(type, std::vector<float>(256, value))) EXPECT_NEAR(out, value, 0.02f) << info(type).name;
+      for (float out : there_and_back(type, std::vector<float>(256, value)))
+        EXPECT_NEAR(out, value, 0.02f) << info(type).name;
     }
     std::vector<float> spike(256, 0.0f);
     spike[77] = -3.0f;
@@ -94,7 +102,8 @@ TEST(CodecKEncode, ExtremeNumbersGiveFiniteBlocks) {
       in.resize(256);
       in[5] = extreme;
       for (float out : there_and_back(type, in)) ASSERT_TRUE(std::isfinite(out)) << info(type).name << " " << extreme;
-      for (float out : there_and_back(type, std::vector<float>(256, extreme))) ASSERT_TRUE(std::isfinite(out)) << info(type).name;
+      for (float out : there_and_back(type, std::vector<float>(256, extreme)))
+        ASSERT_TRUE(std::isfinite(out)) << info(type).name;
     }
   }
 }

@@ -94,13 +94,16 @@ TEST(Codec, BlocksComeBackWithinHalfAStep) {
       const auto [low, high] = std::minmax_element(&in[i / 32 * 32], &in[i / 32 * 32] + 32);
       const bool affine = type == DType::q4_1 || type == DType::q5_1;
       const float range = affine ? *high - *low : std::max(-*low, *high);
-      // A symmetric type has one level less on one side: its worst error is one step there. The scale itself is rounded to f16.
-      EXPECT_NEAR(in[i], out[i], (affine || type == DType::q8_0 ? 0.57f : 1.01f) * range / levels) << info(type).name << " " << i;
+      // A symmetric type has one level less on one side: its worst error is one step there. The scale itself is rounded
+      // to f16.
+      EXPECT_NEAR(in[i], out[i], (affine || type == DType::q8_0 ? 0.57f : 1.01f) * range / levels)
+          << info(type).name << " " << i;
     }
   }
 }
 
-// The first of equal extremes counts, so a block of zeros of both signs that begins with +0 has the scale and the minimum +0, as in ggml.
+// The first of equal extremes counts, so a block of zeros of both signs that begins with +0 has the scale and the
+// minimum +0, as in ggml.
 TEST(Codec, ZerosOfBothSignsEncodeAsTheFirstOfThem) {
   std::vector<float> in(32, 0.0f);
   for (std::size_t i = 1; i < in.size(); i += 2) in[i] = -0.0f;

@@ -148,8 +148,9 @@ TEST(Jinja, StopsTemplatesThatCutLargeTextsUp) {
   jinja::Limits limits;
   limits.memory_bytes = 8u << 20;
   const std::string large = "{% set s = 'x' * 1000000 %}", small = "{% set s = 'x,' * 100000 %}";
-  for (const char* use : {"s[0]", "s[::-1]", "s | list", "s.split()", "s.split('x')", "s.splitlines()",
-                          "s | replace('', 'y')", "s.replace('x', 'y')", "s | title", "s | truncate(9)", "s.strip(s)"}) {
+  for (const char* use :
+       {"s[0]", "s[::-1]", "s | list", "s.split()", "s.split('x')", "s.splitlines()", "s | replace('', 'y')",
+        "s.replace('x', 'y')", "s | title", "s | truncate(9)", "s.strip(s)"}) {
     EXPECT_EQ(message_of(large + "{{ " + use + " }}", Json::object(), limits),
               "chat template, line 1: a text of 1000000 bytes to cut into pieces")
         << use;
