@@ -19,39 +19,10 @@ struct Queue {
   std::deque<ChatEvent> events;
 };
 
-void keep(const ChatEvent& event, Answer& answer) {
-  switch (event.kind) {
-    case ChatEvent::Kind::token:
-      answer.tokens.push_back(event.token);
-      break;
-    case ChatEvent::Kind::thinking:
-      answer.thinking += event.text;
-      break;
-    case ChatEvent::Kind::answer:
-      answer.answer += event.text;
-      break;
-    case ChatEvent::Kind::tool_call:
-      answer.calls.push_back(event.call);
-      break;
-    case ChatEvent::Kind::answer_was_thinking:
-      answer.thinking = std::exchange(answer.answer, {});
-      break;
-    case ChatEvent::Kind::finished:
-      answer.result = event.result;
-      break;
-  }
-}
-
 }  // namespace
 
-std::vector<std::int32_t> Answer::ids() const {
-  std::vector<std::int32_t> out;
-  for (const ChatTokenInfo& token : tokens) out.push_back(token.token.id);
-  return out;
-}
-
-Answer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrupts,
-                     const std::function<void(const ChatEvent&)>& show) {
+ChatAnswer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrupts,
+                         const std::function<void(const ChatEvent&)>& show, const std::function<void()>& idle) {
   request.token_events = true;
   bool thinking = !request.raw && chat.prompt(request).inside_thinking;
   int seen = interrupts.count();
@@ -65,7 +36,7 @@ Answer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrup
     queue->arrived.notify_one();
     return true;
   });
-  Answer answer;
+  ChatAnswer answer;
   try {
     while (true) {
       std::deque<ChatEvent> events;
@@ -74,14 +45,15 @@ Answer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrup
         queue->arrived.wait_for(lock, kLook, [&] { return !queue->events.empty(); });
         events.swap(queue->events);
       }
+      if (idle) idle();
       for (const ChatEvent& event : events) {
         if (event.kind == ChatEvent::Kind::token) thinking = event.token.thinking;
-        keep(event, answer);
+        answer.add(event);
         show(event);
         if (event.kind == ChatEvent::Kind::finished) return answer;
       }
       for (const int now = interrupts.count(); seen < now; ++seen) {
-        if (thinking && !std::exchange(asked_to_answer, true))
+        if (thinking && !interrupts.ended() && !std::exchange(asked_to_answer, true))
           chat.stop_thinking(id);
         else
           chat.cancel(id);

@@ -21,18 +21,24 @@ namespace {
 constexpr int kAlternatives = 4;  // shown by /tokens
 
 constexpr const char* kHelp =
-    R"(/system [TEXT]   show, set, or with - remove what the model is told first
-/think [auto|on|off|hide|show]   whether it thinks; whether its thinking is seen, or the last one again
-/budget [N|off]  tokens of thinking, after which it must answer
-/retry           another answer to the last message
-/edit [TEXT]     change the last message and ask again
-/undo            forget the last message and its answer
-/save FILE, /load FILE   the conversation as JSON
-/stats           what the last answer and the engine did
-/tokens [N]      the (last N) tokens of the last answer: probabilities and alternatives
-/model [NAME]    show the model, or go on with another one
-/help            this;  // at the start of a line is a message that begins with /
-Ctrl-C           once: stop thinking and answer; again: stop; here: leave
+    R"(/system [TEXT]         show, set, or with - remove what the model is told first
+/think [auto|on|off]   whether it thinks
+/think hide|show|edit  its thinking: hidden; shown (the last one again);
+                       changed by you, and it goes on from there
+/budget [N|off]        tokens of thinking, after which it must answer
+/retry                 another answer to the last message
+/edit [TEXT]           change the last message and ask again
+/undo                  forget the last message and its answer
+/save FILE, /load FILE the conversation as JSON
+/tokens [N]            the (last N) tokens of the last answer: how likely each was,
+                       and what else it could have been
+/stats                 what the last answer and the engine did
+/model [NAME]          show the model, or go on with another one
+/help                  this;  a message that begins with / is written with //
+/quit                  leave, as Ctrl-D does
+Ctrl-C                 once: stop thinking and answer; again: stop; here: leave
+Ctrl-T                 while it thinks: hide or show the thinking
+Alt-Enter              another line of the same message (pasted lines are one)
 )";
 
 struct Arguments {
@@ -95,7 +101,8 @@ class Chat {
     answer_last();
   }
 
-  void answer_last() {
+  // thinking: the beginning of it, which the model goes on with.
+  void answer_last(const std::string& thinking = {}) {
     ChatTurn& turn = conversation_.turns.back();
     turn.answered = false;
     ChatRequest request;
@@ -104,27 +111,33 @@ class Chat {
     if (context_.options.budget)
       request.thinking_budget =
           static_cast<int>(std::min<std::int64_t>(*context_.options.budget, std::numeric_limits<int>::max()));
+    if (!thinking.empty()) request.prompt.start = AnswerStart{thinking, false, {}};
     request.sampling = sampling_;
     request.sampling.sequence = answers_++;
     if (screen_.decorated()) request.sampling.logprobs = kAlternatives;
     screen_.begin();
     try {
-      last_ = follow_answer(session_->chat(), std::move(request), interrupts_,
-                            [&](const ChatEvent& event) { screen_.event(event); });
+      last_ = follow_answer(
+          session_->chat(), std::move(request), interrupts_, [&](const ChatEvent& event) { screen_.event(event); },
+          [&] {
+            if (editor_.collect()) screen_.toggle();
+          });
     } catch (const Error&) {
-      conversation_.turns.pop_back();  // what cannot be asked is not part of the conversation
+      undo();  // what cannot be asked is not part of the conversation
       throw;
     }
     screen_.end(last_, session_->plan().context);
     if (last_.result.finish == ChatFinish::error) {
-      conversation_.turns.pop_back();
+      undo();
       fail(ErrorKind::system, "{}", last_.result.error);
     }
+    last_.thinking.insert(0, thinking);
     turn.answer = last_.answer;
     turn.thinking = last_.thinking;
     turn.answered = true;
     // Into a pipe nobody can say "again": a Ctrl-C ends it all.
     if (last_.result.finish == ChatFinish::cancelled && !screen_.decorated()) leaving_ = failed_ = true;
+    if (interrupts_.ended()) leaving_ = true;
   }
 
   void command(const std::string& line) {
@@ -188,15 +201,17 @@ class Chat {
       conversation_.system = text == "-" ? "" : text;
   }
 
-  void set_think(const std::string& word) {
+  void set_think(const std::string& words) {
+    const std::string word = words.substr(0, words.find(' '));
+    if (word == "edit") return edit_thinking(words.size() > word.size() ? words.substr(word.size() + 1) : "");
     Options& options = context_.options;
     if (word == "auto" || word == "on" || word == "off")
       options.think = word == "on" ? Think::on : word == "off" ? Think::off : Think::automatic;
     else if (word == "hide" || word == "show")
       screen_.hide_thinking = word == "hide";
     else if (!word.empty())
-      fail(ErrorKind::input, "usage: /think [auto|on|off|hide|show]");
-    if (word == "show" && !last_.thinking.empty()) print("{}\n", screen_.style().dim(last_.thinking));
+      fail(ErrorKind::input, "usage: /think [auto|on|off|hide|show|edit]");
+    if (word == "show" && !last_.thinking.empty()) print("{}\n", screen_.style().dim(printable(last_.thinking)));
     if (word.empty())
       print("{}{}\n",
             options.think == Think::on    ? "on"
@@ -226,6 +241,20 @@ class Chat {
     }
     conversation_.turns.back() = {message, {}, {}, false};
     answer_last();
+  }
+
+  // "The thinking can be cut and changed": the model goes on from what a person makes of it.
+  void edit_thinking(const std::string& text) {
+    need_turn();
+    if (!session_->chat().builder().thinks()) fail(ErrorKind::input, "this model was not made to think");
+    std::string thinking = text;
+    if (thinking.empty()) {
+      if (!editor_.terminal()) fail(ErrorKind::input, "usage: /think edit TEXT");
+      const std::optional<std::string> line = editor_.read(conversation_.turns.back().thinking);
+      if (!line || line->empty()) return screen_.say("unchanged");
+      thinking = *line;
+    }
+    answer_last(thinking);
   }
 
   void undo() {
@@ -273,7 +302,7 @@ class Chat {
   std::unique_ptr<Session> session_;
   Sampling sampling_;
   Conversation conversation_;
-  Answer last_;
+  ChatAnswer last_;
   std::uint64_t answers_ = 0;
   bool failed_ = false, leaving_ = false;
 };

@@ -2,28 +2,25 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <utility>
 
 #include "app/format.h"
 #include "app/output.h"
+#include "app/terminal.h"
 #include "text/unicode.h"
 
 namespace limpid {
 
 namespace {
 
+constexpr int kTokenColumns = 28;         // of /tokens: the alternatives stand in a column where they can
+constexpr float kWorthShowing = 0.0005F;  // an alternative less likely than that would read 0.0 %
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// What models write goes to a terminal without what would command it.
-std::string printable(std::string_view text) {
-  std::string out;
-  for (const char c : text)
-    if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t')
-      if (c != 0x7f) out += c;
-  return out;
 }
 
 std::string quoted(const std::string& bytes) {
@@ -35,6 +32,8 @@ std::string quoted(const std::string& bytes) {
       out += "\\t";
     else if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
       out += c;
+    else
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
   }
   return out + "'";
 }
@@ -43,23 +42,33 @@ std::string percent(float logprob) { return fmt::format("{:.1f} %", 100 * std::e
 
 }  // namespace
 
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0)
+      ++i;  // U+0080 to U+009F: to some terminals as good as an escape
+    else if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\t')
+      out += text[i];
+  }
+  return out;
+}
+
 ChatScreen::ChatScreen(bool decorated) : decorated_(decorated), style_(decorated ? STDOUT_FILENO : -1) {}
 
 void ChatScreen::begin() {
   thinking_ = any_answer_ = any_thinking_ = false;
+  thinking_text_.clear();
   counted_ = -1;
   start_ = std::chrono::steady_clock::now();
 }
 
 void ChatScreen::event(const ChatEvent& event) {
   if (event.kind == ChatEvent::Kind::thinking && decorated_) {
+    const std::string text = printable(event.text);
     thinking_ = any_thinking_ = true;
-    if (!hide_thinking) {
-      write_out(style_.dim(printable(event.text)));
-    } else if (const int now = static_cast<int>(seconds_since(start_)); now != counted_) {
-      counted_ = now;
-      write_out(style_.dim(fmt::format("\rthinking, {} s", now)));
-    }
+    thinking_text_ += text;
+    hide_thinking ? count_thinking() : write_out(style_.dim(text));
   } else if (event.kind == ChatEvent::Kind::answer) {
     if (thinking_) close_thinking(seconds_since(start_));
     write_out(decorated_ ? printable(event.text) : event.text);
@@ -73,13 +82,36 @@ void ChatScreen::event(const ChatEvent& event) {
   flush_out();
 }
 
+void ChatScreen::count_thinking() {
+  const int now = static_cast<int>(seconds_since(start_));
+  if (now == std::exchange(counted_, now)) return;
+  write_out("\r" + style_.dim(fmt::format("thinking, {} s", now)));
+}
+
+void ChatScreen::toggle() {
+  if (!thinking_) return;
+  hide_thinking = !hide_thinking;
+  if (hide_thinking) {
+    // What has left the window upwards cannot be taken back.
+    const WindowSize window = window_size();
+    const int rows = std::min(walk(thinking_text_, window.columns).row, window.rows - 1);
+    write_out(rows > 0 ? fmt::format("\r\x1b[{}A\x1b[J", rows) : "\r\x1b[J");
+    counted_ = -1;
+    count_thinking();
+  } else {
+    write_out("\r\x1b[K" + style_.dim(thinking_text_));
+  }
+  flush_out();
+}
+
 void ChatScreen::close_thinking(double seconds) {
   thinking_ = false;
-  const std::string line = style_.dim("thought for " + human_time(seconds));
+  const std::string line =
+      style_.dim("thought for " + (seconds < 9.95 ? fmt::format("{:.1f} s", seconds) : human_time(seconds)));
   write_out(hide_thinking ? "\r\x1b[K" + line + "\n\n" : "\n" + line + "\n\n");
 }
 
-void ChatScreen::end(const Answer& answer, int context) {
+void ChatScreen::end(const ChatAnswer& answer, int context) {
   if (thinking_) close_thinking(seconds_since(start_));
   write_out("\n");
   if (decorated_) {
@@ -104,19 +136,19 @@ void ChatScreen::complain(const std::string& text) const {
 std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& style) {
   std::string out;
   for (const ChatTokenInfo& token : tokens) {
-    std::string line = fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted(token.token.bytes),
-                                   token.forced ? " (forced)"
-                                   : token.end  ? " (end)"
-                                                : "");
+    const char* mark = token.forced ? " (forced)" : token.end ? " (end)" : "";
+    std::string line = fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted(token.token.bytes), mark);
+    line.append(static_cast<std::size_t>(std::max(kTokenColumns - walk(line, 1 << 20).column, 0)), ' ');
     std::string others;
     for (const ChatToken& other : token.alternatives)
-      if (other.id != token.token.id) others += fmt::format("  {} {}", quoted(other.bytes), percent(other.logprob));
+      if (other.id != token.token.id && std::exp(other.logprob) >= kWorthShowing)
+        others += fmt::format("  {} {}", quoted(other.bytes), percent(other.logprob));
     out += (token.thinking ? style.dim(line) : line) + style.dim(others) + "\n";
   }
   return out;
 }
 
-std::string status_line(const Answer& answer, int context) {
+std::string status_line(const ChatAnswer& answer, int context) {
   const Usage& usage = answer.result.usage;
   const double rate = usage.decode_seconds > 0 ? (usage.completion_tokens - 1) / usage.decode_seconds : 0;
   return fmt::format("{:.1f} tokens/s, {} of {} tokens of context used, {} cached", rate,

@@ -21,25 +21,31 @@ class ChatScreen {
 
   void begin();  // an answer comes
   void event(const ChatEvent& event);
-  void end(const Answer& answer, int context);  // with the status line
+  void toggle();  // hides the thinking that is on the screen, or shows what is hidden; while the model thinks
+  void end(const ChatAnswer& answer, int context);  // with the status line
 
   void say(const std::string& text) const;       // a line for people, dimmed
   void complain(const std::string& text) const;  // a line on standard error
 
  private:
+  void count_thinking();
   void close_thinking(double seconds);
 
   const bool decorated_;
   const Style style_;
   bool thinking_ = false, any_answer_ = false, any_thinking_ = false;
-  int counted_ = -1;  // seconds last shown
+  int counted_ = -1;           // seconds last shown
+  std::string thinking_text_;  // of this answer, as it is shown
   std::chrono::steady_clock::time_point start_{};
 };
+
+// What models write goes to a terminal without what would command it: no control characters but line ends and tabs.
+std::string printable(std::string_view text);
 
 // One line for each token: its text, probability, and what else it could have been.
 std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& style);
 
 // "38.2 tokens/s, 512 of 8192 tokens of context used, 480 cached"
-std::string status_line(const Answer& answer, int context);
+std::string status_line(const ChatAnswer& answer, int context);
 
 }  // namespace limpid

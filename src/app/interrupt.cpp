@@ -15,8 +15,11 @@ struct Interrupts::Mask {
 Interrupts::Interrupts() : before_(new Mask) {
   sigset_t mine;
   sigemptyset(&mine);
-  sigaddset(&mine, SIGINT);
-  sigaddset(&mine, SIGTERM);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now {};
+    sigaction(signal, nullptr, &now);
+    if (now.sa_handler != SIG_IGN) sigaddset(&mine, signal);  // once blocked, an ignored signal would be queued too
+  }
   pthread_sigmask(SIG_BLOCK, &mine, &before_->set);
   fd_ = signalfd(-1, &mine, SFD_NONBLOCK | SFD_CLOEXEC);
   if (fd_ < 0) {
@@ -34,8 +37,16 @@ Interrupts::~Interrupts() {
 
 int Interrupts::count() {
   signalfd_siginfo info;
-  while (read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count_;
+  while (read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    if (info.ssi_signo != SIGINT) ended_ = true;
+    ++count_;
+  }
   return count_.load();
+}
+
+bool Interrupts::ended() {
+  count();
+  return ended_;
 }
 
 }  // namespace limpid

@@ -7,11 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <clocale>
 #include <cstdio>
 #include <string_view>
 #include <utility>
 
+#include "app/terminal.h"
 #include "base/error.h"
 #include "text/unicode.h"
 
@@ -19,17 +21,21 @@ namespace limpid {
 
 namespace {
 
-constexpr int kLook = 50;        // milliseconds between looks at Ctrl-C
-constexpr int kEscapeWait = 30;  // milliseconds in which the rest of a key's sequence comes
-constexpr int kHistory = 500;    // lines
+constexpr int kLook = 50;                         // milliseconds between looks at Ctrl-C
+constexpr int kEscapeWait = 30;                   // milliseconds in which the rest of a key's sequence comes
+constexpr int kHistory = 500;                     // lines
+constexpr std::chrono::milliseconds kGrace{300};  // a Ctrl-C so soon after a prompt was meant for the answer before it
+constexpr char kToggle = 0x14;                    // Ctrl-T
 constexpr std::string_view kPasteStart = "[200~", kPasteEnd = "\x1b[201~";
+constexpr int kPromptColumns = 2;
 constexpr wchar_t kPasteKey = 0x1e;  // Ctrl-^: what libedit is told instead of a paste
 
 }  // namespace
 
 struct LineEditor::State {
-  State(Interrupts& asked, bool colour) : interrupts(asked), prompt(colour ? "\1\x1b[1m\1> \1\x1b[0m\1" : "> ") {}
+  State(Interrupts& asked, bool colour) : interrupts(asked), prompt(colour ? "\1\x1b[1m\1>\1\x1b[0m\1 " : "> ") {}
   Interrupts& interrupts;
+  Terminal terminal;
   std::string prompt;
   EditLine* editor = nullptr;
   History* history = nullptr;
@@ -41,10 +47,9 @@ struct LineEditor::State {
   // At least one byte into pending; false at the end of the input, on Ctrl-C, or when `wait` milliseconds are over.
   bool fill(int wait) {
     for (int waited = 0; wait < 0 || waited < wait; waited += kLook) {
-      if (interrupts.count() > seen) {
-        interrupted = true;
-        return false;
-      }
+      if (interrupted = asked_to_leave(); interrupted) return false;
+      if (terminal.stopped()) el_set(editor, EL_REFRESH);
+      if (terminal.resized()) redraw();
       pollfd input{STDIN_FILENO, POLLIN, 0};
       const int ready = poll(&input, 1, wait < 0 ? kLook : std::min(wait, kLook));
       if (ready < 0 && errno != EINTR) return false;
@@ -56,6 +61,50 @@ struct LineEditor::State {
       return true;
     }
     return false;
+  }
+
+  bool asked_to_leave() {
+    const int now = interrupts.count();
+    if (now == seen) return false;
+    if (!interrupts.ended() && std::chrono::steady_clock::now() < began + kGrace) {
+      seen = now;
+      return false;
+    }
+    return true;
+  }
+
+  // Where the cursor is after text behind the prompt. libedit never leaves it behind a full row.
+  static Spot behind_prompt(std::string_view text, int columns) {
+    const Spot spot = walk(text, columns, {0, kPromptColumns});
+    return spot.column == columns ? Spot{spot.row + 1, 0} : spot;
+  }
+
+  // After the window changed: terminals wrap what they show anew, so the line is drawn again from where it begins now.
+  void redraw() {
+    const LineInfo* line = el_line(editor);
+    const std::string text(line->buffer, line->lastchar);
+    const WindowSize window = window_size();
+    const Spot cursor =
+        behind_prompt({text.data(), static_cast<std::size_t>(line->cursor - line->buffer)}, window.columns);
+    const auto to_start = [&] {
+      if (cursor.row > 0) std::fprintf(stdout, "\x1b[%dA", cursor.row);
+      std::fputc('\r', stdout);
+    };
+    to_start();
+    std::fputs("\x1b[J", stdout);
+    std::fflush(stdout);
+    el_resize(editor);
+    el_set(editor, EL_REFRESH);
+    // libedit ends rows with line ends of its own. Written once more as one text, the terminal knows that the rows
+    // belong together, and the next change of the window finds them so.
+    const Spot end = behind_prompt(text, window.columns);
+    if (end.row == 0 || end.row >= window.rows || std::ranges::any_of(text, [](char c) { return c == 0x1b; })) return;
+    to_start();
+    std::fprintf(stdout, "\x1b[%dC%s%s", kPromptColumns, text.c_str(), end.column == 0 ? " \b" : "");
+    if (end.row > cursor.row) std::fprintf(stdout, "\x1b[%dA", end.row - cursor.row);
+    std::fputc('\r', stdout);
+    if (cursor.column > 0) std::fprintf(stdout, "\x1b[%dC", cursor.column);
+    std::fflush(stdout);
   }
 
   // The next character for libedit: 1, 0 at the end, -1 on Ctrl-C.
@@ -92,7 +141,8 @@ struct LineEditor::State {
     return 1;
   }
 
-  int seen = 0;  // Ctrl-C before this line
+  int seen = 0;                                   // Ctrl-C before this line
+  std::chrono::steady_clock::time_point began{};  // this line
 };
 
 namespace {
@@ -106,8 +156,11 @@ LineEditor::State& state_of(EditLine* editor) {
 int next_character(EditLine* editor, wchar_t* out) { return state_of(editor).next(out); }
 
 unsigned char insert_paste(EditLine* editor, int) {
-  return el_insertstr(editor, state_of(editor).pasted.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+  const std::string text = std::exchange(state_of(editor).pasted, {});
+  return el_insertstr(editor, text.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
 }
+
+unsigned char insert_line_end(EditLine* editor, int) { return el_insertstr(editor, "\n") == 0 ? CC_REFRESH : CC_ERROR; }
 
 char* prompt(EditLine* editor) { return state_of(editor).prompt.data(); }
 
@@ -132,6 +185,9 @@ LineEditor::LineEditor(Interrupts& interrupts, bool colour) : interrupts_(interr
   el_set(editor, EL_GETCFN, &next_character);
   el_set(editor, EL_ADDFN, "limpid-paste", "Insert what was pasted", &insert_paste);
   el_set(editor, EL_BIND, "^^", "limpid-paste", nullptr);
+  el_set(editor, EL_ADDFN, "limpid-line-end", "Begin another line of the same message", &insert_line_end);
+  el_set(editor, EL_BIND, "\\e^M", "limpid-line-end", nullptr);
+  el_set(editor, EL_BIND, "\\e^J", "limpid-line-end", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_set(editor, EL_BIND, "^W", "ed-delete-prev-word", nullptr);
   state_->history = history_init();
@@ -150,7 +206,8 @@ std::optional<std::string> LineEditor::read(const std::string& start) {
   if (state_ == nullptr) return read_plain();
   state_->seen = interrupts_.count();
   state_->interrupted = false;
-  std::fputs("\x1b[?2004h", stdout);  // bracketed paste
+  state_->began = std::chrono::steady_clock::now();
+  if (state_->terminal.resized()) el_resize(state_->editor);
   std::fflush(stdout);
   if (!start.empty()) {
     state_->pasted = start;
@@ -158,7 +215,7 @@ std::optional<std::string> LineEditor::read(const std::string& start) {
   }
   int size = 0;
   const char* line = el_gets(state_->editor, &size);
-  std::fputs("\x1b[?2004l", stdout);
+  state_->terminal.quiet();
   if (line == nullptr || size <= 0) std::fputs("\n", stdout);
   std::fflush(stdout);
   if (line == nullptr || size <= 0 || state_->interrupted) return std::nullopt;
@@ -166,6 +223,23 @@ std::optional<std::string> LineEditor::read(const std::string& start) {
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   if (!text.empty()) history(state_->history, &state_->event, H_ENTER, text.c_str());
   return text;
+}
+
+bool LineEditor::collect() {
+  if (state_ == nullptr) return false;
+  state_->terminal.stopped();
+  bool toggled = false;
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  std::array<char, 4096> bytes;
+  while (poll(&input, 1, 0) > 0) {
+    const ssize_t n = ::read(STDIN_FILENO, bytes.data(), bytes.size());
+    if (n <= 0) break;
+    if (n == 1 && bytes[0] == kToggle)
+      toggled = !toggled;
+    else
+      state_->pending.append(bytes.data(), static_cast<std::size_t>(n));
+  }
+  return toggled;
 }
 
 std::optional<std::string> LineEditor::read_plain() {

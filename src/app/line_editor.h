@@ -1,5 +1,6 @@
-// A line typed at a terminal, with editing and history (libedit), wide characters and pasted text of many lines. Where
-// standard input is no terminal, lines as they come. One at a time in a program: libedit keeps the terminal's state.
+// A line typed at a terminal, with editing and history (libedit), wide characters and pasted text of many lines. What
+// is typed while nobody asks for a line is not shown and waits for the next one. Where standard input is no terminal,
+// lines as they come. One at a time in a program: libedit keeps the terminal's state, and so does Terminal.
 #pragma once
 
 #include <memory>
@@ -12,7 +13,8 @@ namespace limpid {
 
 class LineEditor {
  public:
-  // colour: the prompt may be bold. Must outlive nothing but the interrupts that it looks at while it waits.
+  // colour: the prompt may be bold. The interrupts, at which it looks while it waits, must outlive it. Make it before
+  // any thread is started (terminal.h).
   LineEditor(Interrupts& interrupts, bool colour);
   ~LineEditor();
   LineEditor(const LineEditor&) = delete;
@@ -21,6 +23,10 @@ class LineEditor {
   // The line without its end, `start` filled in to be edited. Nothing: the end of the input, or Ctrl-C.
   std::optional<std::string> read(const std::string& start = {});
   bool terminal() const { return state_ != nullptr; }
+
+  // Between two lines, often: keeps what is typed for the next read, and sees to Ctrl-Z. Whether Ctrl-T was pressed,
+  // which is not kept.
+  bool collect();
 
   struct State;
 

@@ -49,7 +49,7 @@ ChatRequest make_request(const Arguments& arguments, const Session& session, con
 
 double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0.0; }
 
-Json to_json(const Answer& answer, const Session& session, const Sampling& sampling) {
+Json to_json(const ChatAnswer& answer, const Session& session, const Sampling& sampling) {
   const Usage& usage = answer.result.usage;
   Json out;
   out["thinking"] = answer.thinking;
@@ -103,7 +103,7 @@ int run(const Arguments& arguments, const Context& context) {
   const ChatRequest request = make_request(arguments, session, context.options);
   const Style style(STDERR_FILENO);
   bool thought = false;
-  const Answer answer = follow_answer(session.chat(), request, interrupts, [&](const ChatEvent& event) {
+  const ChatAnswer answer = follow_answer(session.chat(), request, interrupts, [&](const ChatEvent& event) {
     if (!arguments.json) show(event, style, thought);
   });
   if (answer.result.finish == ChatFinish::error) fail(ErrorKind::system, "{}", answer.result.error);

@@ -45,6 +45,35 @@ std::string_view name(ChatFinish finish) {
   return "unknown";
 }
 
+void ChatAnswer::add(const ChatEvent& event) {
+  switch (event.kind) {
+    case ChatEvent::Kind::token:
+      tokens.push_back(event.token);
+      break;
+    case ChatEvent::Kind::thinking:
+      thinking += event.text;
+      break;
+    case ChatEvent::Kind::answer:
+      answer += event.text;
+      break;
+    case ChatEvent::Kind::tool_call:
+      calls.push_back(event.call);
+      break;
+    case ChatEvent::Kind::answer_was_thinking:
+      thinking = std::exchange(answer, {});
+      break;
+    case ChatEvent::Kind::finished:
+      result = event.result;
+      break;
+  }
+}
+
+std::vector<std::int32_t> ChatAnswer::ids() const {
+  std::vector<std::int32_t> out;
+  for (const ChatTokenInfo& token : tokens) out.push_back(token.token.id);
+  return out;
+}
+
 ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::string& chat_template,
                        std::vector<std::int32_t> end_ids)
     : engine_(engine),
@@ -117,26 +146,7 @@ ChatAnswer ChatEngine::ask(ChatRequest request, ChatHandler handler) {
   std::exception_ptr failure;  // of the handler: thrown to whoever asked
   request.token_events = true;
   submit(std::move(request), [&](const ChatEvent& event) {
-    switch (event.kind) {
-      case ChatEvent::Kind::token:
-        answer.ids.push_back(event.token.token.id);
-        break;
-      case ChatEvent::Kind::thinking:
-        answer.thinking += event.text;
-        break;
-      case ChatEvent::Kind::answer:
-        answer.answer += event.text;
-        break;
-      case ChatEvent::Kind::tool_call:
-        answer.calls.push_back(event.call);
-        break;
-      case ChatEvent::Kind::answer_was_thinking:
-        answer.thinking = std::exchange(answer.answer, {});
-        break;
-      case ChatEvent::Kind::finished:
-        answer.result = event.result;
-        break;
-    }
+    answer.add(event);
     bool wanted = true;
     try {
       wanted = !handler || failure || handler(event);

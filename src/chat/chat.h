@@ -80,12 +80,15 @@ struct ChatEvent {
 using ChatHandler =
     std::function<bool(const ChatEvent&)>;  // false: cancel. As for the engine's callbacks: quick, no blocking
 
-// A whole answer, for callers that wait.
+// A whole answer, gathered from its events.
 struct ChatAnswer {
   std::string thinking, answer;
   std::vector<ToolCall> calls;
-  std::vector<std::int32_t> ids;
+  std::vector<ChatTokenInfo> tokens;  // every generated token, the one that ends it too
   ChatResult result;
+
+  void add(const ChatEvent& event);
+  std::vector<std::int32_t> ids() const;
 };
 
 class ChatEngine {

@@ -55,7 +55,7 @@ TEST(Chat, ThinkingAndAnswerComeApart) {
   EXPECT_EQ(answer.thinking, "Hmm, 你好.");
   EXPECT_EQ(answer.answer, "Hello 🌍!");
   EXPECT_EQ(answer.result.finish, ChatFinish::stop);
-  EXPECT_EQ(answer.ids, f.model.script);
+  EXPECT_EQ(answer.ids(), f.model.script);
   EXPECT_EQ(answer.result.usage.completion_tokens, static_cast<int>(f.model.script.size()));
   EXPECT_EQ(answer.result.usage.thinking_tokens, 14) << "12 bytes, the end of the line, the mark";
   EXPECT_NE(answer.result.logits_hash, 0U);
@@ -84,7 +84,7 @@ TEST(Chat, StopStringsReachAcrossTokensAndEndTheAnswerAtOnce) {
   EXPECT_EQ(answer.answer, "one ");
   EXPECT_EQ(answer.result.finish, ChatFinish::stop);
   EXPECT_EQ(answer.result.stop_string, "STOP");
-  EXPECT_EQ(answer.ids.size(), std::string("I will STOP thinkingone STOP").size() + 1) << "no token more";
+  EXPECT_EQ(answer.tokens.size(), std::string("I will STOP thinkingone STOP").size() + 1) << "no token more";
 }
 
 TEST(Chat, WhatLooksLikeAStopStringIsShownAtTheEnd) {
