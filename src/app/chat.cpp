@@ -92,8 +92,8 @@ class Chat {
     session_ = std::move(session);
     model_ = model;
     sampling_ = session_->sampling(context_.options);
-    screen_.say(
-        fmt::format("{}, context of {} tokens. /help shows the commands.", session_->name(), session_->plan().context));
+    screen_.say(fmt::format("{}, {} tokens of context; /help shows what can be done", session_->name(),
+                            session_->plan().context));
   }
 
   void ask(std::string text) {
@@ -272,16 +272,17 @@ class Chat {
   void stats() {
     const Usage& usage = last_.result.usage;
     const EngineStatistics all = session_->engine().statistics();
-    print(
-        "last answer   prompt {} tokens ({} cached) in {:.2f} s; {} tokens ({} of thinking) in {:.2f} s; logits "
-        "{:016x}\n",
-        usage.prompt_tokens, usage.cached_tokens, usage.prefill_seconds, usage.completion_tokens, usage.thinking_tokens,
-        usage.decode_seconds, last_.result.logits_hash);
-    print("engine        {} steps, {} rows, {} tokens from the cache, {:.1f} s busy, {} threads, {}\n", all.steps,
-          all.rows, all.reused_tokens, all.busy_seconds, session_->engine().threads(), context_.kernels().isa);
-    print("memory        {} of {} pages free, {} kept; context {} tokens\n", all.free_pages, all.pages, all.kept_pages,
+    print("prompt     {} tokens, {} of them cached; read in {:.2f} s\n", usage.prompt_tokens, usage.cached_tokens,
+          usage.prefill_seconds);
+    print("answer     {} tokens, {} of them thinking; {:.2f} s\n", usage.completion_tokens, usage.thinking_tokens,
+          usage.decode_seconds);
+    if (last_.result.logits_hash != 0) print("logits     {:016x} (hash of the last ones)\n", last_.result.logits_hash);
+    print("engine     {} steps, {} rows, {} tokens from the cache; {:.1f} s busy\n", all.steps, all.rows,
+          all.reused_tokens, all.busy_seconds);
+    print("machine    {} threads, {}\n", session_->engine().threads(), context_.kernels().isa);
+    print("memory     {} of {} pages free, {} kept; {} tokens of context\n", all.free_pages, all.pages, all.kept_pages,
           session_->plan().context);
-    print("sampling      temperature {:g}, top-p {:g}, top-k {}, seed {}\n", sampling_.temperature, sampling_.top_p,
+    print("sampling   temperature {:g}, top-p {:g}, top-k {}, seed {}\n", sampling_.temperature, sampling_.top_p,
           sampling_.top_k, sampling_.seed);
   }
 

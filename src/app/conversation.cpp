@@ -1,9 +1,7 @@
 #include "app/conversation.h"
 
-#include <cstdio>
-#include <fstream>
-
 #include "base/error.h"
+#include "formats/atomic_file.h"
 #include "formats/json.h"
 
 namespace limpid {
@@ -25,12 +23,9 @@ Json Conversation::messages() const {
 
 void Conversation::save(const std::string& path, const std::string& model) const {
   const Json out = {{"model", model}, {"messages", messages()}};
-  const std::string part = path + ".part";
-  std::ofstream file(part, std::ios::binary);
-  file << out.dump(1, ' ', false, Json::error_handler_t::replace) << '\n';
-  file.close();
-  if (!file) fail_errno("write", part);
-  if (std::rename(part.c_str(), path.c_str()) != 0) fail_errno("write", path);
+  AtomicFile file(path);
+  file.write(out.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+  file.commit();
 }
 
 Conversation Conversation::load(const std::string& path) {

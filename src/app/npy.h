@@ -2,26 +2,23 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <span>
 #include <string>
+
+#include "formats/atomic_file.h"
 
 namespace limpid {
 
 // A (rows, columns) matrix of f32 in NumPy's format 1.0, little-endian, written row after row. The file has its name
-// only once it is whole: without finish() nothing is left behind. Throws Error(system).
+// only once it is whole: without finish() nothing is left behind. Throws Error as AtomicFile does.
 class NpyWriter {
  public:
   NpyWriter(std::string path, std::int64_t rows, std::int64_t columns);
-  ~NpyWriter();
-  NpyWriter(const NpyWriter&) = delete;
-  NpyWriter& operator=(const NpyWriter&) = delete;
   void write(std::span<const float> values);
-  void finish();
+  void finish() { file_.commit(); }
 
  private:
-  std::string path_, part_;
-  std::FILE* file_;
+  AtomicFile file_;
 };
 
 }  // namespace limpid

@@ -93,8 +93,10 @@ Session::Session(const std::string& model, const Context& context, Interrupts& i
 }
 
 std::string Session::name() const {
-  const std::string& name = files().config().name;
-  return name.empty() ? std::filesystem::path(files().path()).filename().string() : name;
+  std::string name = std::filesystem::path(files().path()).lexically_normal().filename().string();
+  if (name.empty()) name = files().config().name;
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name;
 }
 
 Sampling Session::sampling(const Options& options) const {

@@ -45,7 +45,7 @@ class Session {
   const Tokenizer& tokenizer() const { return tokenizer_; }
   Engine& engine() { return *engine_; }
   ChatEngine& chat() { return *chat_; }
-  std::string name() const;  // what the model is called on screen
+  std::string name() const;  // what the model is called on screen: its file or folder
 
   // The model's own advice (generation_config.json, general.sampling.* of a GGUF), over it what the command line says.
   // Neither: temperature 0.6, top-p 0.95, DeepSeek's advice for R1. Without --seed, a new one each time.

@@ -11,6 +11,8 @@ namespace limpid {
 
 namespace {
 
+constexpr int kLeastVocabulary = 258;  // the bytes, a merge, the end
+
 struct Shape {
   std::string_view name, architecture;
   int width, layers, heads, kv_heads, head_dim, hidden, vocabulary, context;
@@ -58,13 +60,6 @@ constexpr Shape kShapes[] = {
      1536, 512,         128,  64, 128, 3, 256, 8,     2048,   1,      8,     4,    2.5F},
 };
 
-struct Entry {
-  std::string name;
-  DType type;
-  std::vector<std::int64_t> shape;  // row-major
-  bool ones = false;                // a norm's gain
-};
-
 // What llama.cpp's quantiser takes for rows that are no multiple of 256.
 DType fitting(DType type, std::int64_t columns) {
   if (columns % info(type).block == 0) return type;
@@ -95,7 +90,7 @@ class Tensors {
     gain("output_norm.weight", s_.width);
     if (!s_.tied) matrix("output.weight", s_.vocabulary, s_.width);
   }
-  std::vector<Entry> entries;
+  std::vector<SynthTensor> entries;
 
  private:
   void matrix(const std::string& name, std::int64_t rows, std::int64_t columns) {
@@ -218,7 +213,7 @@ void write_tokenizer(GgufWriter& out, int vocabulary) {
   out.set("tokenizer.ggml.add_bos_token", false);
 }
 
-void write_data(GgufWriter& out, const Entry& entry, std::uint64_t seed, std::uint64_t stream,
+void write_data(GgufWriter& out, const SynthTensor& entry, std::uint64_t seed, std::uint64_t stream,
                 const std::function<void(std::uint64_t)>& wrote) {
   std::int64_t values = 1;
   for (std::int64_t dim : entry.shape) values *= dim;
@@ -237,6 +232,24 @@ void write_data(GgufWriter& out, const Entry& entry, std::uint64_t seed, std::ui
   }
 }
 
+// The shape with the layers and tokens that were asked for.
+Shape shape_of(const SynthOptions& options) {
+  const auto* known = std::ranges::find(kShapes, options.shape, &Shape::name);
+  if (known == std::end(kShapes))
+    fail(ErrorKind::input, "synth: unknown shape '{}', expected one of: {}", options.shape,
+         fmt::join(synth_shapes(), ", "));
+  Shape shape = *known;
+  if (options.layers != 0) shape.layers = options.layers;
+  if (shape.layers < 1 || shape.layers > 1000)
+    fail(ErrorKind::input, "synth: --layers is {}, expected 1 to 1000", shape.layers);
+  if (options.vocabulary != 0) shape.vocabulary = options.vocabulary;
+  if (shape.vocabulary < kLeastVocabulary || shape.vocabulary > 1 << 20)
+    fail(ErrorKind::input, "synth: a vocabulary of {}, expected {} to {}", shape.vocabulary, kLeastVocabulary, 1 << 20);
+  if (!ggml_from_dtype(options.type) || options.type >= DType::i8)
+    fail(ErrorKind::input, "synth: {} is no type for weights in GGUF", info(options.type).name);
+  return shape;
+}
+
 }  // namespace
 
 std::vector<std::string> synth_shapes() {
@@ -245,30 +258,28 @@ std::vector<std::string> synth_shapes() {
   return names;
 }
 
+std::vector<SynthTensor> synth_tensors(const SynthOptions& options) {
+  const Shape shape = shape_of(options);
+  Tensors tensors(shape, shape.layers, options.type);
+  for (const SynthTensor& tensor : tensors.entries)
+    if (tensor.shape.back() % info(tensor.type).block != 0)
+      fail(ErrorKind::input, "synth: {} has rows of {} values, no multiple of {}'s block of {}", tensor.name,
+           tensor.shape.back(), info(tensor.type).name, info(tensor.type).block);
+  return std::move(tensors.entries);
+}
+
 void synthesise(const SynthOptions& options, const std::string& path,
                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  const auto* shape = std::ranges::find(kShapes, options.shape, &Shape::name);
-  if (shape == std::end(kShapes))
-    fail(ErrorKind::input, "synth: unknown shape '{}', expected one of: {}", options.shape,
-         fmt::join(synth_shapes(), ", "));
-  const int layers = options.layers == 0 ? shape->layers : options.layers;
-  if (layers < 1 || layers > 1000) fail(ErrorKind::input, "synth: --layers is {}, expected 1 to 1000", layers);
-  if (!ggml_from_dtype(options.type) || options.type >= DType::i8)
-    fail(ErrorKind::input, "synth: {} is no type for weights in GGUF", info(options.type).name);
-  const Tensors tensors(*shape, layers, options.type);
+  const std::vector<SynthTensor> tensors = synth_tensors(options);
+  const Shape shape = shape_of(options);
   GgufWriter out(path);
-  write_metadata(out, *shape, layers);
-  write_tokenizer(out, shape->vocabulary);
-  for (const Entry& entry : tensors.entries) {
-    if (entry.shape.back() % info(entry.type).block != 0)
-      fail(ErrorKind::input, "synth: {} has rows of {} values, no multiple of {}'s block of {}", entry.name,
-           entry.shape.back(), info(entry.type).name, info(entry.type).block);
-    out.add_tensor(entry.name, entry.type, entry.shape);
-  }
+  write_metadata(out, shape, shape.layers);
+  write_tokenizer(out, shape.vocabulary);
+  for (const SynthTensor& tensor : tensors) out.add_tensor(tensor.name, tensor.type, tensor.shape);
   const std::uint64_t total = out.data_bytes();
   std::uint64_t done = 0;
-  for (std::size_t i = 0; i < tensors.entries.size(); ++i)
-    write_data(out, tensors.entries[i], options.seed, i + 1, [&](std::uint64_t bytes) {
+  for (std::size_t i = 0; i < tensors.size(); ++i)
+    write_data(out, tensors[i], options.seed, i + 1, [&](std::uint64_t bytes) {
       done += bytes;
       if (progress) progress(done, total);
     });

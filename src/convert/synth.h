@@ -18,9 +18,20 @@ struct SynthOptions {
   DType type = DType::q8_0;  // of the matrices; of the experts only where the shape is a mixture of experts (the rest
                              // is Q8_0 then)
   std::uint64_t seed = 1;
+  int vocabulary = 0;  // 0: as many tokens as the real model has; at least 258: a smaller file, for tests
+};
+
+struct SynthTensor {
+  std::string name;
+  DType type = DType::f32;
+  std::vector<std::int64_t> shape;  // row-major
+  bool ones = false;                // a norm's gain
 };
 
 std::vector<std::string> synth_shapes();  // "qwen2-1.5b", "llama-8b", "moonlight", "r1"
+
+// The tensors of the file, in its order. Throws as synthesise() does.
+std::vector<SynthTensor> synth_tensors(const SynthOptions& options);
 
 // Writes the file; progress(done, total) in bytes. Throws Error(input) for an unknown shape or a type that does not fit
 // the shape's widths.

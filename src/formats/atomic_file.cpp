@@ -27,12 +27,19 @@ std::string folder_of(const std::string& path) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)) {
+  buffer_.reserve(kBuffer);
+  std::error_code unknown;
+  const auto there = std::filesystem::status(path_, unknown);
+  if (std::filesystem::exists(there) && !std::filesystem::is_regular_file(there)) {
+    fd_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd_ < 0) fail_errno("write", path_);
+    return;
+  }
   for (int attempt = 0; fd_ < 0; ++attempt) {  // another process or thread may be writing the same file
     temporary_ = fmt::format("{}.{}-{}.tmp", path_, ::getpid(), attempt);
     fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd_ < 0 && (errno != EEXIST || attempt >= kAttempts)) fail_errno("create", path_);
   }
-  buffer_.reserve(kBuffer);
 }
 
 AtomicFile::~AtomicFile() { discard(); }
@@ -40,7 +47,7 @@ AtomicFile::~AtomicFile() { discard(); }
 void AtomicFile::discard() noexcept {
   if (fd_ < 0) return;
   ::close(fd_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
   fd_ = -1;
 }
 
@@ -90,6 +97,10 @@ void AtomicFile::commit() {
   if (fd_ < 0) fail(ErrorKind::system, "finish {}: the file was given up or is complete", path_);
   flush(buffer_);
   buffer_.clear();
+  if (temporary_.empty()) {
+    if (::close(std::exchange(fd_, -1)) != 0) fail_errno("finish", path_);
+    return;
+  }
   if (::fsync(fd_) != 0) give_up("write");
   const int fd = std::exchange(fd_, -1);
   if (::close(fd) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {

@@ -1,5 +1,6 @@
 // AtomicFile: a file that appears whole or not at all. It is written under a temporary name beside its place and
-// renamed by commit(), after fsync; destroyed without commit, it leaves nothing. One thread.
+// renamed by commit(), after fsync; destroyed without commit, it leaves nothing. What is there and no ordinary file (a
+// pipe, /dev/null, /dev/full) is written to as it is and never replaced. One thread.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +37,7 @@ class AtomicFile {
   void discard() noexcept;
   [[noreturn]] void give_up(const char* doing);
 
-  std::string path_, temporary_;
+  std::string path_, temporary_;  // temporary_: empty where path_ itself is written to
   int fd_ = -1;
   std::uint64_t position_ = 0;
   std::uint64_t flushed_ = 0;  // of these, given to the system
