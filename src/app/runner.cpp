@@ -79,6 +79,7 @@ std::span<const float> Runner::step(std::span<const Part> parts) {
          options_.step_rows, options_.step_outputs);
   const Batch batch{ids_, positions_, batch_, outputs_};
   Tensor logits;
+  StepStatus status;
   team_.run([&](int thread) {
     Exec exec;
     exec.thread = thread;
@@ -87,9 +88,11 @@ std::span<const float> Runner::step(std::span<const Part> parts) {
     exec.kernels = options_.kernels;
     exec.arena = Arena({arena_.data(), arena_.size()});
     exec.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+    exec.status = &status;
     const Tensor out = model_.forward(exec, batch, layers_);
     if (thread == 0) logits = out;
   });
+  if (status.failed) fail(ErrorKind::system, "{}", status.what);
   for (const Part& part : parts) lengths_[static_cast<std::size_t>(part.sequence)] += static_cast<int>(part.ids.size());
   if (outputs_.empty()) return {};
   return {logits.f32(), outputs_.size() * static_cast<std::size_t>(vocabulary())};

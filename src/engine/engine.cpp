@@ -278,6 +278,7 @@ void Engine::gather(const std::vector<Planned>& plan) {
 void Engine::compute() {
   const Batch batch{work_.ids, work_.positions, work_.sequences, work_.outputs};
   const Clock::time_point begin = Clock::now();
+  StepStatus status;
   team_.run([&](int thread) {
     Exec ex;
     ex.thread = thread;
@@ -287,7 +288,10 @@ void Engine::compute() {
     ex.arena = Arena({arena_.data(), arena_.size()});
     ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
     ex.poison = options_.poison;
+    ex.status = &status;
     const Tensor logits = model_.forward(ex, batch, pool_.layers());
+    if (thread == 0) counters_.barriers += static_cast<std::uint64_t>(ex.barriers);
+    if (ex.failed()) return;
     if (thread == 0) work_.logits = logits;
     assert(logits.rows() == static_cast<std::int64_t>(work_.outputs.size()) &&
            logits.columns() == model_.info().vocabulary);
@@ -308,6 +312,7 @@ void Engine::compute() {
       }
     }
   });
+  if (status.failed) fail(ErrorKind::system, "{}", status.what);
   ++counters_.steps;
   counters_.rows += work_.ids.size();
   counters_.outputs += work_.outputs.size();

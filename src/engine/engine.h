@@ -41,6 +41,7 @@ struct EngineOptions {
 // Counters since the start, and the state after the last step.
 struct EngineStatistics {
   std::uint64_t steps = 0, rows = 0, outputs = 0;  // computed: rows of all steps, rows whose logits were computed
+  std::uint64_t barriers = 0;  // that a thread met in model.forward
   std::uint64_t submitted = 0, finished = 0, failed_steps = 0;
   std::uint64_t reused_tokens = 0;  // positions taken from the prefix cache
   std::uint64_t preemptions = 0, evictions = 0;

@@ -33,7 +33,9 @@ struct ModelConfig {
   Gate::Score score = Gate::Score::sigmoid;
   bool gate_bias = true, gate_group_top2 = true, gate_normalise = true;
   float routed_scale = 1.0F;
-  int mtp_layers = 0;         // multi-token prediction layers in the file, after the main ones
+  int mtp_layers = 0;         // multi-token prediction layers, after the main ones
+  // The file repeats the embedding and the vocabulary matrix for them (published files do). Set by the tensors that are there (models/load.cpp).
+  bool mtp_own_embedding = false, mtp_own_head = false;
 };
 
 // Both throw Error(input | unsupported) naming the file, the key, what was expected and what was found.

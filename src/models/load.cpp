@@ -18,17 +18,27 @@ void add_end_id(const GgufFile& file, const char* key, std::vector<std::int32_t>
   if (const auto id = file.find<std::int32_t>(key); id && std::ranges::find(ids, *id) == ids.end()) ids.push_back(*id);
 }
 
-PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precision) {
+// The layers of multi-token prediction that the configuration speaks of may have been left out of the file (transformers writes none); then there are
+// none. Part of one is an error, which visiting finds.
+void look_for_mtp(const WeightSource& weights, ModelConfig& config) {
+  const bool gguf = weights.format() == WeightSource::Format::gguf;
+  const std::string layer = fmt::format("{}.{}.", gguf ? "blk" : "model.layers", config.layers);
+  const auto listed = [&](const Weight& weight) { return weight.name.starts_with(layer); };
+  if (config.mtp_layers > 0 && std::ranges::none_of(weights.weights(), listed)) config.mtp_layers = 0;
+  if (config.mtp_layers == 0) return;
+  config.mtp_own_embedding = weights.find(layer + (gguf ? "nextn.embed_tokens.weight" : "embed_tokens.weight")) != nullptr;
+  config.mtp_own_head = weights.find(layer + (gguf ? "nextn.shared_head_head.weight" : "shared_head.head.weight")) != nullptr;
+}
+
+PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precision, const LoadOptions& options) {
   PackingPlan plan(files.weights(), precision);
   decoder.visit(plan);
+  if (!options.mtp) plan.only_check();
+  decoder.visit_mtp(plan);
   const ModelConfig& c = files.config();
-  for (int layer = c.layers; layer < c.layers + c.mtp_layers; ++layer) {
-    plan.ignore(fmt::format("model.layers.{}.", layer));
-    plan.ignore(fmt::format("blk.{}.", layer));
-  }
   if (c.tied_embeddings) plan.ignore("lm_head.weight");  // some files repeat the embedding
   plan.ignore("rope_freqs.weight");                      // read into the configuration
-  for (int layer = 0; layer < c.layers; ++layer) plan.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.", layer));
+  for (int layer = 0; layer < c.layers + c.mtp_layers; ++layer) plan.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.", layer));
   plan.refuse_leftovers();
   return plan;
 }
@@ -49,6 +59,7 @@ ModelFiles ModelFiles::open(const std::string& path) {
     files.weights_ = std::make_shared<GgufWeights>(gguf);
     files.gguf_ = std::move(gguf);
   }
+  look_for_mtp(*files.weights_, files.config_);
   return files;
 }
 
@@ -73,19 +84,23 @@ std::string ModelFiles::tokenizer_path() const {
   return checkpoint_ ? *checkpoint_->tokenizer_json() : path_;
 }
 
-std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision) {
+std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision, const LoadOptions& options) {
   Decoder decoder(files.config());
-  return plan_of(decoder, files, precision).bytes();
+  return plan_of(decoder, files, precision, options).bytes();
 }
 
-std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
-                                  const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress,
+                                      const LoadOptions& options) {
   auto decoder = std::make_unique<Decoder>(files.config());
-  PackingPlan plan = plan_of(*decoder, files, precision);
+  PackingPlan plan = plan_of(*decoder, files, precision, options);
   HugeBuffer memory(plan.bytes());
   plan.pack(memory.data(), threads, progress);
   decoder->own(std::move(memory), plan.take_vectors(), plan.fingerprint());
   return decoder;
+}
+
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress, const LoadOptions& options) {
+  return load_decoder(files, precision, threads, progress, options);
 }
 
 }  // namespace limpid

@@ -44,12 +44,24 @@ class ModelFiles {
   ModelConfig config_;
 };
 
+class Decoder;
+
+struct LoadOptions {
+  // Layers of multi-token prediction too (2 % of DeepSeek-V3). Without it they are checked as all tensors are and take no memory; Decoder::mtp_forward
+  // needs them.
+  bool mtp = false;
+};
+
 // Bytes of memory that load_model() will take for the packed weights.
-std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision);
+std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision, const LoadOptions& options = {});
 
 // Packs the weights with `threads` threads. progress(done, total) in bytes, from the calling thread; may be empty.
 // Every tensor that the configuration asks for must be there with the right shape, and none may be left over (Error naming it).
-std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
-                                  const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+using LoadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress = {},
+                                  const LoadOptions& options = {});
+// The same, for who wants more of it than the engine does (models/decoder.h).
+std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress = {},
+                                      const LoadOptions& options = {});
 
 }  // namespace limpid

@@ -54,6 +54,7 @@ void PackingPlan::check_shape(const Weight& weight, std::int64_t rows, std::int6
 
 void PackingPlan::add(const Weight& weight, std::span<const std::byte> data, std::span<const float> scales, std::int64_t rows, std::int64_t columns, bool f32,
                       PackedWeight& packed) {
+  if (only_check_) return;
   packed.type = f32 || precision_ == Precision::exact ? DType::f32 : weight.type;
   packed.rows = rows;
   packed.columns = columns;
@@ -78,6 +79,7 @@ void PackingPlan::vector(const ParameterName& name, std::int64_t n, const float*
   if (weight.values() != n)
     fail(ErrorKind::input, "{}: tensor {} has {} values, the configuration asks for {}", source_.path(), weight.name, weight.values(), n);
   if (!is_float(weight.type)) fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected F32, F16 or BF16", source_.path(), weight.name, info(weight.type).name);
+  if (only_check_) return;
   vectors_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(n)));
   decode_row(weight.type, weight.data.data(), n, vectors_.back().get());
   values = vectors_.back().get();
@@ -94,8 +96,16 @@ void PackingPlan::experts(const ParameterName& name, std::int64_t rows, std::int
     add_stacked(find(name), rows, columns, weights);
     return;
   }
-  for (std::size_t i = 0; i < weights.size(); ++i)
-    matrix({fmt::format(fmt::runtime(name.safetensors), i), ""}, rows, columns, *weights[i]);
+  const Weight* first = nullptr;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const ParameterName one{fmt::format(fmt::runtime(name.safetensors), i), ""};
+    matrix(one, rows, columns, *weights[i]);
+    const Weight& weight = source_.at(one.safetensors);
+    if (first == nullptr) first = &weight;
+    if (weight.type != first->type)  // what a row is quantised to is decided once for a layer
+      fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected {} as {}", source_.path(), weight.name, info(weight.type).name, info(first->type).name,
+           first->name);
+  }
 }
 
 void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
@@ -112,6 +122,7 @@ void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& 
   // One matrix (heads * (nope + value), latent). The key part is transposed: decoded to f32, which every type goes into without loss.
   const Weight& weight = find(joint);
   check_shape(weight, heads * (nope + value), latent);
+  if (only_check_) return;
   const std::vector<float> all = decode_all(weight);
   for (std::int64_t h = 0; h < heads; ++h) {
     const float* head = all.data() + h * (nope + value) * latent;

@@ -26,7 +26,9 @@ class PackingPlan final : public ParameterVisitor {
   void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
                       std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) override;
 
-  // Tensors that hold no parameter of the forward, by prefix: the multi-token prediction layers, tables that can be computed.
+  // From now on parameters are found and their shapes checked, but not loaded: their weights stay without data.
+  void only_check() { only_check_ = true; }
+  // Tensors that hold no parameter of the forward, by prefix: tables that can be computed.
   void ignore(const std::string& prefix) { ignored_.push_back(prefix); }
   void refuse_leftovers() const;  // Error(input) naming the first tensor that no parameter asked for
 
@@ -64,6 +66,7 @@ class PackingPlan final : public ParameterVisitor {
   std::unordered_set<std::string_view> used_;
   std::vector<std::string> ignored_;
   std::uint64_t bytes_ = 0;
+  bool only_check_ = false;
 };
 
 // All rows of a weight in f32, block scales applied: (rows, columns).

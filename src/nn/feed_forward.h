@@ -1,10 +1,11 @@
 // The feed-forward layers: parameters and forward of a residual MLP, x + f(norm(x)), plain or a mixture of experts.
 #pragma once
 
-#include <vector>
+#include <span>
 
+#include "nn/expert_source.h"
 #include "nn/parameters.h"
-#include "ops/moe.h"
+#include "ops/gated_mlp.h"
 
 namespace limpid {
 
@@ -34,15 +35,21 @@ class MoeLayer {
     bool gate_bias = false;
     Gate gate;                   // without its weights
   };
-  explicit MoeLayer(const Shape& shape) : shape_(shape), gate_(shape.gate), experts_(static_cast<std::size_t>(shape.gate.experts)) {}
+  explicit MoeLayer(const Shape& shape) : shape_(shape), gate_(shape.gate) {}
+  // All parameters but the routed experts.
   void visit(ParameterVisitor& visitor, int layer);
-  void forward(Exec& ex, Tensor& x) const { moe(ex, x, gain_, shape_.norm_eps, gate_, experts_, shape_.shared_hidden > 0 ? &shared_ : nullptr); }
+  // The routed experts of a layer, into the memory of whoever keeps them; experts.size() is the gate's.
+  static void visit_experts(ParameterVisitor& visitor, int layer, std::int64_t width, std::int64_t hidden, std::span<ExpertWeights> experts);
+
+  // x (T, D), in place. Experts come from the source, by the layer's number; where one cannot come the step's status is set and x is nothing.
+  void forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) const;
+  static std::size_t arena_bytes(const Shape& shape, int tokens, bool immediate);
+  static std::size_t scratch_bytes(const Shape& shape, int tokens);
 
  private:
   Shape shape_;
   const float* gain_ = nullptr;
   Gate gate_;
-  std::vector<ExpertWeights> experts_;
   GatedMlpWeights shared_;
 };
 

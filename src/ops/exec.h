@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <utility>
 
 #include "base/memory.h"
@@ -12,6 +13,13 @@
 #include "tensor/tensor.h"
 
 namespace limpid {
+
+// What went wrong in a step, for what can only fail while it runs (an expert that cannot be read). Set by thread 0 before a barrier and read by all
+// threads behind it; whoever made the Exec looks at it after the step. The results of a failed step are nothing.
+struct StepStatus {
+  bool failed = false;
+  std::string what;
+};
 
 struct Exec {
   int thread = 0;
@@ -22,12 +30,18 @@ struct Exec {
   Arena scratch;        // this thread's own memory, rewound by whoever takes from it
   // Poison (tests): fill what alloc() hands out with NaN, so that a read of memory that nobody wrote shows. Thread 0 fills, then all meet.
   bool poison = false;
+  StepStatus* status = nullptr;  // of the step, shared by its threads; null where nothing in it can fail
+  std::int64_t barriers = 0;     // that this thread has met (sync)
 
   // A tensor of the step, uninitialised. Freed when the step ends, or by arena.rewind(mark).
   Tensor alloc(DType type, std::initializer_list<std::int64_t> shape);
   std::byte* alloc_bytes(std::size_t size);
 
-  void sync() { barrier->wait(); }
+  void sync() {
+    ++barriers;
+    barrier->wait();
+  }
+  bool failed() const { return status != nullptr && status->failed; }
 
   // This thread's share [begin, end) of n items in units of `unit`: contiguous, in thread order, differing by at most one unit.
   std::pair<std::int64_t, std::int64_t> share(std::int64_t n, std::int64_t unit = 1) const {

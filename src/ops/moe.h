@@ -31,12 +31,10 @@ struct ExpertWeights {  // one expert; all of a layer share types and shapes
   PackedWeight gate, up, down;
 };
 
-// x (T, D) += sum over the slots of weight * expert(n) in slot order, then the shared expert (unweighted), n = rms_norm(x, gain). Every (row, slot)
-// writes a buffer of its own, so that the order in which experts are computed cannot matter. Rows of one expert are one product (grouped).
-// shared: null where the model has none. Starts after a barrier; ends with one.
-void moe(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, std::span<const ExpertWeights> experts, const GatedMlpWeights* shared);
-std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts, int chosen);
-// Of each thread's scratch, for a step of at most `rows` rows.
-std::size_t moe_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen);
+// An expert that is at hand.
+struct ExpertView {
+  std::int32_t expert = -1;
+  const ExpertWeights* weights = nullptr;
+};
 
 }  // namespace limpid

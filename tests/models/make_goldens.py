@@ -4,6 +4,7 @@
 Every model is a directory as the Hugging Face hub has it (config.json in the published form, model.safetensors), beside it golden.json (token ids, rows
 whose logits are kept) and golden.bin (f32, rows x vocabulary, little-endian). Models that llama.cpp knows are also converted to NAME.gguf by llama.cpp's
 own converter, without a tokenizer, so that permuted heads, stacked experts, split kv_b and rope_freqs are as published files have them.
+Models with a layer of multi-token prediction also get golden_mtp.bin and NAME_mtp.gguf.
 
 Weights are random but lively: gains away from 1, a gate bias that changes choices, logits that spread. A seed is kept only when no expert is
 chosen or dropped by less than MARGIN, so that rounding cannot flip a choice. The reference runs in f32 on weights rounded to the file's type.
@@ -224,6 +225,149 @@ def make(name, config, dtype, seed):
     return stored, ids[0].tolist(), logits, margins.least, noise
 
 
+def rms_norm(x, gain, eps):
+    return gain * x / torch.sqrt(x.pow(2).mean(-1, keepdim=True) + eps)
+
+
+class Mtp:
+    """The layer of multi-token prediction, DeepSeek-V3 section 2.2, which transformers leaves out: written from the paper, in double precision. Its block
+    is spelled out too, in the expanded form of latent attention, without any module of transformers. The halves of eh_proj's input are in the order of
+    the published weights: embedding, hidden state."""
+
+    def __init__(self, tensors, config):
+        self.c = config
+        prefix = f"model.layers.{config['num_hidden_layers']}."
+        self.w = {k[len(prefix):]: v.double() for k, v in tensors.items() if k.startswith(prefix)}
+
+    def rotate(self, x, positions):
+        """x (..., T, R), neighbouring pairs; YaRN with mscale = mscale_all_dim, whose factor on cos and sin is 1."""
+        c, s = self.c, self.c["rope_scaling"]
+        r, base, original = x.shape[-1], c["rope_theta"], s["original_max_position_embeddings"]
+        assert s["mscale"] == s["mscale_all_dim"]
+        def dimension(turns):
+            return r * math.log(original / (turns * 2 * math.pi)) / (2 * math.log(base))
+        low, high = max(math.floor(dimension(s["beta_fast"])), 0), min(math.ceil(dimension(s["beta_slow"])), r - 1)
+        inverse = base ** (-torch.arange(0, r, 2).double() / r)
+        ramp = ((torch.arange(r // 2).double() - low) / max(high - low, 0.001)).clamp(0, 1)
+        inverse = inverse / s["factor"] * ramp + inverse * (1 - ramp)
+        angles = positions[:, None] * inverse
+        turned = torch.view_as_complex(x.reshape(*x.shape[:-1], r // 2, 2).contiguous()) * torch.polar(torch.ones_like(angles), angles)
+        return torch.view_as_real(turned).reshape(x.shape)
+
+    def attention(self, x):
+        c, w, eps, t = self.c, self.w, self.c["rms_norm_eps"], len(x)
+        h, nope, rope, value, rank = (c[k] for k in ("num_attention_heads", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "kv_lora_rank"))
+        positions = torch.arange(t).double()
+        q = rms_norm(x @ w["self_attn.q_a_proj.weight"].T, w["self_attn.q_a_layernorm.weight"], eps) @ w["self_attn.q_b_proj.weight"].T
+        q = q.view(t, h, nope + rope).transpose(0, 1)
+        latent, key = (x @ w["self_attn.kv_a_proj_with_mqa.weight"].T).split([rank, rope], dim=-1)
+        kv = rms_norm(latent, w["self_attn.kv_a_layernorm.weight"], eps) @ w["self_attn.kv_b_proj.weight"].T
+        k, v = kv.view(t, h, nope + value).transpose(0, 1).split([nope, value], dim=-1)
+        s = c["rope_scaling"]
+        scale = (0.1 * s["mscale_all_dim"] * math.log(s["factor"]) + 1) ** 2 / math.sqrt(nope + rope)
+        scores = q[..., :nope] @ k.transpose(1, 2) + self.rotate(q[..., nope:], positions) @ self.rotate(key, positions).T
+        scores = (scores * scale).masked_fill(torch.ones(t, t).triu(1).bool(), -math.inf)
+        out = (scores.softmax(-1) @ v).transpose(0, 1).reshape(t, h * value)
+        return out @ w["self_attn.o_proj.weight"].T
+
+    def experts(self, x):
+        c, w = self.c, self.w
+        def mlp(name, rows):
+            gate, up, down = (w[f"mlp.{name}.{p}_proj.weight"].T for p in ("gate", "up", "down"))
+            return (torch.nn.functional.silu(rows @ gate) * (rows @ up)) @ down
+        scores = torch.sigmoid(x @ w["mlp.gate.weight"].T)
+        biased = scores + w["mlp.gate.e_score_correction_bias"]
+        out, self.least = mlp("shared_experts", x), math.inf
+        for t in range(len(x)):
+            groups = biased[t].view(c["n_group"], -1)
+            order = groups.topk(2).values.sum(-1).sort(descending=True)
+            kept = order.indices[:c["topk_group"]]
+            self.least = min(self.least, float(order.values[c["topk_group"] - 1] - order.values[c["topk_group"]]))
+            allowed = torch.full_like(groups, -math.inf)
+            allowed[kept] = groups[kept]
+            choice = allowed.view(-1).sort(descending=True)
+            n = c["num_experts_per_tok"]
+            self.least = min(self.least, float(choice.values[n - 1] - choice.values[n]))
+            ids = choice.indices[:n]
+            weights = c["routed_scaling_factor"] * scores[t, ids] / scores[t, ids].sum()
+            out[t] += sum(p * mlp(f"experts.{int(e)}", x[t]) for p, e in zip(weights, ids))
+        return out
+
+    def logits(self, hidden, next_ids):
+        """hidden (T, D) of the main model; next_ids (T): the id after each position -> (T, V)."""
+        w, eps = self.w, self.c["rms_norm_eps"]
+        joined = torch.cat([rms_norm(w["embed_tokens.weight"][next_ids], w["enorm.weight"], eps), rms_norm(hidden, w["hnorm.weight"], eps)], dim=-1)
+        x = joined @ w["eh_proj.weight"].T
+        x = x + self.attention(rms_norm(x, w["input_layernorm.weight"], eps))
+        x = x + self.experts(rms_norm(x, w["post_attention_layernorm.weight"], eps))
+        return rms_norm(x, w["shared_head.norm.weight"], eps) @ w["shared_head.head.weight"].T
+
+
+def mtp_goldens(directory, config):
+    """Reads the files of a model that is there and writes golden_mtp.bin: ROWS but the last, of the logits with the hidden state behind the main model's
+    final norm, then before it."""
+    from safetensors.torch import load_file
+    tensors = load_file(directory / "model.safetensors")
+    ids = torch.tensor(json.loads((directory / "golden.json").read_text())["ids"])
+    arguments = {k: v for k, v in config.items() if k not in ("architectures", "model_type", "num_nextn_predict_layers")}
+    model = AutoModelForCausalLM.from_config(CLASSES[config["model_type"]](**arguments, num_nextn_predict_layers=0), dtype=torch.float32,
+                                             attn_implementation="eager", experts_implementation="eager").eval()
+    put(model, tensors)
+    model, kept = model.double(), {}
+    model.model.norm.register_forward_hook(lambda _, inputs, output: kept.update(raw=inputs[0][0], normed=output[0]))
+    with torch.no_grad():
+        model(ids[None], use_cache=False)
+    mtp, results = Mtp(tensors, config), []
+    for kind in ("normed", "raw"):
+        results.append(mtp.logits(kept[kind][:-1].double(), ids[1:])[[r for r in ROWS if r + 1 < TOKENS]])
+        print(f"{directory.name}: multi-token prediction, {kind}: spread {float(results[-1].max() - results[-1].min()):.2f}, "
+              f"least margin of its gate {mtp.least:.1e}", flush=True)
+    torch.stack(results).numpy().astype("<f4").tofile(directory / "golden_mtp.bin")
+
+
+def gguf_with_mtp(source, directory, target):
+    """Copies a GGUF file of ours and adds the layer of multi-token prediction under the names of gguf-py, which the converter drops for this
+    architecture."""
+    import gguf
+    from safetensors.torch import load_file
+    reader, tensors = gguf.GGUFReader(source), load_file(directory / "model.safetensors")
+    config = json.loads((directory / "config.json").read_text())
+    layer, heads = config["num_hidden_layers"], config["num_attention_heads"]
+    writer = gguf.GGUFWriter(target, "deepseek2")
+    for field in reader.fields.values():
+        if field.name.startswith("GGUF.") or field.name == "general.architecture":
+            continue
+        value, kind = field.contents(), field.types[0]
+        if field.name == "deepseek2.block_count":
+            value = layer + 1
+        writer.add_key_value(field.name, value, kind, field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None)
+    if not reader.get_field("deepseek2.nextn_predict_layers"):
+        writer.add_nextn_predict_layers(1)
+    for tensor in reader.tensors:
+        writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    hub, ours = f"model.layers.{layer}.", f"blk.{layer}."
+    plain = {"enorm": "nextn.enorm", "hnorm": "nextn.hnorm", "eh_proj": "nextn.eh_proj", "embed_tokens": "nextn.embed_tokens",
+             "shared_head.norm": "nextn.shared_head_norm", "shared_head.head": "nextn.shared_head_head", "input_layernorm": "attn_norm",
+             "post_attention_layernorm": "ffn_norm", "self_attn.q_a_proj": "attn_q_a", "self_attn.q_a_layernorm": "attn_q_a_norm",
+             "self_attn.q_b_proj": "attn_q_b", "self_attn.kv_a_proj_with_mqa": "attn_kv_a_mqa", "self_attn.kv_a_layernorm": "attn_kv_a_norm",
+             "self_attn.o_proj": "attn_output", "mlp.gate": "ffn_gate_inp", "mlp.shared_experts.gate_proj": "ffn_gate_shexp",
+             "mlp.shared_experts.up_proj": "ffn_up_shexp", "mlp.shared_experts.down_proj": "ffn_down_shexp"}
+    for theirs, name in plain.items():
+        writer.add_tensor(f"{ours}{name}.weight", tensors[f"{hub}{theirs}.weight"].float().numpy())
+    writer.add_tensor(ours + "exp_probs_b.bias", tensors[hub + "mlp.gate.e_score_correction_bias"].float().numpy())
+    for part in ("gate", "up", "down"):
+        stack = [tensors[f"{hub}mlp.experts.{e}.{part}_proj.weight"].float() for e in range(config["n_routed_experts"])]
+        writer.add_tensor(f"{ours}ffn_{part}_exps.weight", torch.stack(stack).numpy())
+    both = tensors[hub + "self_attn.kv_b_proj.weight"].float().view(heads, -1, config["kv_lora_rank"])
+    k, v = both.split([config["qk_nope_head_dim"], config["v_head_dim"]], dim=1)
+    writer.add_tensor(ours + "attn_k_b.weight", k.transpose(1, 2).contiguous().numpy())
+    writer.add_tensor(ours + "attn_v_b.weight", v.contiguous().numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def convert(source, directory, target, outtype):
     """llama.cpp's converter, told that there is no tokenizer."""
     program = f"""
@@ -242,15 +386,26 @@ convert_hf_to_gguf.main()
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+def write_mtp(data, name, config):
+    if config.get("num_nextn_predict_layers", 0) == 0:
+        return
+    mtp_goldens(data / name, config)
+    gguf_with_mtp(data / f"{name}.gguf", data / name, data / f"{name}_mtp.gguf")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--converter", type=pathlib.Path, help="source of llama.cpp, for the GGUF files")
     parser.add_argument("--only", help="one model")
+    parser.add_argument("--mtp", action="store_true", help="only what is of multi-token prediction, from the files that are there")
     options = parser.parse_args()
     torch.set_num_threads(1)
     for name, (config, dtype, outtype) in MODELS.items():
         if options.only and name != options.only:
+            continue
+        if options.mtp:
+            write_mtp(options.directory, name, config)
             continue
         for seed in range(1, 200):
             stored, ids, logits, margin, noise = make(name, config, dtype, seed)
@@ -271,6 +426,7 @@ def main():
               f"noise of f32 {noise:.1e}, {sum(v.numel() * v.element_size() for v in stored.values())} bytes", flush=True)
         if outtype and options.converter:
             convert(options.converter.resolve(), directory, (options.directory / f"{name}.gguf").resolve(), outtype)
+        write_mtp(options.directory, name, config)
 
 
 if __name__ == "__main__":

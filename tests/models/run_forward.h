@@ -10,6 +10,7 @@
 #include <random>
 #include <vector>
 
+#include "base/error.h"
 #include "base/memory.h"
 #include "base/thread_team.h"
 #include "kernels/kernels.h"
@@ -99,6 +100,7 @@ class Forward {
     std::vector<HugeBuffer> scratch;
     for (int i = 0; i < how_.threads; ++i) scratch.push_back(poisoned(scratch_bytes));
     std::vector<float> result(batch.outputs.size() * static_cast<std::size_t>(model_.info().vocabulary));
+    StepStatus status;
     team_.run([&](int thread) {
       Exec ex;
       ex.thread = thread;
@@ -108,10 +110,13 @@ class Forward {
       ex.arena = Arena({arena.data(), model_.arena_bytes(tokens, static_cast<int>(batch.outputs.size()))});
       ex.scratch = Arena({scratch[static_cast<std::size_t>(thread)].data(), scratch_bytes});
       ex.poison = true;
+      ex.status = &status;
       const Tensor logits = model_.forward(ex, batch, cache_);
+      if (ex.failed()) return;
       if (thread == 0) std::memcpy(result.data(), logits.data, result.size() * sizeof(float));
       ex.sync();
     });
+    if (status.failed) fail(ErrorKind::system, "{}", status.what);
     return result;
   }
 

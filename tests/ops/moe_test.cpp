@@ -1,6 +1,6 @@
 // The choice of experts against a plain one that sorts, the experts against plain arithmetic in double precision, and
 // the contract of one answer.
-#include "ops/moe.h"
+#include "ops/moe_step.h"
 
 #include <numeric>
 
@@ -17,7 +17,7 @@ struct Choice {
 Choice run_route(const How& how, const Gate& gate, std::vector<float> n, std::int64_t rows) {
   Choice choice;
   const std::int64_t d = gate.weight.columns;
-  run_step(how, moe_arena_bytes(rows, d, 0, 0, gate.experts, gate.chosen),
+  run_step(how, moe_arena_bytes(rows, d, 0, 0, gate.experts, gate.chosen, Arrival::together),
            moe_scratch_bytes(rows, d, gate.experts, gate.chosen), [&](Exec& ex) {
              const Routing routing = route(ex, tensor_of(n, rows), gate);
              if (ex.thread != 0) return;
@@ -184,10 +184,15 @@ class Layer {
   Layer& operator=(const Layer&) = delete;
 
   std::vector<float> run(const How& how, std::vector<float> x, std::int64_t rows) const {
-    run_step(how, moe_arena_bytes(rows, d_, f_, shared_f_, gate_.experts, gate_.chosen),
+    run_step(how, moe_arena_bytes(rows, d_, f_, shared_f_, gate_.experts, gate_.chosen, Arrival::together),
              moe_scratch_bytes(rows, d_, gate_.experts, gate_.chosen), [&](Exec& ex) {
                Tensor tensor = tensor_of(x, rows);
-               moe(ex, tensor, gain_.data(), kEps, gate_, views_, shared_f_ > 0 ? &shared_ : nullptr);
+               MoeStep step(ex, tensor, gain_.data(), kEps, gate_, views_.front(), shared_f_ > 0 ? &shared_ : nullptr,
+                            Arrival::together);
+               std::vector<ExpertView> views;
+               for (const std::int32_t e : step.experts()) views.push_back({e, &views_[static_cast<std::size_t>(e)]});
+               step.add(views);
+               step.finish();
                EXPECT_EQ(ex.arena.used(), 0U);
              });
     return x;
