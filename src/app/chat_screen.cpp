@@ -59,6 +59,7 @@ ChatScreen::ChatScreen(bool decorated) : decorated_(decorated), style_(decorated
 void ChatScreen::begin() {
   thinking_ = any_answer_ = any_thinking_ = false;
   thinking_text_.clear();
+  wrap_ = WordWrap(window_size().columns);
   counted_ = -1;
   start_ = std::chrono::steady_clock::now();
 }
@@ -68,10 +69,10 @@ void ChatScreen::event(const ChatEvent& event) {
     const std::string text = printable(event.text);
     thinking_ = any_thinking_ = true;
     thinking_text_ += text;
-    hide_thinking ? count_thinking() : write_out(style_.dim(text));
+    hide_thinking ? count_thinking() : write_out(style_.dim(wrapped(text)));
   } else if (event.kind == ChatEvent::Kind::answer) {
     if (thinking_) close_thinking(seconds_since(start_));
-    write_out(decorated_ ? printable(event.text) : event.text);
+    write_out(decorated_ ? wrapped(printable(event.text)) : event.text);
     any_answer_ = true;
   } else if (event.kind == ChatEvent::Kind::tool_call) {
     print("{}({})", event.call.name, event.call.arguments);
@@ -80,6 +81,11 @@ void ChatScreen::event(const ChatEvent& event) {
     write_out("\n" + style_.dim("(that was thinking)") + "\n\n");
   }
   flush_out();
+}
+
+std::string ChatScreen::wrapped(std::string_view text) {
+  wrap_.resize(window_size().columns);
+  return wrap_.add(text);
 }
 
 void ChatScreen::count_thinking() {
@@ -94,18 +100,22 @@ void ChatScreen::toggle() {
   if (hide_thinking) {
     // What has left the window upwards cannot be taken back.
     const WindowSize window = window_size();
-    const int rows = std::min(walk(thinking_text_, window.columns).row, window.rows - 1);
+    WordWrap shown(window.columns);
+    shown.add(thinking_text_);
+    const int rows = std::min(shown.row(), window.rows - 1);
     write_out(rows > 0 ? fmt::format("\r\x1b[{}A\x1b[J", rows) : "\r\x1b[J");
     counted_ = -1;
     count_thinking();
   } else {
-    write_out("\r\x1b[K" + style_.dim(thinking_text_));
+    wrap_ = WordWrap(window_size().columns);
+    write_out("\r\x1b[K" + style_.dim(wrapped(thinking_text_)));
   }
   flush_out();
 }
 
 void ChatScreen::close_thinking(double seconds) {
   thinking_ = false;
+  wrap_ = WordWrap(window_size().columns);
   const std::string line =
       style_.dim("thought for " + (seconds < 9.95 ? fmt::format("{:.1f} s", seconds) : human_time(seconds)));
   write_out(hide_thinking ? "\r\x1b[K" + line + "\n\n" : "\n" + line + "\n\n");

@@ -8,6 +8,7 @@
 
 #include "app/answer.h"
 #include "app/style.h"
+#include "app/word_wrap.h"
 
 namespace limpid {
 
@@ -28,13 +29,15 @@ class ChatScreen {
   void complain(const std::string& text) const;  // a line on standard error
 
  private:
+  std::string wrapped(std::string_view text);
   void count_thinking();
   void close_thinking(double seconds);
 
   const bool decorated_;
   const Style style_;
   bool thinking_ = false, any_answer_ = false, any_thinking_ = false;
-  int counted_ = -1;           // seconds last shown
+  int counted_ = -1;  // seconds last shown
+  WordWrap wrap_{80};
   std::string thinking_text_;  // of this answer, as it is shown
   std::chrono::steady_clock::time_point start_{};
 };

@@ -34,6 +34,10 @@ def model(name):
 def setUpModule():
     make_model(model("thinker"), THOUGHT, ["Hello", " 你好", " 🌍", " and", " goodbye", "."], "Thinker")
     make_model(model("talker"), THOUGHT, ["One", " two", " three", ",", " "], "Talker", answer_ends=False)
+    make_model(model("writer"), THOUGHT, [
+        "A sent", "ence of words that end in the mid", "dle of rows", ".", " 你好世界你好世界你好世界 ", "and Donau", "dampf",
+        "schifffahrtskapitän", " it is.\n", "```\nlong line of code that is not broken\n```\n", "Done",
+        " with exactly thirty columns", "\n", "End."], "Writer", thinks=False)
     make_model(model("plain"), THOUGHT, ["Plain", " talk", "."], "Plain", thinks=False)
 
 
@@ -357,6 +361,19 @@ class Window(ChatTest):
         s.wait_prompt()
         s.keys("a" * 40)
         s.wait_line("a" * 12)
+
+
+class Wrapping(ChatTest):
+    def test_between_words(self):
+        s = self.at_prompt("writer", columns=32)
+        s.keys("Hi\r")
+        s.wait_text("End.")
+        s.wait_prompt()
+        lines = s.screen.text().split("> Hi\n")[1].split("\n")
+        self.assertEqual(lines[:11], [
+            "A sentence of words that end in", "the middle of rows. 你好世界你好", "世界你好世界 and",
+            "Donaudampfschifffahrtskapitän it", "is.", "```", "long line of code that is not br", "oken", "```",
+            "Done with exactly thirty columns", "End."])
 
 
 class Ending(ChatTest):
