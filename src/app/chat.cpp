@@ -64,6 +64,8 @@ class Chat {
         screen_(editor_.terminal()),
         model_(arguments.model.empty() ? only_model() : arguments.model) {
     conversation_.system = arguments.system;
+    editor_.complete({"/budget", "/edit", "/help", "/load", "/model", "/quit", "/retry", "/save", "/stats", "/system",
+                      "/think", "/tokens", "/undo"});
     open(model_);
   }
 

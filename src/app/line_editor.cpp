@@ -42,6 +42,7 @@ struct LineEditor::State {
   HistEvent event{};
   std::string pending;  // bytes read and not yet given to libedit
   std::string pasted;
+  std::vector<std::string> words;  // that Tab completes
   bool interrupted = false;
 
   // At least one byte into pending; false at the end of the input, on Ctrl-C, or when `wait` milliseconds are over.
@@ -162,6 +163,22 @@ unsigned char insert_paste(EditLine* editor, int) {
 
 unsigned char insert_line_end(EditLine* editor, int) { return el_insertstr(editor, "\n") == 0 ? CC_REFRESH : CC_ERROR; }
 
+// As far as all words agree that begin like the line; a space behind the only one.
+unsigned char complete_word(EditLine* editor, int) {
+  const LineInfo* line = el_line(editor);
+  const std::string_view typed(line->buffer, static_cast<std::size_t>(line->cursor - line->buffer));
+  std::optional<std::string> common;
+  int found = 0;
+  for (const std::string& word : state_of(editor).words) {
+    if (typed.empty() || !word.starts_with(typed)) continue;
+    if (++found == 1) common = word;
+    common->resize(static_cast<std::size_t>(std::ranges::mismatch(*common, word).in1 - common->begin()));
+  }
+  if (found == 0) return CC_ERROR;
+  const std::string rest = common->substr(typed.size()) + (found == 1 ? " " : "");
+  return !rest.empty() && el_insertstr(editor, rest.c_str()) == 0 ? CC_REFRESH : CC_ERROR;
+}
+
 char* prompt(EditLine* editor) { return state_of(editor).prompt.data(); }
 
 }  // namespace
@@ -188,6 +205,8 @@ LineEditor::LineEditor(Interrupts& interrupts, bool colour) : interrupts_(interr
   el_set(editor, EL_ADDFN, "limpid-line-end", "Begin another line of the same message", &insert_line_end);
   el_set(editor, EL_BIND, "\\e^M", "limpid-line-end", nullptr);
   el_set(editor, EL_BIND, "\\e^J", "limpid-line-end", nullptr);
+  el_set(editor, EL_ADDFN, "limpid-complete", "Complete a command", &complete_word);
+  el_set(editor, EL_BIND, "^I", "limpid-complete", nullptr);
   el_set(editor, EL_BIND, "^R", "em-inc-search-prev", nullptr);
   el_set(editor, EL_BIND, "^W", "ed-delete-prev-word", nullptr);
   state_->history = history_init();
@@ -223,6 +242,10 @@ std::optional<std::string> LineEditor::read(const std::string& start) {
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   if (!text.empty()) history(state_->history, &state_->event, H_ENTER, text.c_str());
   return text;
+}
+
+void LineEditor::complete(std::vector<std::string> words) {
+  if (state_ != nullptr) state_->words = std::move(words);
 }
 
 bool LineEditor::collect() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/interrupt.h"
 
@@ -23,6 +24,8 @@ class LineEditor {
   // The line without its end, `start` filled in to be edited. Nothing: the end of the input, or Ctrl-C.
   std::optional<std::string> read(const std::string& start = {});
   bool terminal() const { return state_ != nullptr; }
+  // What Tab completes where it stands at the beginning of a line: "/help".
+  void complete(std::vector<std::string> words);
 
   // Between two lines, often: keeps what is typed for the next read, and sees to Ctrl-Z. Whether Ctrl-T was pressed,
   // which is not kept.

@@ -216,6 +216,17 @@ class Editing(ChatTest):
         s.keys("\x19")
         s.wait_line("> <abcd> two")
 
+    def test_tab_completes_commands(self):
+        s = self.at_prompt("plain")
+        s.keys("/he\t")
+        s.wait("/help", lambda: s.screen.line() == "> /help" and s.screen.column == 8)
+        s.keys("\x15/s\t")  # save, stats, system: nothing more to say
+        s.wait_line("> /s")
+        s.keys("t\t")
+        s.wait_line("> /stats")
+        s.keys("\x15a\tb")  # no command
+        s.wait_line("> ab")
+
     def test_history(self):
         s = self.at_prompt("plain")
         s.say("first message")
