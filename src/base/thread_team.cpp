@@ -120,7 +120,9 @@ void ThreadTeam::loop(int thread, bool pin) {
   FlushDenormals mode;
   std::uint32_t seen = 0;
   for (;;) {
-    for (int spins = 0; spins < kIdleSpins && generation_.load(std::memory_order_acquire) == seen && !stop_.load(); ++spins) relax();
+    for (int spins = 0; spins < kIdleSpins && generation_.load(std::memory_order_acquire) == seen && !stop_.load();
+         ++spins)
+      relax();
     {
       std::unique_lock lock(mutex_);
       wake_.wait(lock, [&] { return stop_ || generation_.load(std::memory_order_acquire) != seen; });

@@ -58,7 +58,8 @@ std::uint8_t f32_to_e4m3(float value) {
   if (magnitude >= 0x43E00000) return static_cast<std::uint8_t>(sign | 0x7E);  // 448 and more
   if (magnitude < 0x3C800000) {  // below 2^-6: a multiple of 2^-9; adding 2^14 (ulp 2^-9) rounds it to one
     const float shifted = std::bit_cast<float>(magnitude) + 0x1p14f;
-    return static_cast<std::uint8_t>(sign | (std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(0x1p14f)));
+    return static_cast<std::uint8_t>(sign |
+                                     (std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(0x1p14f)));
   }
   const std::uint32_t rounded = magnitude + 0x7FFFF + (magnitude >> 20 & 1);
   return static_cast<std::uint8_t>(sign | ((rounded >> 20) - (120u << 3)));

@@ -1,4 +1,5 @@
-// Decoding IQ1_S..IQ4_XS: values from code books, in groups of 8 or 4, with signs beside them. Formulas: docs/formats.md, "Tensor types".
+// Decoding IQ1_S..IQ4_XS: values from code books, in groups of 8 or 4, with signs beside them. Formulas:
+// docs/formats.md, "Tensor types".
 #include <cstring>
 
 #include "tensor/codec.h"
@@ -48,7 +49,8 @@ void decode(const BlockIQ2_XXS& block, float* out) {
     const std::uint16_t* words = block.qs + g / 4 * 4;
     const unsigned index = words[g % 4 / 2] >> (g % 2 * 8) & 255u;
     const std::uint32_t signs_scale = load32(words + 2);
-    put_group<8>(kGridIQ2_XXS[index], iq_signs(signs_scale >> (g % 4 * 7)), iq2_step(d, signs_scale >> 28), out + 8 * g);
+    put_group<8>(kGridIQ2_XXS[index], iq_signs(signs_scale >> (g % 4 * 7)), iq2_step(d, signs_scale >> 28),
+                 out + 8 * g);
   }
 }
 

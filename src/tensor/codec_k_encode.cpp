@@ -1,5 +1,6 @@
-// Encoding Q2_K..Q6_K: a least-squares fit per sub-block over a few trial scales, then the sub-blocks' scales rounded to what the block can
-// hold, then every value rounded again with the scales as stored. Good enough for synthetic files; not ggml's search, not its bytes.
+// Encoding Q2_K..Q6_K: a least-squares fit per sub-block over a few trial scales, then the sub-blocks' scales rounded
+// to what the block can hold, then every value rounded again with the scales as stored. Good enough for synthetic
+// files; not ggml's search, not its bytes.
 #include <algorithm>
 #include <cmath>
 
@@ -68,7 +69,8 @@ Affine fit_affine(const float* in, int count, int top) {
   return best;
 }
 
-// value ~ step q, q in [-half, half - 1]; the step may be negative, so that the larger side of the range can take -half.
+// value ~ step q, q in [-half, half - 1]; the step may be negative, so that the larger side of the range can take
+// -half.
 float fit_symmetric(const float* in, int count, int half) {
   float extreme = 0.0f;
   for (int i = 0; i < count; ++i) {
@@ -94,7 +96,8 @@ float fit_symmetric(const float* in, int count, int half) {
   return best;
 }
 
-// Steps and minima of a block's sub-blocks as unsigned numbers of `bits` bits times d and dmin, which are rounded to f16 and returned as such.
+// Steps and minima of a block's sub-blocks as unsigned numbers of `bits` bits times d and dmin, which are rounded to
+// f16 and returned as such.
 template <int kSubBlocks>
 struct AffineScales {
   std::uint16_t d, dmin;
@@ -145,7 +148,8 @@ void encode_k4(const float* in, int top, Block& block) {
   put_affine_quants(in, scales, top, block);
 }
 
-// Q3_K and Q6_K: 16 signed scales in [-limit, limit - 1]. Returns the block's d and writes the scales; put(s, scale) stores one.
+// Q3_K and Q6_K: 16 signed scales in [-limit, limit - 1]. Returns the block's d and writes the scales; put(s, scale)
+// stores one.
 template <typename Block, typename PutScale>
 void encode_symmetric(const float* in, int half, int limit, Block& block, PutScale put) {
   block = {};

@@ -15,7 +15,8 @@ int fifth_bit(const std::uint8_t* qh, int i) { return (qh[i / 8] >> (i % 8) & 1)
 
 float inverse(float d) { return d != 0.0f ? 1.0f / d : 0.0f; }
 
-// Truncates to [0, top]. A value that is not finite (the scale was subnormal, or the input infinite) becomes 0, as x86 conversions make it.
+// Truncates to [0, top]. A value that is not finite (the scale was subnormal, or the input infinite) becomes 0, as x86
+// conversions make it.
 std::uint8_t truncated(float value, int top) {
   if (!(value > -1e6f && value < 1e6f)) return 0;
   return static_cast<std::uint8_t>(std::clamp(static_cast<int>(value), 0, top));

@@ -1,7 +1,7 @@
-// Packed weights of the block types of 256 values (K and IQ). A block of the file consists of fields; in a packed block of 16 rows each field is
-// cut into units of 1, 2 or 4 bytes and unit u of the 16 rows lies together: scales become vectors of 16 values, quants 64-byte vectors whose
-// 32-bit lane r is the dword that row r's block has there. Nothing is decoded, so it is lossless by construction; kernels/linear_k.h and
-// linear_iq.h read the result.
+// Packed weights of the block types of 256 values (K and IQ). A block of the file consists of fields; in a packed block
+// of 16 rows each field is cut into units of 1, 2 or 4 bytes and unit u of the 16 rows lies together: scales become
+// vectors of 16 values, quants 64-byte vectors whose 32-bit lane r is the dword that row r's block has there. Nothing
+// is decoded, so it is lossless by construction; kernels/linear_k.h and linear_iq.h read the result.
 #include <cstring>
 #include <span>
 
@@ -25,27 +25,42 @@ std::span<const Field> fields_of(DType type) {
   static constexpr Field q6_k[] = {{208, 2, 1}, {192, 1, 16}, {128, 4, 16}, {0, 4, 32}};        // d scales qh ql
   static constexpr Field iq1_s[] = {{0, 2, 1}, {34, 2, 8}, {2, 4, 8}};                          // d qh qs
   static constexpr Field iq1_m[] = {{48, 2, 4}, {32, 1, 16}, {0, 4, 8}};                        // scales qh qs
-  static constexpr Field iq2_xxs[] = {{0, 2, 1}, {2, 4, 16}};                                   // d (indices, signs and scale) x 8
-  static constexpr Field iq2_xs[] = {{0, 2, 1}, {66, 1, 8}, {2, 2, 32}};                        // d scales qs
+  static constexpr Field iq2_xxs[] = {{0, 2, 1}, {2, 4, 16}};             // d (indices, signs and scale) x 8
+  static constexpr Field iq2_xs[] = {{0, 2, 1}, {66, 1, 8}, {2, 2, 32}};  // d scales qs
   static constexpr Field iq2_s[] = {{0, 2, 1}, {74, 1, 8}, {66, 1, 8}, {34, 4, 8}, {2, 4, 8}};  // d scales qh signs qs
-  static constexpr Field iq3_xxs[] = {{0, 2, 1}, {66, 4, 8}, {2, 4, 16}};                       // d (signs and scale) qs
-  static constexpr Field iq3_s[] = {{0, 2, 1}, {106, 1, 4}, {66, 1, 8}, {74, 4, 8}, {2, 4, 16}};  // d scales qh signs qs
-  static constexpr Field iq4_xs[] = {{0, 2, 1}, {2, 2, 1}, {4, 1, 4}, {8, 4, 32}};              // d scales_h scales_l qs
+  static constexpr Field iq3_xxs[] = {{0, 2, 1}, {66, 4, 8}, {2, 4, 16}};  // d (signs and scale) qs
+  static constexpr Field iq3_s[] = {
+      {0, 2, 1}, {106, 1, 4}, {66, 1, 8}, {74, 4, 8}, {2, 4, 16}};                  // d scales qh signs qs
+  static constexpr Field iq4_xs[] = {{0, 2, 1}, {2, 2, 1}, {4, 1, 4}, {8, 4, 32}};  // d scales_h scales_l qs
   switch (type) {
-    case DType::q2_k: return q2_k;
-    case DType::q3_k: return q3_k;
-    case DType::q4_k: return q4_k;
-    case DType::q5_k: return q5_k;
-    case DType::q6_k: return q6_k;
-    case DType::iq1_s: return iq1_s;
-    case DType::iq1_m: return iq1_m;
-    case DType::iq2_xxs: return iq2_xxs;
-    case DType::iq2_xs: return iq2_xs;
-    case DType::iq2_s: return iq2_s;
-    case DType::iq3_xxs: return iq3_xxs;
-    case DType::iq3_s: return iq3_s;
-    case DType::iq4_xs: return iq4_xs;
-    default: return {};
+    case DType::q2_k:
+      return q2_k;
+    case DType::q3_k:
+      return q3_k;
+    case DType::q4_k:
+      return q4_k;
+    case DType::q5_k:
+      return q5_k;
+    case DType::q6_k:
+      return q6_k;
+    case DType::iq1_s:
+      return iq1_s;
+    case DType::iq1_m:
+      return iq1_m;
+    case DType::iq2_xxs:
+      return iq2_xxs;
+    case DType::iq2_xs:
+      return iq2_xs;
+    case DType::iq2_s:
+      return iq2_s;
+    case DType::iq3_xxs:
+      return iq3_xxs;
+    case DType::iq3_s:
+      return iq3_s;
+    case DType::iq4_xs:
+      return iq4_xs;
+    default:
+      return {};
   }
 }
 
@@ -67,9 +82,15 @@ void copy_block(std::span<const Field> fields, File* file, Packed* packed, int r
     auto* in_file = file + field.offset;
     auto* in_pack = packed + row * field.unit;
     switch (field.unit) {
-      case 1: copy_field<kPack, 1>(in_file, in_pack, field.count); break;
-      case 2: copy_field<kPack, 2>(in_file, in_pack, field.count); break;
-      default: copy_field<kPack, 4>(in_file, in_pack, field.count); break;
+      case 1:
+        copy_field<kPack, 1>(in_file, in_pack, field.count);
+        break;
+      case 2:
+        copy_field<kPack, 2>(in_file, in_pack, field.count);
+        break;
+      default:
+        copy_field<kPack, 4>(in_file, in_pack, field.count);
+        break;
     }
     packed += field.count * kStripRows * field.unit;
   }
@@ -110,20 +131,34 @@ const PackType* entry() {
 
 const PackType* superblock_pack_type(DType type) {
   switch (type) {
-    case DType::q2_k: return entry<DType::q2_k>();
-    case DType::q3_k: return entry<DType::q3_k>();
-    case DType::q4_k: return entry<DType::q4_k>();
-    case DType::q5_k: return entry<DType::q5_k>();
-    case DType::q6_k: return entry<DType::q6_k>();
-    case DType::iq1_s: return entry<DType::iq1_s>();
-    case DType::iq1_m: return entry<DType::iq1_m>();
-    case DType::iq2_xxs: return entry<DType::iq2_xxs>();
-    case DType::iq2_xs: return entry<DType::iq2_xs>();
-    case DType::iq2_s: return entry<DType::iq2_s>();
-    case DType::iq3_xxs: return entry<DType::iq3_xxs>();
-    case DType::iq3_s: return entry<DType::iq3_s>();
-    case DType::iq4_xs: return entry<DType::iq4_xs>();
-    default: return nullptr;
+    case DType::q2_k:
+      return entry<DType::q2_k>();
+    case DType::q3_k:
+      return entry<DType::q3_k>();
+    case DType::q4_k:
+      return entry<DType::q4_k>();
+    case DType::q5_k:
+      return entry<DType::q5_k>();
+    case DType::q6_k:
+      return entry<DType::q6_k>();
+    case DType::iq1_s:
+      return entry<DType::iq1_s>();
+    case DType::iq1_m:
+      return entry<DType::iq1_m>();
+    case DType::iq2_xxs:
+      return entry<DType::iq2_xxs>();
+    case DType::iq2_xs:
+      return entry<DType::iq2_xs>();
+    case DType::iq2_s:
+      return entry<DType::iq2_s>();
+    case DType::iq3_xxs:
+      return entry<DType::iq3_xxs>();
+    case DType::iq3_s:
+      return entry<DType::iq3_s>();
+    case DType::iq4_xs:
+      return entry<DType::iq4_xs>();
+    default:
+      return nullptr;
   }
 }
 
