@@ -30,8 +30,7 @@ struct Conversation {
 // {messages, tools?, add_generation_prompt?, template_variables?}, or the messages alone.
 Conversation read_conversation() {
   const std::string text = read_all_input();
-  parse_json(text, "standard input");  // checks size and depth; the order of keys is what templates write out
-  Json input = Json::parse(text);
+  Json input = parse_ordered_json(text, "standard input");  // the order of keys is what templates write out
   Conversation out;
   if (input.is_array()) {
     out.messages = std::move(input);

@@ -20,7 +20,13 @@ struct JsonLimits {
 // Error(input) when it is not, or is over a limit.
 nlohmann::json parse_json(std::string_view text, const std::string& name, const JsonLimits& limits = {});
 
-// The same of a file. Throws Error(not_found | system) too.
+// The same with the keys of every object in the order of the text. For what is written out again as it came: requests,
+// whose tools a chat template shows to the model. A key that comes twice keeps its first place and its last value, as in
+// Python; time and memory stay linear in the text whatever the number of keys.
+nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& name,
+                                          const JsonLimits& limits = {});
+
+// parse_json of a file. Throws Error(not_found | system) too.
 nlohmann::json read_json(const std::string& path, const JsonLimits& limits = {});
 
 }  // namespace limpid

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "tests/app/shell.h"
 
@@ -63,6 +64,28 @@ TEST_F(Render, TheTemplateBesideTheTokenizer) {
       render(R"({"messages": [{"role": "user", "content": "Hello"}], "add_generation_prompt": false})");
   EXPECT_EQ(without.output.find("<｜Assistant｜>"), std::string::npos) << without.output;
   EXPECT_EQ(render(R"([{"role": "user", "content": "Hello"}])").output, result.output);
+}
+
+// Templates write tools and calls out as JSON: with their keys in the order of the request, as Hugging Face does (the
+// goldens are its own; few of their keys are in alphabetical order).
+TEST_F(Render, ToolsKeepTheOrderOfTheRequest) {
+  using Json = nlohmann::ordered_json;
+  const std::string data = REPO_DIR "/tests/text/data/";
+  const Json goldens = Json::parse(std::ifstream(data + "template_goldens.json"));
+  const Json conversations = Json::parse(std::ifstream(data + "template_conversations.json"));
+  std::filesystem::copy_file(data + "templates/qwen2.5.jinja", folder_ / "chat_template.jinja",
+                             std::filesystem::copy_options::overwrite_existing);
+  int compared = 0;
+  for (const Json& golden : goldens["goldens"]) {
+    const Json& conversation = conversations[golden["conversation"].get<std::string>()];
+    if (golden["template"] != "qwen2.5" || !conversation.contains("tools") || !golden.contains("text")) continue;
+    const Json request = {{"tools", goldens["tools"]},
+                          {"messages", conversation["messages"]},
+                          {"add_generation_prompt", golden["add_generation_prompt"]}};
+    EXPECT_EQ(render(request.dump()).output, golden["text"].get<std::string>()) << golden["conversation"];
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
 }
 
 TEST_F(Render, ThinkingOnEndsInOneOpenThink) {

@@ -23,6 +23,30 @@ TEST(Json, TheLastOfTwoKeysCountsUnlessRefused) {
   EXPECT_EQ(error_of([] { parse_json(R"([{"a": 1}, {"a": 2}])", "t", {.unique_keys = true}); }), "");
 }
 
+TEST(Json, OrderedKeepsTheOrderOfTheText) {
+  for (const char* text : {R"({"z":1,"a":[{"y":{},"b":null}],"m":{"2":true,"1":"x"}})", "[]", "7", "{}"})
+    EXPECT_EQ(parse_ordered_json(text, "t").dump(), text);
+  EXPECT_EQ(parse_ordered_json(R"({"b": 1, "a": 2, "b": {"d": 3, "c": 4}})", "t").dump(),
+            R"({"b":{"d":3,"c":4},"a":2})");
+  EXPECT_EQ(error_of([] { parse_ordered_json(R"({"b": 1, "a": 1, "b": 1})", "t", {.unique_keys = true}); }),
+            "t: JSON key 'b': expected once in its object, found twice");
+  EXPECT_EQ(error_of([] { parse_ordered_json("[[1]]", "t", {.depth = 1}); }),
+            "t: JSON nesting: expected at most 1 levels, found more");
+}
+
+// Many keys, each twice: the order and the last values hold beyond the length where the keys get an index, in time that
+// is linear (200 000 keys searched one by one would take a minute).
+TEST(Json, OrderedTakesObjectsOfManyKeys) {
+  std::string text = "{", expected = "{";
+  for (int pass = 0; pass < 2; ++pass)
+    for (int i = 0; i < 200'000; ++i) {
+      const std::string key = "\"k" + std::to_string((i * 7919LL) % 200'000) + "\":";
+      text += (text.size() > 1 ? "," : "") + key + std::to_string(pass);
+      if (pass == 0) expected += (i > 0 ? "," : "") + key + "1";
+    }
+  EXPECT_EQ(parse_ordered_json(text + "}", "t").dump(), expected + "}");
+}
+
 TEST(Json, NamesFileAndByte) {
   const auto message = [](std::string_view text) { return error_of([&] { parse_json(text, "some.json"); }); };
   EXPECT_NE(message("{\"a\": 1,}").find("some.json: byte 9: expected JSON, found a syntax error"), std::string::npos)
