@@ -10,6 +10,8 @@ namespace limpid {
 // AMX int8 (tiles): Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, IQ4_NL for 16 tokens at a time; the tokens left over go through
 // AVX-512. The process must have asked the kernel for the tiles' state (arch_prctl).
 void use_amx_products(KernelTable& table);
+// The same for the K and IQ types with blocks of 256 values, from 16 tokens on.
+void use_amx_superblock_products(KernelTable& table);
 // AVX512_BF16: BF16.
 void use_bf16_products(KernelTable& table);
 

@@ -80,7 +80,10 @@ KernelTable make_plain_avx512(const char* isa) {
 KernelTable make_avx512() {
   KernelTable table = make_plain_avx512("avx512");
   if (has_bf16()) use_bf16_products(table);
-  if (has_amx()) use_amx_products(table);
+  if (has_amx()) {
+    use_amx_products(table);
+    use_amx_superblock_products(table);
+  }
   return table;
 }
 

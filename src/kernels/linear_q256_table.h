@@ -9,7 +9,7 @@
 namespace limpid {
 namespace {
 
-inline void set_superblocks(KernelTable& table) {
+constexpr void set_superblocks(KernelTable& table) {
   const auto set = [&](DType type, LinearFn product) { table.linear[static_cast<int>(type)] = product; };
   set(DType::q2_k, linear_q256<Q2K>);
   set(DType::q3_k, linear_q256<Q3K>);

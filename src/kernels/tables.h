@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels/kernels.h"
+#include "tensor/dtype.h"
 
 namespace limpid {
 
@@ -16,5 +17,7 @@ const KernelTable& avx512_table();
 void add_scalar_superblocks(KernelTable& table);
 void add_avx2_superblocks(KernelTable& table);
 void add_avx512_superblocks(KernelTable& table);
+// One of them: what AMX leaves to AVX-512.
+void linear_avx512_superblock(DType type, const LinearArgs& args) noexcept;
 
 }  // namespace limpid

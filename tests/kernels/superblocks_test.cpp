@@ -164,12 +164,12 @@ TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
 
 TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
   std::mt19937 random(3);
-  constexpr int kTokens = 79;  // more than a chunk, and every tail
+  constexpr int kTokens = 300;  // more than a chunk of any instruction set, and every tail
   const Case c(GetParam(), 37, 512, random);
   const Activations x(kTokens, c.columns, random);
   const std::vector<float> expected = product(*scalar_kernels(), c, x, 0, kTokens);
   for (const KernelTable* table : kernel_tables()) {
-    for (const int tokens : {1, 2, 3, 5, 8, 13, 64, kTokens}) {
+    for (const int tokens : {1, 2, 3, 5, 8, 13, 16, 17, 31, 32, 33, 64, 79, 257, kTokens}) {
       const int first = kTokens - tokens;
       const std::vector<float> y = product(*table, c, x, first, tokens);
       EXPECT_EQ(0, std::memcmp(y.data(), expected.data() + first * c.rows, y.size() * 4)) << table->isa << " tokens " << tokens;
@@ -181,31 +181,51 @@ TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
   std::mt19937 random(4);
   const Case c(GetParam(), 21, 256, random);
   const Activations x(6, c.columns, random);
-  const std::int32_t rows[] = {4, 0, 4};
+  const int tokens = 37;  // as few rows as there are, tiles of 16 and a tail
+  std::vector<std::int32_t> rows = {4, 0, 4};
+  while (rows.size() < tokens) rows.push_back(static_cast<std::int32_t>(random() % 6));
   std::vector<float> bias(21);
   for (std::size_t i = 0; i < bias.size(); ++i) bias[i] = static_cast<float>(i) * 0.25F - 2;
   for (const KernelTable* table : kernel_tables()) {
     const std::vector<float> plain = product(*table, c, x, 0, 6);
-    std::vector<float> out(3 * 24, 3.0F);
-    const LinearArgs args = {.weight = c.packed.data,
-                             .strip_bytes = c.strip_bytes,
-                             .columns = c.columns,
-                             .strips = 2,
-                             .valid_rows = 21,
-                             .activations = x.memory.data,
-                             .activation_stride = x.stride,
-                             .rows = rows,
-                             .tokens = 3,
-                             .out = out.data(),
-                             .out_stride = 24,
-                             .bias = bias.data(),
-                             .accumulate = true};
-    table->linear[static_cast<int>(c.type)](args);
-    for (std::size_t t = 0; t < 3; ++t)
-      for (std::size_t r = 0; r < 24; ++r) {
-        const float sum = r < 21 ? 3.0F + (plain[static_cast<std::size_t>(rows[t]) * 21 + r] + bias[r]) : 3.0F;
-        ASSERT_EQ(std::bit_cast<std::uint32_t>(out[t * 24 + r]), std::bit_cast<std::uint32_t>(sum)) << table->isa << ' ' << t << ' ' << r;
-      }
+    for (const int count : {3, tokens}) {
+      std::vector<float> out(static_cast<std::size_t>(count) * 24, 3.0F);
+      const LinearArgs args = {.weight = c.packed.data,
+                               .strip_bytes = c.strip_bytes,
+                               .columns = c.columns,
+                               .strips = 2,
+                               .valid_rows = 21,
+                               .activations = x.memory.data,
+                               .activation_stride = x.stride,
+                               .rows = rows.data(),
+                               .tokens = count,
+                               .out = out.data(),
+                               .out_stride = 24,
+                               .bias = bias.data(),
+                               .accumulate = true};
+      table->linear[static_cast<int>(c.type)](args);
+      for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t)
+        for (std::size_t r = 0; r < 24; ++r) {
+          const float sum = r < 21 ? 3.0F + (plain[static_cast<std::size_t>(rows[t]) * 21 + r] + bias[r]) : 3.0F;
+          ASSERT_EQ(std::bit_cast<std::uint32_t>(out[t * 24 + r]), std::bit_cast<std::uint32_t>(sum)) << table->isa << ' ' << t << ' ' << r;
+        }
+    }
+  }
+}
+
+// A row so wide that a chunk is cut by its bytes and not by its tokens.
+TEST_P(Superblocks, WideRowsGiveTheBitsOfSingleTokens) {
+  std::mt19937 random(5);
+  constexpr int kTokens = 67;
+  const Case c(GetParam(), 33, 32768, random);
+  const Activations x(kTokens, c.columns, random);
+  for (const KernelTable* table : kernel_tables()) {
+    if (table == scalar_kernels()) continue;  // cuts by tokens only
+    const std::vector<float> all = product(*table, c, x, 0, kTokens);
+    for (const int t : {0, 1, 15, 47, 48, 66}) {
+      const std::vector<float> one = product(*table, c, x, t, 1);
+      EXPECT_EQ(0, std::memcmp(one.data(), all.data() + t * c.rows, one.size() * 4)) << table->isa << " token " << t;
+    }
   }
 }
 
