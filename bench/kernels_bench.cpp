@@ -1,4 +1,4 @@
-// Speed of the products, one thread: one token over a weight that no cache holds (GB of packed weight per second) and
+// Speed of the products, one thread: one token over a weight that no cache holds (GB of packed weight per second), over one that is cached, and
 // 512 tokens (billions of multiply-adds per second).
 //   kernels_bench --benchmark_filter=prefill/Q4_0
 #include <benchmark/benchmark.h>
@@ -74,6 +74,8 @@ void register_all() {
       };
       // 1.2 GB of f32: well beyond every cache.
       benchmark::RegisterBenchmark(name("decode").c_str(), product, *table, type, 1, 32768, 8192);
+      // A weight in the second-level cache: what the arithmetic of one token allows.
+      benchmark::RegisterBenchmark(name("cached").c_str(), product, *table, type, 1, 128, 4096);
       benchmark::RegisterBenchmark(name("prefill").c_str(), product, *table, type, 512, 512, 2048);
     }
 }

@@ -167,7 +167,7 @@ void write_metadata(GgufWriter& out, const Shape& s, int layers) {
   out.set(key("rope.freq_base"), s.rope_base);
   set("rope.dimension_count", s.kv_rank > 0 ? s.rope : s.head_dim);
   if (s.kv_rank == 0) return;
-  if (s.q_rank > 0) set("attention.q_lora_rank", s.q_rank);
+  set("attention.q_lora_rank", s.q_rank);  // 0 too: llama.cpp does without the key only at 26 or 27 layers
   set("attention.kv_lora_rank", s.kv_rank);
   set("attention.key_length", s.kv_rank + s.rope);
   set("attention.value_length", s.kv_rank);

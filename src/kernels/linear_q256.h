@@ -15,6 +15,7 @@ namespace limpid {
 namespace {
 
 constexpr int kTokenChunk = 64;                        // accumulators of a chunk: 4 KB
+constexpr int kAhead = 4096;                           // bytes that a prefetch is ahead of its use
 constexpr int kBlockTile = kTokenTile > 8 ? 8 : 2;     // tokens of a register tile: two sums and a dot each
 
 // Sixteen rows of a block, decoded. Types with sub-blocks of 32 use the first 8 scales.
@@ -34,12 +35,20 @@ struct StoreQuants {
   Block256& out;
   void operator()(int g, I8x64 w) const { store_bytes(out.quants[g], w); }
 };
+// A share of the lines that lie kAhead behind the block's own, with each vector of quants: all of them at once would wait for fill buffers.
+template <typename Type>
+inline void prefetch_share(const std::byte* packed, int g) {
+  constexpr int kLines = (Type::kBytes + 3) / 4;  // of 16 rows: at most one for each g
+  const int line = g * kLines / 64;
+  if ((g + 1) * kLines / 64 != line) prefetch(packed + kAhead + 64 * line);
+}
 // or into the dot products of one token; g is a constant after unrolling, so the dots stay in registers.
 template <typename Type>
 struct DotQuants {
-  const std::byte* a;  // 256 int8
+  const std::byte *a, *packed;  // 256 int8, the block
   I32x16 dots[256 / Type::kSub];
   void operator()(int g, I8x64 w) {
+    prefetch_share<Type>(packed, g);
     I32x16& sum = dots[4 * g / Type::kSub];
     const I8x64 x = splat_four(a + 4 * g);
     sum = Type::kSigned ? dot_signed(sum, w, x) : dot(sum, w, x);
@@ -116,7 +125,7 @@ inline void block_times_token(const std::byte* packed, Block256& block, const To
   I32x16 isum[1], msum[1];
   Type::scales(packed, block);
   sum_offsets<Type>(block, &x, isum, msum);
-  DotQuants<Type> dots{x.quants, {}};
+  DotQuants<Type> dots{x.quants, packed, {}};
   Type::quants(packed, dots);
   LIMPID_UNROLL
   for (int j = 0; j < 256 / Type::kSub; ++j) isum[0] = add(isum[0], mul(dots.dots[j], ints_at(block.scales[j])));
@@ -148,8 +157,9 @@ void linear_q256(const LinearArgs& args) noexcept {
       const std::byte* packed = args.weight + static_cast<std::size_t>(strip) * args.strip_bytes;
       std::memset(acc, 0, sizeof acc[0] * static_cast<std::size_t>(tokens));
       for (std::int64_t b = 0; b < blocks; ++b, packed += Type::kBytes * kStripRows) {
-        if (tokens == 1)
-          for (int at = 0; at < Type::kBytes * kStripRows; at += 64) prefetch(packed + 4096 + at);
+        if constexpr (!Type::kFused)
+          if (tokens == 1)
+            for (int at = 0; at < Type::kBytes * kStripRows; at += 64) prefetch(packed + 4096 + at);
         for (int t = 0; t < tokens; ++t) {
           const std::byte* scales = rows[t] + padded;
           x[t] = {rows[t] + 256 * b, scales + 4 * blocks + 32 * b, float_at(scales + 4 * b)};
