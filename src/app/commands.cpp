@@ -14,6 +14,7 @@ void add_bench(Program& program);
 void add_pull(Program& program);
 void add_synth(Program& program);
 void add_models(Program& program);
+void add_data(Program& program);
 void add_doctor(Program& program);
 
 void add_commands(Program& program) {
@@ -28,6 +29,7 @@ void add_commands(Program& program) {
   add_bench(program);
   add_pull(program);
   add_synth(program);
+  add_data(program);
   add_models(program);
   add_doctor(program);
 }

@@ -1,0 +1,28 @@
+// The generators, one function a family: each draws a problem first and its words after, so that the same draw gives the
+// same problem in both languages. They fill in problem, prompt, thinking, answer and check; the rest is make_sample's.
+// Internal to train/: callers use data_generate.h.
+#pragma once
+
+#include "train/data_draw.h"
+#include "train/data_sample.h"
+
+namespace limpid {
+
+struct Ask {
+  int level;
+  Language language, thinking;
+  bool chinese() const { return language == Language::chinese; }
+  bool chinese_thinking() const { return thinking == Language::chinese; }
+};
+
+Sample make_chain(Draw& draw, const Ask& ask);
+Sample make_count(Draw& draw, const Ask& ask);
+Sample make_addsub(Draw& draw, const Ask& ask);
+Sample make_multiply(Draw& draw, const Ask& ask);
+Sample make_ordering(Draw& draw, const Ask& ask);
+Sample make_boolean(Draw& draw, const Ask& ask);
+Sample make_target(Draw& draw, const Ask& ask);
+Sample make_word(Draw& draw, const Ask& ask);
+Sample make_talk(Draw& draw, const Ask& ask);
+
+}  // namespace limpid

@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""Solves the problems that `limpid data` prints from their wording alone and compares the answers; nothing here was taken
+from the generators' code. Also checks every equation of the thinking. Standard library only.
+Usage: independent_verifier.py LIMPID [SAMPLES PER FAMILY AND LEVEL]"""
+import itertools
+import json
+import re
+import subprocess
+import sys
+from fractions import Fraction
+
+LEVELS = {"chain": 8, "count": 5, "addsub": 7, "multiply": 5, "ordering": 5, "boolean": 5, "target": 4, "word": 5, "talk": 3}
+OPS = {"plus": "+", "minus": "-", "times": "*", "加": "+", "减": "-", "乘": "*", "+": "+", "-": "-", "*": "*"}
+
+
+def numbers(text):
+    return [int(n) for n in re.findall(r"\d+", text)]
+
+
+def chain(p):
+    tokens = re.findall(r"\d+|plus|minus|times|[加减乘+*-]", p)
+    value = int(tokens[0])
+    assert len(tokens) % 2 == 1, tokens
+    for op, n in zip(tokens[1::2], tokens[2::2]):
+        value = {"+": value + int(n), "-": value - int(n), "*": value * int(n)}[OPS[op]]
+        assert value >= 0, p
+    return str(value % 100)
+
+
+COUNT = [r"^How many times does (?P<s>\S+) appear in (?P<l>.+)\?$", r"^How often does (?P<s>\S+) occur in: (?P<l>.+)\?$",
+         r"^Count the (?P<s>\S+) in (?P<l>.+)\.$", r"^In (?P<l>.+), how many times do you see (?P<s>\S+)\?$", r"^how many (?P<s>\S+) in (?P<l>.+)$",
+         r"^Is the number of (?P<s>\S+) in (?P<l>.+) odd or even\?$", r"^Does (?P<s>\S+) appear an odd or even number of times in (?P<l>.+)\?$",
+         r"^odd or even: how many (?P<s>\S+) in (?P<l>.+)\?$",
+         r"^数一数(?P<l>.+)里的(?P<s>.+)有几个。$", r"^在(?P<l>.+)中，(?P<s>.+)出现了几次？$", r"^(?P<l>.+)，有多少个(?P<s>.+)？$",
+         r"^(?P<l>.+)里(?P<s>.+)的个数是奇数还是偶数？$", r"^(?P<s>[^里]+)在(?P<l>.+)里出现的次数是奇数还是偶数？$",
+         r"^(?P<s>[^里]+)在(?P<l>.+)里出现几次？$", r"^(?P<l>.+)里有几个(?P<s>.+)？$"]
+
+
+def count(p):
+    for pattern in COUNT:
+        if m := re.match(pattern, p):
+            row = m["l"]
+            items = row.split("、") if "、" in row else row.split() if " " in row else list(row)
+            n = items.count(m["s"])
+            if "odd" in p:
+                return "odd" if n % 2 else "even"
+            return ("奇数" if n % 2 else "偶数") if "奇数" in p else str(n)
+    raise ValueError(p)
+
+
+def addsub(p):
+    a, b = numbers(p)
+    if re.search(r"\+|plus|add|sum|加|和", p, re.I):
+        return str(a + b)
+    return str(b - a if re.search("Subtract|Take", p) else a - b)
+
+
+def multiply(p):
+    a, b = numbers(p)
+    return str(a * b)
+
+
+def ordering(p):
+    greater = {"taller": 1, "shorter": -1, "older": 1, "younger": -1, "faster": 1, "slower": -1, "heavier": 1, "lighter": -1,
+               "高": 1, "矮": -1, "大": 1, "小": -1, "快": 1, "慢": -1, "重": 1, "轻": -1}
+    pairs = []
+    if re.search("[a-z]", p):
+        for a, how, b in re.findall(r"(\w+) is (\w+) than (\w+)", p):
+            pairs.append((a, b) if greater[how] > 0 else (b, a))
+        question = p.split(". ")[1]
+        least = re.search("shortest|youngest|slowest|lightest", question)
+        rank = next((i for i, w in enumerate(["second", "third", "fourth", "fifth", "sixth", "seventh"], 1) if w in question), 0)
+    else:
+        story, question = p.split("。")
+        for clause in story.split("，"):
+            a, b, how = re.match("(小.)比(小.)(.)$", clause).groups()
+            pairs.append((a, b) if greater[how] > 0 else (b, a))
+        least = re.search("最[矮小慢轻]", question)
+        rank = next((i for i, w in enumerate("二三四五六七", 1) if "第" + w in question), 0)
+    names = sorted({n for pair in pairs for n in pair})
+    solutions = [o for o in itertools.permutations(names) if all(o.index(a) < o.index(b) for a, b in pairs)]
+    assert len(solutions) == 1, p
+    return solutions[0][-1 if least else rank]
+
+
+def boolean(p):
+    def value(word):
+        return {"true": True, "false": False, "真": True, "假": False}[word]
+    chinese = not p.isascii()
+    if re.match(r"A(是| is )", p):
+        facts = {}
+        for name, what in re.findall(r"([A-Z])是([^。？]+)。" if chinese else r"([A-Z]) is ([^.?]+)\.", p):
+            what = what.replace("异或", "^").replace("且", "&").replace("或", "|").replace("非", "!")
+            what = what.replace(" and ", "&").replace(" or ", "|").replace("not ", "!")
+            if m := re.match(r"^([A-Z])([&|])([A-Z])$", what):
+                a, b = facts[m[1]], facts[m[3]]
+                facts[name] = (a and b) if m[2] == "&" else (a or b)
+            elif what[0] == "!":
+                facts[name] = not facts[what[1]]
+            else:
+                facts[name] = value(what)
+        result = facts[re.search(r"([A-Z])是真还是假" if chinese else r"Is ([A-Z]) true", p)[1]]
+    else:
+        text = p.replace("从左到右算：", "") if chinese else p
+        if chinese:
+            tokens = re.findall("异或|且|或|非|真|假", re.split("。|，从左", text)[0])
+            words = {"异或": "xor", "且": "and", "或": "or", "非": "not"}
+        else:
+            core = re.sub(r"true or false\?$", "", text)
+            core = re.sub("^Evaluate from left to right: |^From left to right, is |^What is | from left to right:.*|Go from.*", "", core)
+            tokens, words = re.findall("true|false|and|xor|or|not", core), {}
+        result, op, negate = None, None, False
+        for t in tokens:
+            t = words.get(t, t)
+            if t == "not":
+                negate = True
+            elif t in ("and", "or", "xor"):
+                op = t
+            else:
+                v = value(t) != negate
+                negate = False
+                result = v if op is None else {"and": result and v, "or": result or v, "xor": result != v}[op]
+    return ("真" if result else "假") if chinese else ("true" if result else "false")
+
+
+def evaluate(expression):
+    """Exact value by Python's own parser, after a check that only numbers and operators are there."""
+    assert re.fullmatch(r"[\d+\-*/() ]+", expression), expression
+    return eval(re.sub(r"(\d+)", r"Fraction(\1)", expression), {"Fraction": Fraction})
+
+
+def target(p, answer):
+    if re.search("Make|^Use|Using|make|reach|get", p):
+        goal = int((re.search(r"(?:Make|to make|make|reach|get) (\d+)", p))[1])
+    else:
+        goal = int(re.search(r"(?:成|出|得到)\s?(\d+)", p)[1])
+    given = sorted(numbers(p))
+    given.remove(goal)
+    return evaluate(answer) == goal and sorted(numbers(answer)) == given
+
+
+def word(p):
+    n = numbers(p)
+    story = "times" if re.search("boxes|Each of|盒，每", p) else "minus" if re.search(
+        "left|fewer|took|剩|少\\d", p) else "plus"
+    if len(n) == 3:
+        product = story == "times"
+        return str((n[0] * n[1] if product else n[0] + n[1]) - n[2])
+    return str({"times": n[0] * n[1], "minus": n[0] - n[1], "plus": n[0] + n[1]}[story])
+
+
+SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+
+
+def from_english(text):
+    total, part = 0, 0
+    for w in text.replace("-", " ").split():
+        if w in SMALL:
+            part += SMALL.index(w)
+        elif w in TENS:
+            part += 10 * (TENS.index(w) + 2)
+        elif w == "hundred":
+            part *= 100
+        elif w == "thousand":
+            total, part = total + part * 1000, 0
+    return total + part
+
+
+def from_chinese(text):
+    total, digit = 0, 0
+    for c in text:
+        if c in "零一二三四五六七八九":
+            digit = "零一二三四五六七八九".index(c)
+        else:
+            total, digit = total + max(digit, 1) * {"十": 10, "百": 100, "千": 1000}[c], 0
+    return total + digit
+
+
+ENGLISH_NUMBER = r"(?:(?:%s|hundred|thousand)[ -]?)+" % "|".join(sorted(SMALL + TENS, key=len, reverse=True))
+
+
+def talk(p, answer):
+    """Number words only: whether the answer means the number that is asked for."""
+    asked = numbers(p)
+    if asked:
+        return (from_chinese(answer) if not answer.isascii() else from_english(answer)) == asked[0]
+    if m := re.search(ENGLISH_NUMBER, p):
+        return from_english(m[0]) == int(answer)
+    return from_chinese(re.search("[零一二三四五六七八九十百千]+", p)[0]) == int(answer)
+
+
+def right(s):
+    family, p, answer = s["family"], s["prompt"], s["answer"]
+    if family == "target":
+        return target(p, answer)
+    if family == "talk":
+        return s["level"] == 1 or talk(p, answer)
+    return globals()[family](p) == answer
+
+
+def thinking_right(s):
+    t = s["thinking"]
+    for left, found in re.findall(r"(?<![\d:*+-])(\d+(?:[-+*]\d+)+)=(\d+)", t):
+        if s["family"] in ("addsub", "multiply", "word", "target") and evaluate(left) != int(found):
+            return False
+    if s["family"] == "chain":
+        ones, tens = re.findall(r"(?: ones|个)(\d+)-?(?: tens|十)(\d)", t)[-1]
+        return int(tens) * 10 + int(ones) % 10 == int(s["answer"])
+    return True
+
+
+def samples(limpid, *arguments):
+    out = subprocess.run([limpid, "data", *arguments, "--json"], check=True, capture_output=True, text=True).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def main():
+    limpid, n = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "150"
+    seen, wrong, split = 0, [], {"train": set(), "held-out": set()}
+    for family, levels in LEVELS.items():
+        for level in range(1, levels + 1):
+            for language in ("en", "zh"):
+                batch = samples(limpid, family, "-n", n, "--level", str(level), "--lang", language, "--split", "any", "--seed", str(level * 7))
+                assert len(batch) == int(n)
+                for s in batch:
+                    seen += 1
+                    split[s["split"]].add(s["problem"])
+                    if not right(s) or not thinking_right(s):
+                        wrong.append(s)
+    for s in wrong[:5]:
+        print(json.dumps(s, ensure_ascii=False))
+    both = split["train"] & split["held-out"]
+    share = len(split["held-out"]) / (len(split["train"]) + len(split["held-out"]))
+    print(f"{seen} samples, {len(wrong)} wrong; held out {share:.1%} of the problems, {len(both)} on both sides")
+    sys.exit(1 if wrong or both or not 0.07 < share < 0.13 else 0)
+
+
+if __name__ == "__main__":
+    main()
