@@ -7,14 +7,16 @@
 #include "app/output.h"
 #include "base/error.h"
 #include "train/data_mix.h"
+#include "train/mix_tokenizer.h"
+#include "train/tokenizer_files.h"
 
 namespace limpid {
 
 namespace {
 
 struct Arguments {
-  std::string what, language, thinking, split = "train";
-  std::int64_t count = 10, seed = 0, level = 0, start = 0;
+  std::string what, language, thinking, tokenizer, split = "train";
+  std::int64_t count = 10, seed = 0, level = 0, start = 0, vocabulary = 1024;
   bool json = false;
 };
 
@@ -78,6 +80,15 @@ nlohmann::json to_json(const MixedSample& mixed) {
 
 int data(const Arguments& arguments) {
   const Mix mix = mix_for(arguments);
+  if (!arguments.tokenizer.empty()) {
+    TokenizerPlan plan;
+    plan.vocabulary = static_cast<std::size_t>(arguments.vocabulary);
+    const TrainedTokenizer tokenizer = learn_tokenizer(mix, static_cast<std::uint64_t>(arguments.seed),
+                                                       static_cast<std::uint64_t>(arguments.count), plan);
+    write_tokenizer(tokenizer, arguments.tokenizer);
+    print("{}: {} ids, {} of them characters beyond ASCII\n", arguments.tokenizer, tokenizer.tokens.size(), tokenizer.characters);
+    return 0;
+  }
   const Split split = arguments.split == "any" ? Split::any : arguments.split == "held-out" ? Split::held_out : Split::train;
   for (std::int64_t i = 0; i < arguments.count; ++i) {
     const MixedSample mixed = mixed_sample(mix, split, static_cast<std::uint64_t>(arguments.seed),
@@ -107,8 +118,12 @@ void add_data(Program& program) {
   command.option("--level", arguments->level, 0, 100, "how hard (default: the levels of training)");
   command.choice("--split", arguments->split, {"train", "held-out", "any"}, "which side of the split (train)");
   command.choice("--thinking", arguments->thinking, {"all", "none"}, "show the worked solution always or never (default: as the mix says)");
+  command.option("--tokenizer", arguments->tokenizer, "learn a tokenizer from these samples and write it into this directory");
+  command.option("--vocabulary", arguments->vocabulary, 300, 1 << 17, "ids of that tokenizer (1024)");
   command.flag("--json", arguments->json, "one JSON object a line");
-  command.examples("limpid data addsub -n 5 --level 3\nlimpid data mix -n 1000 --split held-out --json > held_out.jsonl");
+  command.examples(
+      "limpid data addsub -n 5 --level 3\nlimpid data mix -n 1000 --split held-out --json > held_out.jsonl\n"
+      "limpid data mix -n 40000 --tokenizer DIR --vocabulary 1024");
   command.run([arguments](const Context&) { return data(*arguments); });
 }
 

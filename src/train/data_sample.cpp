@@ -27,7 +27,8 @@ const FamilyFacts& facts(Family family) { return kFacts[static_cast<std::size_t>
 }  // namespace
 
 std::string reply(const Sample& sample, bool with_thinking) {
-  return "<think>" + (with_thinking ? sample.thinking : std::string()) + "</think>" + sample.answer;
+  const bool shown = with_thinking && !sample.thinking.empty();
+  return (shown ? "<think>\n" + sample.thinking + "\n</think>\n\n" : "<think>\n\n</think>\n\n") + sample.answer;
 }
 
 std::string_view family_name(Family family) { return facts(family).name; }

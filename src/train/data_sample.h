@@ -42,7 +42,8 @@ struct Sample {
   bool held_out = false;  // on which side of the split the problem is
 };
 
-// The reply that a model learns: <think>thinking</think>answer, or <think></think>answer for the direct answer.
+// The reply that a model learns, in R1's form: "<think>\nthinking\n</think>\n\nanswer"; the direct answer has an empty
+// thinking, "<think>\n\n</think>\n\nanswer", so that the first token after <think> decides which it is.
 std::string reply(const Sample& sample, bool with_thinking);
 
 std::string_view family_name(Family family);      // "chain", "count", ...

@@ -73,8 +73,10 @@ ReplyParts take_apart(std::string_view reply) {
   } else {
     parts.answer = reply;
   }
+  parts.thinking = trimmed(parts.thinking);
+  parts.answer = trimmed(parts.answer);
   parts.well_formed = open == 0 && occurrences(reply, kOpen) == 1 && occurrences(reply, kClose) == 1 &&
-                      !trimmed(parts.answer).empty() && valid_utf8_prefix(reply) == reply.size();
+                      !parts.answer.empty() && valid_utf8_prefix(reply) == reply.size();
   return parts;
 }
 

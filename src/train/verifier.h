@@ -10,7 +10,7 @@
 
 namespace limpid {
 
-// A reply taken apart. Views into the text.
+// A reply taken apart, white space around the parts left out. Views into the text.
 struct ReplyParts {
   std::string_view thinking, answer;
   bool well_formed = false;  // <think>, thinking, </think>, an answer; each mark once, nothing in front, valid UTF-8

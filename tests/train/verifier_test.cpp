@@ -13,7 +13,7 @@ Check integer(const char* text) { return {Check::Kind::integer, {text}, {}, 0}; 
 Check text(const char* accepted) { return {Check::Kind::text, {accepted}, {}, 0}; }
 
 TEST(Verifier, TakesAReplyApart) {
-  const ReplyParts parts = take_apart("<think>1+1</think>2");
+  const ReplyParts parts = take_apart("<think>\n1+1\n</think>\n\n2");
   EXPECT_EQ(parts.thinking, "1+1");
   EXPECT_EQ(parts.answer, "2");
   EXPECT_TRUE(parts.well_formed);
