@@ -16,17 +16,19 @@ namespace limpid {
 
 namespace {
 
-KernelTable complete(const KernelTable& base, void (*add_superblocks)(KernelTable&), const AttentionKernels* attention) {
+KernelTable complete(const KernelTable& base, void (*add_superblocks)(KernelTable&), const AttentionKernels* attention,
+                     const GradientKernels* gradient) {
   KernelTable table = base;
   add_superblocks(table);
   table.attention = attention;
+  table.gradient = gradient;
   return table;
 }
 
 }  // namespace
 
 const KernelTable* scalar_kernels() {
-  static const KernelTable table = complete(scalar_table(), add_scalar_superblocks, scalar_attention());
+  static const KernelTable table = complete(scalar_table(), add_scalar_superblocks, scalar_attention(), scalar_gradients());
   return &table;
 }
 
@@ -34,6 +36,8 @@ const KernelTable* scalar_kernels() {
 
 const AttentionKernels* avx2_attention() { return nullptr; }
 const AttentionKernels* avx512_attention() { return nullptr; }
+const GradientKernels* avx2_gradients() { return nullptr; }
+const GradientKernels* avx512_gradients() { return nullptr; }
 const KernelTable* avx2_kernels() { return nullptr; }
 const KernelTable* avx512_kernels() { return nullptr; }
 const KernelTable* plain_avx512_kernels() { return nullptr; }
@@ -72,7 +76,7 @@ bool has_amx() {
 }
 
 KernelTable make_plain_avx512(const char* isa) {
-  KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention());
+  KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention(), avx512_gradients());
   table.isa = isa;
   return table;
 }
@@ -91,7 +95,7 @@ KernelTable make_avx512() {
 
 const KernelTable* avx2_kernels() {
   if (!has_avx2()) return nullptr;
-  static const KernelTable table = complete(avx2_table(), add_avx2_superblocks, avx2_attention());
+  static const KernelTable table = complete(avx2_table(), add_avx2_superblocks, avx2_attention(), avx2_gradients());
   return &table;
 }
 

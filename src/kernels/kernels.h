@@ -11,6 +11,7 @@
 #include <span>
 
 #include "kernels/attention.h"
+#include "kernels/gradient.h"
 #include "tensor/layout.h"
 
 namespace limpid {
@@ -59,6 +60,7 @@ struct KernelTable {
   std::int64_t (*argmax)(const float* x, std::int64_t n) noexcept;
 
   const AttentionKernels* attention;  // kernels/attention.h: scalar_attention() and so on
+  const GradientKernels* gradient;    // kernels/gradient.h, of training
 };
 
 // The tables of this build; null when the build leaves it out or the machine lacks what it needs.

@@ -28,14 +28,14 @@ void GroupedAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_tabl
   const GroupedAttention& a = shape_.attention;
   const std::size_t mark = ex.arena.mark();
   const std::int64_t t = x.rows();
-  std::array<Tensor, 3> qkv = {ex.alloc(DType::f32, {t, a.heads, a.key_dim}), ex.alloc(DType::f32, {t, a.kv_heads, a.key_dim}),
-                               ex.alloc(DType::f32, {t, a.kv_heads, a.value_dim})};
+  std::array<Tensor, 3> qkv = {ex.alloc_tracked({t, a.heads, a.key_dim}), ex.alloc_tracked({t, a.kv_heads, a.key_dim}),
+                               ex.alloc_tracked({t, a.kv_heads, a.value_dim})};
   const std::array<const PackedWeight*, 3> weights = {&q_, &k_, &v_};
   norm_linear(ex, x, gain_, shape_.norm_eps, weights, qkv);
   ex.sync();
   const Tensor attended = rope_store_attend(ex, a, rope_table, qkv[0], qkv[1], qkv[2], batch, cache);  // (T, H * value_dim)
   linear_residual(ex, attended, output_, x);
-  ex.arena.rewind(mark);
+  ex.rewind(mark);
 }
 
 std::size_t GroupedAttentionLayer::arena_bytes(const Shape& s, int threads, int tokens) {

@@ -34,11 +34,11 @@ void LatentAttentionLayer::visit(ParameterVisitor& visitor, int layer) {
 Tensor LatentAttentionLayer::latent_query(Exec& ex, const Tensor& q) const {
   const Shape& s = shape_;
   const std::int64_t t = q.rows(), head = s.nope + s.rope, wide = s.kv_rank + s.rope;
-  Tensor query = ex.alloc(DType::f32, {t, s.heads, wide});
+  Tensor query = ex.alloc_tracked({t, s.heads, wide});
   const auto [begin, end] = ex.share(t * s.heads);
   for (std::int64_t i = begin; i < end; ++i)  // i = row * H + head: disjoint from what head_linear writes
     std::memcpy(query.f32() + i * wide + s.kv_rank, q.f32() + i * head + s.nope, static_cast<std::size_t>(s.rope) * sizeof(float));
-  head_linear(ex, {q.f32(), s.heads * head, head}, t, k_maps_, {query.f32(), s.heads * wide, wide});
+  head_linear(ex, {q.f32(), s.heads * head, head, q.gradient}, t, k_maps_, {query.f32(), s.heads * wide, wide, query.gradient});
   return query;
 }
 
@@ -46,10 +46,10 @@ void LatentAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_table
   const Shape& s = shape_;
   const std::size_t mark = ex.arena.mark();
   const std::int64_t t = x.rows();
-  Tensor q = ex.alloc(DType::f32, {t, s.heads, s.nope + s.rope});
-  Tensor kv = ex.alloc(DType::f32, {t, s.kv_rank + s.rope});
+  Tensor q = ex.alloc_tracked({t, s.heads, s.nope + s.rope});
+  Tensor kv = ex.alloc_tracked({t, s.kv_rank + s.rope});
   if (s.q_rank > 0) {
-    std::array<Tensor, 2> first = {ex.alloc(DType::f32, {t, s.q_rank}), kv};
+    std::array<Tensor, 2> first = {ex.alloc_tracked({t, s.q_rank}), kv};
     const std::array<const PackedWeight*, 2> weights = {&q_a_, &kv_a_};
     norm_linear(ex, x, gain_, s.norm_eps, weights, first);
     ex.sync();
@@ -65,10 +65,11 @@ void LatentAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_table
   for (std::int64_t r = begin; r < end; ++r) ex.kernels->rms_norm(kv.row(r), kv_gain_, s.latent_eps, s.kv_rank, kv.row(r));
   const Tensor query = latent_query(ex, q);  // its barrier also completes kv
   const Tensor latents = rope_store_attend(ex, s.attention, rope_table, query, kv, batch, cache);  // (T, H, latent)
-  Tensor values = ex.alloc(DType::f32, {t, std::int64_t{s.heads} * s.value});
-  head_linear(ex, {latents.f32(), std::int64_t{s.heads} * s.kv_rank, s.kv_rank}, t, v_maps_, {values.f32(), std::int64_t{s.heads} * s.value, s.value});
+  Tensor values = ex.alloc_tracked({t, std::int64_t{s.heads} * s.value});
+  head_linear(ex, {latents.f32(), std::int64_t{s.heads} * s.kv_rank, s.kv_rank, latents.gradient}, t, v_maps_,
+              {values.f32(), std::int64_t{s.heads} * s.value, s.value, values.gradient});
   linear_residual(ex, values, output_, x);
-  ex.arena.rewind(mark);
+  ex.rewind(mark);
 }
 
 std::size_t LatentAttentionLayer::arena_bytes(const Shape& s, int threads, int tokens) {

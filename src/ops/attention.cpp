@@ -268,6 +268,14 @@ Tensor rope_table(Exec& ex, const Rope& rope, const Batch& batch) {
   return table;
 }
 
+namespace {
+
+void refuse_tape(const Exec& ex) {
+  if (ex.tape != nullptr) fail(ErrorKind::unsupported, "training: attention has no backward yet");
+}
+
+}  // namespace
+
 Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tensor& table, Tensor q, Tensor k, Tensor v,
                          const Batch& batch, const CacheLayer& cache) {
   AttentionShape shape;
@@ -277,6 +285,7 @@ Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tens
   shape.value_dim = attention.value_dim;
   shape.scale = attention.scale;
   shape.rope = attention.rope;
+  refuse_tape(ex);
   check_common(shape, table, q, k, batch);
   check("rows of v", v.rows(), batch.tokens());
   check("values in a row of v", v.columns(), std::int64_t{shape.kv_heads} * shape.value_dim);
@@ -301,6 +310,7 @@ Tensor rope_store_attend(Exec& ex, const LatentAttention& attention, const Tenso
   shape.rotated = attention.latent;
   shape.scale = attention.scale;
   shape.rope = attention.rope;
+  refuse_tape(ex);
   check_common(shape, table, q, kv, batch);
   check("the cache's latent", cache.layout.latent, attention.latent);
   check("the cache's rope values", cache.layout.rope, attention.rope_dim);

@@ -1,5 +1,6 @@
 #include "ops/exec.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace limpid {
@@ -17,6 +18,15 @@ std::byte* Exec::alloc_bytes(std::size_t size) {
 Tensor Exec::alloc(DType type, std::initializer_list<std::int64_t> shape) {
   Tensor tensor(type, shape, nullptr);
   tensor.data = alloc_bytes(static_cast<std::size_t>(tensor.size()) * static_cast<std::size_t>(info(type).bytes));
+  return tensor;
+}
+
+Tensor Exec::alloc_tracked(std::initializer_list<std::int64_t> shape) {
+  Tensor tensor = alloc(DType::f32, shape);
+  if (tape == nullptr) return tensor;
+  tensor.gradient = reinterpret_cast<float*>(alloc_bytes(static_cast<std::size_t>(tensor.size()) * sizeof(float)));
+  const auto [begin, end] = share(tensor.size(), 16);
+  std::fill(tensor.gradient + begin, tensor.gradient + end, 0.0F);  // backward begins with a barrier
   return tensor;
 }
 

@@ -14,6 +14,8 @@
 
 namespace limpid {
 
+class Tape;
+
 // What went wrong in a step, for what can only fail while it runs (an expert that cannot be read). Set by thread 0 before a barrier and read by all
 // threads behind it; whoever made the Exec looks at it after the step. The results of a failed step are nothing.
 struct StepStatus {
@@ -32,10 +34,17 @@ struct Exec {
   bool poison = false;
   StepStatus* status = nullptr;  // of the step, shared by its threads; null where nothing in it can fail
   std::int64_t barriers = 0;     // that this thread has met (sync)
+  Tape* tape = nullptr;  // training: operations append their backward (ops/tape.h); null: inference
 
-  // A tensor of the step, uninitialised. Freed when the step ends, or by arena.rewind(mark).
+  // A tensor of the step, uninitialised. Freed when the step ends, or by rewind(arena.mark()).
   Tensor alloc(DType type, std::initializer_list<std::int64_t> shape);
   std::byte* alloc_bytes(std::size_t size);
+  // The same in f32; while a tape records it has a gradient, full of zeros when backward begins.
+  Tensor alloc_tracked(std::initializer_list<std::int64_t> shape);
+  // Frees what the step took since the mark; while a tape records nothing is freed, because backward reads it.
+  void rewind(std::size_t mark) {
+    if (tape == nullptr) arena.rewind(mark);
+  }
 
   void sync() {
     ++barriers;

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "ops/activations.h"
+#include "ops/linear_backward.h"
 
 namespace limpid {
 
@@ -20,7 +21,8 @@ void linear_rows(Exec& ex, const Tensor& input, const PackedWeight& weight, cons
   multiply(ex, weight, rows.of(weight), begin, end, {out.f32() + begin, weight.rows, accumulate});
   ex.sync();
   ex.scratch.rewind(scratch);
-  ex.arena.rewind(arena);
+  ex.arena.rewind(arena);  // while a tape records too: backward reads the input itself
+  if (ex.tape != nullptr) record_linear(ex, input, weight, out);
 }
 
 }  // namespace
@@ -49,6 +51,7 @@ void norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps, std::s
     before += count;
   }
   ex.scratch.rewind(scratch);
+  if (ex.tape != nullptr) record_norm_linear(ex, x, gain, eps, weights, out);
 }
 
 void linear(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& out) {
@@ -86,6 +89,7 @@ void head_linear(Exec& ex, HeadRows input, std::int64_t rows, std::span<const Pa
   }
   ex.sync();
   ex.scratch.rewind(scratch);
+  if (ex.tape != nullptr) record_head_linear(ex, input, rows, weights, out);
 }
 
 std::size_t linear_scratch_bytes(std::int64_t columns) { return activation_scratch_bytes(columns); }

@@ -48,6 +48,7 @@ void linear_residual(Exec& ex, const Tensor& input, const PackedWeight& weight, 
 struct HeadRows {
   float* data = nullptr;
   std::int64_t row_stride = 0, head_stride = 0;
+  float* gradient = nullptr;  // while a tape records: laid out as data, or null
 };
 void head_linear(Exec& ex, HeadRows input, std::int64_t rows, std::span<const PackedWeight> weights, HeadRows out);
 

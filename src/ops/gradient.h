@@ -1,0 +1,44 @@
+// What the backward of operations with products share. Internal to ops/ (and to layers that multiply).
+#pragma once
+
+#include "ops/linear.h"
+#include "ops/tape.h"
+
+namespace limpid {
+
+// A packed weight's parameters.
+struct TrainableWeight {
+  Trainable weight, bias;  // bias.values null: none
+};
+TrainableWeight trainable(const Exec& ex, const PackedWeight& weight);  // while recording
+
+// Rows of floats: row i at data + (index ? index[i] : i) * stride.
+struct GradientRows {
+  float* data = nullptr;  // null: none
+  std::int64_t stride = 0;
+  const std::int32_t* index = nullptr;
+};
+inline GradientRows rows_of_gradient(const Tensor& x) { return {x.gradient, x.columns(), nullptr}; }
+inline GradientRows rows_of_values(const Tensor& x) { return {x.f32(), x.columns(), nullptr}; }
+
+// Of out (rows, O) = input (rows, K) W^T + bias. No barrier at the end; input and out gradient are complete at the
+// start. Threads share rows of the input's gradient and rows of the weight's.
+//   input gradient (+)= out gradient W   (data null: not wanted; its list may not name a row twice)
+//   weight gradient += out gradient^T input, bias gradient += column sums
+void product_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
+                      GradientRows input, GradientRows input_gradient, bool accumulate = true);
+// The parts of it.
+void input_backward(Exec& ex, const Trainable& weight, std::int64_t rows, GradientRows out_gradient,
+                    GradientRows input_gradient, bool accumulate);
+void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
+                     GradientRows input);
+
+// Of n = rms_norm(x, gain): x gradient += its part (null: not wanted), gain gradient += its part. dn (rows, D) is
+// complete at the start. No barrier at the end. `inverse` is (rows) floats of the arena to use.
+void norm_backward(Exec& ex, GradientRows x, const Trainable& gain, float eps, std::int64_t rows, GradientRows dn,
+                   GradientRows x_gradient, float* inverse);
+
+// A copy of x in the arena, for backward, while x is overwritten in place. Each thread copies its share.
+Tensor keep_copy(Exec& ex, const Tensor& x);
+
+}  // namespace limpid
