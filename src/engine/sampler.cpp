@@ -88,10 +88,8 @@ Pick Sampler::pick(std::span<const float> logits, const Sampling& sampling, cons
 void Sampler::report(std::span<const float> logits, float max, const Sampling& sampling, Pick& pick) {
   weights_.resize(logits.size());
   const double total = softmax_weights(logits, max, 1.0F, weights_);
-  const double log_total = std::log(total);
   const auto logprob = [&](std::int32_t id) {
-    return static_cast<float>(static_cast<double>(logits[static_cast<std::size_t>(id)]) - static_cast<double>(max) -
-                              log_total);
+    return static_cast<float>(log_probability(logits[static_cast<std::size_t>(id)], max, total));
   };
   pick.logprob = logprob(pick.id);
   order_.start(weights_);

@@ -18,7 +18,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/softmax.h"
+#include "ops/softmax.h"
 
 namespace limpid {
 

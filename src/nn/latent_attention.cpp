@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "nn/attention.h"
+#include "ops/norm.h"
+#include "ops/tape.h"
 
 namespace limpid {
 
@@ -32,13 +34,20 @@ void LatentAttentionLayer::visit(ParameterVisitor& visitor, int layer) {
 
 // q (T, H, nope + rope) into (T, H, latent + rope): the part without position through W_UK, the rope part as it is.
 Tensor LatentAttentionLayer::latent_query(Exec& ex, const Tensor& q) const {
-  const Shape& s = shape_;
+  const Shape s = shape_;
   const std::int64_t t = q.rows(), head = s.nope + s.rope, wide = s.kv_rank + s.rope;
   Tensor query = ex.alloc_tracked({t, s.heads, wide});
   const auto [begin, end] = ex.share(t * s.heads);
   for (std::int64_t i = begin; i < end; ++i)  // i = row * H + head: disjoint from what head_linear writes
     std::memcpy(query.f32() + i * wide + s.kv_rank, q.f32() + i * head + s.nope, static_cast<std::size_t>(s.rope) * sizeof(float));
   head_linear(ex, {q.f32(), s.heads * head, head, q.gradient}, t, k_maps_, {query.f32(), s.heads * wide, wide, query.gradient});
+  if (ex.tape != nullptr) {
+    ex.tape->record(ex, [=](Exec& back) {
+      const auto [first, last] = back.share(t * s.heads);
+      for (std::int64_t i = first; i < last; ++i)
+        for (std::int64_t r = 0; r < s.rope; ++r) q.gradient[i * head + s.nope + r] += query.gradient[i * wide + s.kv_rank + r];
+    });
+  }
   return query;
 }
 
@@ -61,8 +70,7 @@ void LatentAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_table
     norm_linear(ex, x, gain_, s.norm_eps, weights, first);
   }
   ex.sync();
-  const auto [begin, end] = ex.share(t);
-  for (std::int64_t r = begin; r < end; ++r) ex.kernels->rms_norm(kv.row(r), kv_gain_, s.latent_eps, s.kv_rank, kv.row(r));
+  norm_rows(ex, kv, s.kv_rank, kv_gain_, s.latent_eps);
   const Tensor query = latent_query(ex, q);  // its barrier also completes kv
   const Tensor latents = rope_store_attend(ex, s.attention, rope_table, query, kv, batch, cache);  // (T, H, latent)
   Tensor values = ex.alloc_tracked({t, std::int64_t{s.heads} * s.value});

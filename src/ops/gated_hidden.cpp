@@ -59,6 +59,10 @@ void fill_hidden(Exec& ex, const GatedHidden& part, std::int64_t begin, std::int
       strips(*part.gate, part.gate_rows, gate);
       strips(*part.up, part.up_rows, up);
       for (std::int64_t i = 0; i < count; ++i) {
+        if (part.keep_gate != nullptr) {
+          std::copy_n(gate + i * kPiece, n, part.keep_gate + (t + i) * hidden.columns + c);
+          std::copy_n(up + i * kPiece, n, part.keep_up + (t + i) * hidden.columns + c);
+        }
         ex.kernels->silu_mul(gate + i * kPiece, up + i * kPiece, n, product);
         ex.kernels->quantise[type](product, n, piece);
         place(hidden.type, piece, c, written, hidden.columns,

@@ -13,6 +13,8 @@ struct GatedHidden {
   Activations gate_rows, up_rows;        // of n, as gate and up want them
   const std::int32_t* gather = nullptr;  // row of n for each hidden row; null: the row itself
   Activations hidden;                    // (count, F), written
+  float* keep_gate = nullptr;            // (count, F) each: the products, kept for backward; null: not wanted
+  float* keep_up = nullptr;
 };
 
 // Columns that a thread can be given without another touching the same block of a hidden row.

@@ -1,15 +1,58 @@
 #include "ops/gated_mlp.h"
 
+#include <array>
 #include <cassert>
 
 #include "ops/gated_hidden.h"
+#include "ops/gradient.h"
 
 namespace limpid {
+
+namespace {
+
+// What backward reads: x before it changes, and the products.
+struct Kept {
+  Tensor x, gate, up;
+};
+
+Kept keep(Exec& ex, const Tensor& x, std::int64_t f) {
+  return {keep_copy(ex, x), ex.alloc(DType::f32, {x.rows(), f}), ex.alloc(DType::f32, {x.rows(), f})};
+}
+
+void record(Exec& ex, const Tensor& x, const Kept& kept, const float* gain, float eps, const GatedMlpWeights& weights) {
+  const TrainableWeight gate = trainable(ex, weights.gate), up = trainable(ex, weights.up),
+                        down = trainable(ex, weights.down);
+  const Trainable norm = gain == nullptr ? Trainable{} : ex.tape->at(gain);
+  ex.tape->record(ex, [=](Exec& back) {
+    const std::int64_t rows = x.rows(), f = kept.gate.columns();
+    const std::size_t mark = back.arena.mark();
+    const Tensor hidden = back.alloc(DType::f32, {rows, f}), slope = back.alloc(DType::f32, {rows, f});
+    const GradientRows dx = rows_of_gradient(x);
+    input_backward(back, down.weight, rows, dx, rows_of_values(slope), false);
+    back.sync();
+    const auto [begin, end] = back.share(rows);
+    for (std::int64_t t = begin; t < end; ++t) {
+      float *g = kept.gate.row(t), *u = kept.up.row(t);  // the products become their gradients
+      back.kernels->silu_mul(g, u, f, hidden.row(t));
+      back.kernels->gradient->silu_mul(g, u, slope.row(t), f, g, u);
+    }
+    back.sync();
+    weight_backward(back, down, rows, dx, rows_of_values(hidden));
+    back.sync();  // before the residual's gradient changes
+    const std::array<ProductGradient, 2> products = {ProductGradient{gate, rows_of_values(kept.gate)},
+                                                     ProductGradient{up, rows_of_values(kept.up)}};
+    norm_products_backward(back, kept.x, norm, eps, products, dx);
+    back.arena.rewind(mark);
+  });
+}
+
+}  // namespace
 
 void gated_mlp(Exec& ex, Tensor& x, const float* gain, float eps, const GatedMlpWeights& weights) {
   const std::int64_t rows = x.rows(), d = x.columns(), f = weights.gate.rows;
   assert(weights.gate.columns == d && weights.up.columns == d && weights.up.rows == f);
   assert(weights.down.columns == f && weights.down.rows == d);
+  const Kept kept = ex.tape == nullptr ? Kept{} : keep(ex, x, f);
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   ActTypes types;
   types.add(weights.gate);
@@ -17,6 +60,10 @@ void gated_mlp(Exec& ex, Tensor& x, const float* gain, float eps, const GatedMlp
   const ActivationSet n = make_activations(ex, rows_of(x), gain, eps, types);
   const ActType type = activation_of(weights.down.type);
   GatedHidden part{&weights.gate, &weights.up, n.of(weights.gate), n.of(weights.up), nullptr, {}};
+  if (ex.tape != nullptr) {
+    part.keep_gate = kept.gate.f32();
+    part.keep_up = kept.up.f32();
+  }
   part.hidden = take_activations(ex, Place::arena, type, f, rows);
   const auto [first, last] = ex.share(f, hidden_unit(type));
   fill_hidden(ex, part, first, last);
@@ -26,6 +73,7 @@ void gated_mlp(Exec& ex, Tensor& x, const float* gain, float eps, const GatedMlp
   ex.sync();
   ex.scratch.rewind(scratch);
   ex.arena.rewind(arena);
+  if (ex.tape != nullptr) record(ex, x, kept, gain, eps, weights);
 }
 
 std::size_t gated_mlp_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f) {

@@ -88,6 +88,31 @@ void norm_backward(Exec& ex, GradientRows x, const Trainable& gain, float eps, s
     kernels.scaled_product_add(row(x, t) + first, inverse[t], row(dn, t) + first, last - first, gain.gradient + first);
 }
 
+void norm_products_backward(Exec& ex, const Tensor& x, const Trainable& norm, float eps,
+                            std::span<const ProductGradient> products, GradientRows x_gradient) {
+  const std::int64_t rows = x.rows(), d = x.columns();
+  if (norm.values == nullptr) {
+    for (const ProductGradient& product : products)
+      product_backward(ex, product.parameters, rows, product.out, rows_of_values(x), x_gradient);
+    return;
+  }
+  const std::size_t mark = ex.arena.mark();
+  const Tensor n = ex.alloc(DType::f32, {rows, d}), dn = ex.alloc(DType::f32, {rows, d});
+  auto* inverse = reinterpret_cast<float*>(ex.alloc_bytes(static_cast<std::size_t>(rows) * sizeof(float)));
+  const auto [begin, end] = ex.share(rows);
+  for (std::int64_t t = begin; t < end; ++t) ex.kernels->rms_norm(x.row(t), norm.values, eps, d, n.row(t));
+  bool accumulate = false;
+  for (const ProductGradient& product : products) {
+    input_backward(ex, product.parameters.weight, rows, product.out, rows_of_values(dn), accumulate);
+    accumulate = true;
+  }
+  ex.sync();
+  for (const ProductGradient& product : products)
+    weight_backward(ex, product.parameters, rows, product.out, rows_of_values(n));
+  norm_backward(ex, rows_of_values(x), norm, eps, rows, rows_of_values(dn), x_gradient, inverse);
+  ex.arena.rewind(mark);
+}
+
 Tensor keep_copy(Exec& ex, const Tensor& x) {
   Tensor copy = ex.alloc(DType::f32, {x.rows(), x.columns()});
   const auto [begin, end] = ex.share(x.rows());

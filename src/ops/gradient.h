@@ -38,6 +38,15 @@ void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t r
 void norm_backward(Exec& ex, GradientRows x, const Trainable& gain, float eps, std::int64_t rows, GradientRows dn,
                    GradientRows x_gradient, float* inverse);
 
+// Of several products with the same rows n = rms_norm(x, gain): all their gradients, the gain's and x's. norm.values
+// null: no norm, n = x. `x` holds the values as they were, `x_gradient` what is added to. No barrier at the end.
+struct ProductGradient {
+  TrainableWeight parameters;
+  GradientRows out;  // its gradient
+};
+void norm_products_backward(Exec& ex, const Tensor& x, const Trainable& norm, float eps,
+                            std::span<const ProductGradient> products, GradientRows x_gradient);
+
 // A copy of x in the arena, for backward, while x is overwritten in place. Each thread copies its share.
 Tensor keep_copy(Exec& ex, const Tensor& x);
 

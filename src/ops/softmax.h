@@ -2,6 +2,7 @@
 // our own polynomial, sums use 16 strided accumulators in double, then a fixed tree.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,12 @@ std::int32_t argmax(std::span<const float> logits);
 // weights[i] = exp((logits[i] - max) * inverse_temperature), relative error < 2e-7; below 2^-100 it is 0. Returns the
 // sum. -inf gives 0. weights may be empty: only the sum is wanted.
 double softmax_weights(std::span<const float> logits, float max, float inverse_temperature, std::span<float> weights);
+
+// ln of the probability of one id at temperature 1: what the sampler reports and what the losses of training are made
+// of. total: softmax_weights(logits, max, 1, ...).
+inline double log_probability(float logit, float max, double total) {
+  return static_cast<double>(logit) - static_cast<double>(max) - std::log(total);
+}
 
 // Candidates in the order (weight descending, id ascending), one at a time, sorting no more than what is asked for.
 // Weight 0 never comes.

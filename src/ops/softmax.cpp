@@ -1,4 +1,4 @@
-#include "engine/softmax.h"
+#include "ops/softmax.h"
 
 #include <algorithm>
 #include <array>

@@ -1,0 +1,153 @@
+// The kernels of training against plain double arithmetic, and the same bits on every instruction set.
+#include "kernels/gradient.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace limpid {
+namespace {
+
+std::vector<float> random_values(std::int64_t n, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(n));
+  for (float& value : values) value = normal(random);
+  return values;
+}
+std::vector<const GradientKernels*> tables() {
+  std::vector<const GradientKernels*> all;
+  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
+    if (table != nullptr) all.push_back(table->gradient);
+  return all;
+}
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+struct Case {
+  std::int64_t rows, columns, reduction;
+  bool transposed, accumulate, gather;
+};
+
+// Rows of out, A and B are wider than what is used; nothing else may be written.
+std::vector<float> multiply(const GradientKernels& kernels, const Case& c, std::vector<double>* truth = nullptr) {
+  const std::int64_t a_wide = (c.transposed ? c.rows : c.reduction) + 3, b_wide = c.columns + 5, out_wide = c.columns + 2;
+  const std::int64_t a_rows = (c.transposed ? c.reduction : c.rows) * 2, b_rows = c.reduction * 2, out_rows = c.rows * 2;
+  const std::vector<float> a = random_values(a_rows * a_wide, 1), b = random_values(b_rows * b_wide, 2);
+  std::vector<float> out = random_values(out_rows * out_wide, 3);
+  std::vector<std::int32_t> of_rows, of_reduction;
+  for (std::int64_t i = 0; i < c.rows; ++i) of_rows.push_back(static_cast<std::int32_t>(2 * c.rows - 1 - i));
+  for (std::int64_t r = 0; r < c.reduction; ++r) of_reduction.push_back(static_cast<std::int32_t>((r * 7 + 1) % (2 * c.reduction)));
+  GemmArgs args;
+  args.a = a.data();
+  args.a_row = c.transposed ? 1 : a_wide;
+  args.a_reduction = c.transposed ? a_wide : 1;
+  args.b = b.data();
+  args.b_stride = b_wide;
+  args.out = out.data();
+  args.out_stride = out_wide;
+  args.rows = c.rows;
+  args.columns = c.columns;
+  args.reduction = c.reduction;
+  args.accumulate = c.accumulate;
+  if (c.gather) {
+    (c.transposed ? args.a_reductions : args.a_rows) = (c.transposed ? of_reduction : of_rows).data();
+    args.b_rows = of_reduction.data();
+    args.out_rows = of_rows.data();
+  }
+  if (truth != nullptr) {
+    truth->assign(out.begin(), out.end());
+    for (std::int64_t i = 0; i < c.rows; ++i)
+      for (std::int64_t j = 0; j < c.columns; ++j) {
+        const std::int64_t to = (args.out_rows ? of_rows[static_cast<std::size_t>(i)] : i) * out_wide + j;
+        double sum = c.accumulate ? static_cast<double>(out[static_cast<std::size_t>(to)]) : 0.0;
+        for (std::int64_t r = 0; r < c.reduction; ++r) {
+          const std::int64_t ai = args.a_rows ? of_rows[static_cast<std::size_t>(i)] : i, ar = args.a_reductions ? of_reduction[static_cast<std::size_t>(r)] : r;
+          const std::int64_t br = args.b_rows ? of_reduction[static_cast<std::size_t>(r)] : r;
+          sum += static_cast<double>(a[static_cast<std::size_t>(ai * args.a_row + ar * args.a_reduction)]) * static_cast<double>(b[static_cast<std::size_t>(br * b_wide + j)]);
+        }
+        (*truth)[static_cast<std::size_t>(to)] = sum;
+      }
+  }
+  kernels.gemm(args);
+  return out;
+}
+
+TEST(GradientKernels, GemmIsTheSumAndTheSameBits) {
+  for (const Case& c : {Case{1, 1, 1, false, false, false}, Case{7, 65, 3, false, true, false}, Case{13, 128, 300, true, true, false},
+                        Case{6, 64, 256, false, false, false}, Case{17, 131, 520, false, false, true}, Case{9, 37, 5, true, false, true},
+                        Case{12, 16, 257, true, true, true}, Case{3, 15, 0, false, false, false}, Case{0, 15, 4, false, false, false}}) {
+    std::vector<double> truth;
+    const std::vector<float> expected = multiply(*tables().front(), c, &truth);
+    for (std::size_t i = 0; i < truth.size(); ++i)
+      ASSERT_NEAR(static_cast<double>(expected[i]), truth[i], 1e-5 * (1 + std::sqrt(static_cast<double>(c.reduction))))
+          << c.rows << " x " << c.columns << " x " << c.reduction << " at " << i;
+    for (const GradientKernels* kernels : tables())
+      EXPECT_TRUE(same_bits(multiply(*kernels, c), expected)) << c.rows << " x " << c.columns << " x " << c.reduction;
+  }
+}
+
+// A part of the rows, of the columns, and the sum in two calls: no bit moves.
+TEST(GradientKernels, GemmDoesNotDependOnHowItIsCut) {
+  constexpr std::int64_t kRows = 23, kColumns = 150, kReduction = 400;
+  const std::vector<float> a = random_values(kRows * kReduction, 1), b = random_values(kReduction * kColumns, 2);
+  for (const GradientKernels* kernels : tables()) {
+    std::vector<float> whole(kRows * kColumns), parts(kRows * kColumns);
+    GemmArgs args;
+    args.a = a.data();
+    args.a_row = kReduction;
+    args.a_reduction = 1;
+    args.b = b.data();
+    args.b_stride = args.out_stride = kColumns;
+    args.out = whole.data();
+    args.rows = kRows;
+    args.columns = kColumns;
+    args.reduction = kReduction;
+    kernels->gemm(args);
+    for (std::int64_t i = 0; i < kRows; i += 5)
+      for (std::int64_t j = 0; j < kColumns; j += 33)
+        for (std::int64_t r = 0; r < kReduction; r += 170) {
+          GemmArgs part = args;
+          part.a = a.data() + i * kReduction + r;
+          part.b = b.data() + r * kColumns + j;
+          part.out = parts.data() + i * kColumns + j;
+          part.rows = std::min<std::int64_t>(5, kRows - i);
+          part.columns = std::min<std::int64_t>(33, kColumns - j);
+          part.reduction = std::min<std::int64_t>(170, kReduction - r);
+          part.accumulate = r > 0;
+          kernels->gemm(part);
+        }
+    EXPECT_TRUE(same_bits(whole, parts));
+  }
+}
+
+TEST(GradientKernels, RowKernelsAreTheSameBits) {
+  for (const std::int64_t n : {1, 15, 16, 77}) {
+    const std::vector<float> x = random_values(n, 1), gain = random_values(n, 2), dy = random_values(n, 3), start = random_values(n, 4);
+    std::vector<std::vector<float>> first;
+    for (const GradientKernels* kernels : tables()) {
+      std::vector<float> dx = start, sums = start, gate(x.size()), up(x.size());
+      const float inverse = kernels->rms_norm(x.data(), gain.data(), 1e-5F, n, dy.data(), dx.data());
+      kernels->scaled_product_add(x.data(), inverse, dy.data(), n, sums.data());
+      kernels->silu_mul(x.data(), gain.data(), dy.data(), n, gate.data(), up.data());
+      std::vector<std::vector<float>> results{dx, sums, gate, up, {inverse}};
+      if (first.empty()) first = results;
+      for (std::size_t i = 0; i < results.size(); ++i) EXPECT_TRUE(same_bits(results[i], first[i])) << n << ", result " << i;
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {  // silu_mul against its formula
+      const double z = static_cast<double>(x[i]), s = 1 / (1 + std::exp(-z)), d = static_cast<double>(dy[i]);
+      EXPECT_NEAR(static_cast<double>(first[2][i]), d * static_cast<double>(gain[i]) * s * (1 + z * (1 - s)), 1e-5);
+      EXPECT_NEAR(static_cast<double>(first[3][i]), d * z * s, 1e-5);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace limpid
