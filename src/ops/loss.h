@@ -18,12 +18,12 @@
 namespace limpid {
 
 struct LossRows {  // one entry a row of the logits; empty: not used
-  std::span<const std::int32_t> targets;
-  std::span<const float> weights;  // 0: masked, neither loss nor gradient; the target may be anything then
-  std::span<const float> advantages;
-  std::span<const float> old_logprobs;
+  std::span<const std::int32_t> targets = {};
+  std::span<const float> weights = {};  // 0: masked, neither loss nor gradient; the target may be anything then
+  std::span<const float> advantages = {};
+  std::span<const float> old_logprobs = {};
   float clip_low = 0.2F, clip_high = 0.2F;
-  std::span<const float> reference_logprobs;
+  std::span<const float> reference_logprobs = {};
   float kl = 0.0F;
 };
 
