@@ -23,8 +23,7 @@ std::vector<float> random_values(std::int64_t n, unsigned seed) {
 }
 std::vector<const GradientKernels*> tables() {
   std::vector<const GradientKernels*> all;
-  for (const KernelTable* table : {scalar_kernels(), avx2_kernels(), avx512_kernels()})
-    if (table != nullptr) all.push_back(table->gradient);
+  for (const KernelTable* table : kernel_tables()) all.push_back(table->gradient);
   return all;
 }
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {

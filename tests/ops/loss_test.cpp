@@ -54,7 +54,7 @@ class Loss : public ::testing::Test {
   void check(const LossRows& rows, double expected_loss) {
     const Outcome outcome = run_loss(rows, logits_);
     EXPECT_NEAR(outcome.sums.loss, expected_loss, 1e-5 * (1 + std::fabs(expected_loss)));
-    for (const KernelTable* table : tables())
+    for (const KernelTable* table : kernel_tables())
       for (int threads : {1, 2, 3}) {
         const Outcome other = run_loss(rows, logits_, {threads, table});
         EXPECT_EQ(other.sums.loss, outcome.sums.loss);
