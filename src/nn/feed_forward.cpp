@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/error.h"
 #include "nn/expert_waves.h"
 #include "ops/moe_step.h"
 
@@ -57,6 +58,7 @@ void MoeLayer::visit_experts(ParameterVisitor& visitor, int layer, std::int64_t 
 }
 
 void MoeLayer::forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) const {
+  if (ex.tape != nullptr) fail(ErrorKind::unsupported, "training: a mixture of experts has no backward yet");
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   const GatedMlpWeights* shared = shape_.shared_hidden > 0 ? &shared_ : nullptr;
   ExpertWaves waves(ex, experts, layer, most_experts(shape_, x.rows()), shared != nullptr);

@@ -21,8 +21,8 @@ class StoredModel : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Models, StoredModel,
                          testing::Values("llama3", "llama3.gguf", "llama2_odd", "qwen2", "qwen2.gguf", "deepseek_v3",
                                          "deepseek_v3.gguf", "moonlight", "deepseek_v2_lite"),
-                         [](const auto& info) {
-                           std::string name = info.param;
+                         [](const auto& model) {
+                           std::string name = model.param;
                            std::ranges::replace(name, '.', '_');
                            return name;
                          });
