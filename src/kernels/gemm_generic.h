@@ -69,6 +69,8 @@ inline void gemm(const GemmArgs& g) noexcept {
     part.end = part.begin + kReductionBlock < g.reduction ? part.begin + kReductionBlock : g.reduction;
     std::int64_t j = 0;
     for (; j + 16 * kVectorTile <= g.columns; j += 16 * kVectorTile) gemm_columns<kVectorTile, false>(g, part, j, 16);
+    if constexpr (kVectorTile > 2)  // heads of 32 values, and what is left of 96
+      for (; j + 32 <= g.columns; j += 32) gemm_columns<2, false>(g, part, j, 16);
     for (; j + 16 <= g.columns; j += 16) gemm_columns<1, false>(g, part, j, 16);
     if (j < g.columns) gemm_columns<1, true>(g, part, j, static_cast<int>(g.columns - j));
     part.begin = part.end;

@@ -41,6 +41,14 @@ struct GradientKernels {
   // silu_mul's, written: dgate = dy * up * s * (1 + gate * (1 - s)), s = sigmoid(gate); dup = dy * silu(gate).
   void (*silu_mul)(const float* gate, const float* up, const float* dy, std::int64_t n, float* dgate,
                    float* dup) noexcept;
+  // Of one query's softmax over keys: scores[0, n) -> probabilities exp(score - maximum) / sum, dp -> the scores'
+  // gradient probability * (dp - delta), where delta = sum of probability * dp. Keys from `visible` on: zeros in both.
+  void (*attention_row)(float* scores, float* dp, std::int64_t visible, std::int64_t n, float maximum, float sum,
+                        float delta) noexcept;
+  float (*dot)(const float* a, const float* b, std::int64_t n) noexcept;
+  // out[j * out_stride + i] = x[i * stride + j], i < rows, j < columns.
+  void (*transpose)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t columns, float* out,
+                    std::int64_t out_stride) noexcept;
 };
 
 // The tables of this build; null when the build leaves it out.

@@ -54,7 +54,47 @@ inline void silu_mul_gradient(const float* gate, const float* up, const float* d
   });
 }
 
-constexpr GradientKernels kTable = {kGemmRows, gemm, rms_norm_gradient, scaled_product_add, silu_mul_gradient};
+inline void attention_row_gradient(float* scores, float* dp, std::int64_t visible, std::int64_t n, float maximum,
+                                   float sum, float delta) noexcept {
+  const F32x16 zero = splat(0), peak = splat(maximum), inverse = splat(1 / sum), mean = splat(delta);
+  over_row(n, [&](std::int64_t i, int m) {
+    const std::int64_t left = visible - i;
+    const int seen = left >= m ? m : left > 0 ? static_cast<int>(left) : 0;
+    const F32x16 d = sub(some(scores + i, m), peak);
+    F32x16 p = mul(add(exp_negative(min(d, zero)), nan_of(d)), inverse), ds = mul(p, sub(some(dp + i, m), mean));
+    if (seen < 16) {
+      p = first_of(p, zero, seen);
+      ds = first_of(ds, zero, seen);
+    }
+    put(scores + i, p, m);
+    put(dp + i, ds, m);
+  });
+}
+
+inline float dot(const float* a, const float* b, std::int64_t n) noexcept {
+  F32x16 sum = splat(0);
+  over_row(n, [&](std::int64_t i, int m) { sum = fma(some(a + i, m), some(b + i, m), sum); });
+  return sum_lanes(sum);
+}
+
+inline void transpose_block(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t columns, float* out,
+                            std::int64_t out_stride) noexcept {
+  const auto fewer = [](std::int64_t left) { return left < 16 ? static_cast<int>(left) : 16; };
+  for (std::int64_t i = 0; i < rows; i += 16)
+    for (std::int64_t j = 0; j < columns; j += 16) {
+      const int down = fewer(rows - i), across = fewer(columns - j);
+      F32x16 m[16];
+      LIMPID_UNROLL
+      for (int t = 0; t < 16; ++t) m[t] = t < down ? some(x + (i + t) * stride + j, across) : splat(0);
+      transpose(m);
+      for (int t = 0; t < across; ++t) put(out + (j + t) * out_stride + i, m[t], down);
+    }
+}
+
+constexpr GradientKernels kTable = {kGemmRows,         gemm,
+                                    rms_norm_gradient, scaled_product_add,
+                                    silu_mul_gradient, attention_row_gradient,
+                                    dot,               transpose_block};
 
 }  // namespace
 }  // namespace limpid

@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "base/error.h"
+#include "ops/attention_backward.h"
 #include "ops/attention_block.h"
 
 namespace limpid {
@@ -112,11 +113,11 @@ void store_share(Exec& ex, AttentionWorker& worker, const AttentionShape& shape,
 }
 
 void attend_blocks(Exec& ex, AttentionWorker& worker, Items& items, bool store_first,
-                   std::atomic_ref<std::int64_t> next, float* out) {
+                   std::atomic_ref<std::int64_t> next, const AttentionSums& sums, float* out) {
   auto attend = [&](const AttentionBlock& block) {
     if (!store_first) worker.store(*block.sequence, block.first, block.rows, block.kv_head, block.kv_head + 1);
     worker.load(block);
-    worker.attend_all(out);
+    worker.attend_all(out, sums);
   };
   if (store_first) {  // long work: whoever is free takes the next block
     for (std::int64_t i = next.fetch_add(1, std::memory_order_relaxed); i < items.total();
@@ -136,15 +137,10 @@ void attend_blocks(Exec& ex, AttentionWorker& worker, Items& items, bool store_f
   }
 }
 
-// The running result of each (row, head) while rounds of spans are merged; its weighted values are in the op's output.
-struct Running {
-  float* maximum;  // (T, heads)
-  float* sum;
-};
-
-// Merges the partial results of items [begin, end), queries shared among the threads.
+// Merges the partial results of items [begin, end), queries shared among the threads. `running` and `out` hold the
+// results so far.
 void merge_round(Exec& ex, const AttentionShape& shape, Items& items, std::int64_t begin, std::int64_t end,
-                 float* partials, int slot_queries, const Running& running, float* out) {
+                 float* partials, int slot_queries, const AttentionSums& running, float* out) {
   const AttentionKernels& kernels = *ex.kernels->attention;
   const std::size_t slot = AttentionPartial::floats(shape, slot_queries);
   int turn = 0;
@@ -178,7 +174,7 @@ void merge_round(Exec& ex, const AttentionShape& shape, Items& items, std::int64
 }
 
 void attend_spans(Exec& ex, AttentionWorker& worker, const AttentionShape& shape, Items& items, const Plan& plan,
-                  const Running& running, float* out) {
+                  const AttentionSums& running, float* out) {
   const int slot_queries = plan.largest * shape.group;
   const std::size_t slot = AttentionPartial::floats(shape, slot_queries);
   const std::int64_t round = std::clamp<std::int64_t>(static_cast<std::int64_t>(kPartialBytes / (slot * sizeof(float))),
@@ -203,13 +199,25 @@ void attend_spans(Exec& ex, AttentionWorker& worker, const AttentionShape& shape
   }
 }
 
-Tensor attend(Exec& ex, const AttentionShape& shape, const AttentionInputs& inputs, const Batch& batch) {
+AttentionSums alloc_sums(Exec& ex, std::int64_t tokens, int heads) {
+  const std::size_t bytes = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(heads) * sizeof(float);
+  return {reinterpret_cast<float*>(ex.alloc_bytes(bytes)), reinterpret_cast<float*>(ex.alloc_bytes(bytes))};
+}
+
+struct Attended {
+  Tensor out;
+  AttentionSums sums;  // while a tape records
+};
+
+Attended attend(Exec& ex, const AttentionShape& shape, const AttentionInputs& inputs, const Batch& batch) {
   const std::int64_t tokens = batch.tokens();
-  Tensor out = ex.alloc(DType::f32, {tokens, std::int64_t{shape.heads} * shape.value_dim});
+  Attended result{ex.alloc_tracked({tokens, std::int64_t{shape.heads} * shape.value_dim}), {}};
+  if (ex.tape != nullptr) result.sums = alloc_sums(ex, tokens, shape.heads);
+  const AttentionSums& kept = result.sums;
+  float* out = result.out.f32();
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   const Plan plan = make_plan(shape, batch, ex.threads);
   Items items(shape, batch, plan);
-  const std::size_t states = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(shape.heads) * sizeof(float);
   auto* counter = reinterpret_cast<std::int64_t*>(ex.alloc_bytes(64));
   AttentionWorker worker(ex, shape, inputs, plan.largest);
   if (plan.store_first) {
@@ -218,16 +226,15 @@ Tensor attend(Exec& ex, const AttentionShape& shape, const AttentionInputs& inpu
     ex.sync();
   }
   if (plan.by_span) {
-    const Running running{reinterpret_cast<float*>(ex.alloc_bytes(states)),
-                          reinterpret_cast<float*>(ex.alloc_bytes(states))};
-    attend_spans(ex, worker, shape, items, plan, running, out.f32());
+    const AttentionSums running = kept.sum != nullptr ? kept : alloc_sums(ex, tokens, shape.heads);
+    attend_spans(ex, worker, shape, items, plan, running, out);
   } else {
-    attend_blocks(ex, worker, items, plan.store_first, std::atomic_ref<std::int64_t>(*counter), out.f32());
+    attend_blocks(ex, worker, items, plan.store_first, std::atomic_ref<std::int64_t>(*counter), kept, out);
   }
   ex.sync();
   ex.arena.rewind(arena);
   ex.scratch.rewind(scratch);
-  return out;
+  return result;
 }
 
 void check(const char* what, std::int64_t found, std::int64_t expected) {
@@ -268,14 +275,6 @@ Tensor rope_table(Exec& ex, const Rope& rope, const Batch& batch) {
   return table;
 }
 
-namespace {
-
-void refuse_tape(const Exec& ex) {
-  if (ex.tape != nullptr) fail(ErrorKind::unsupported, "training: attention has no backward yet");
-}
-
-}  // namespace
-
 Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tensor& table, Tensor q, Tensor k, Tensor v,
                          const Batch& batch, const CacheLayer& cache) {
   AttentionShape shape;
@@ -285,7 +284,6 @@ Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tens
   shape.value_dim = attention.value_dim;
   shape.scale = attention.scale;
   shape.rope = attention.rope;
-  refuse_tape(ex);
   check_common(shape, table, q, k, batch);
   check("rows of v", v.rows(), batch.tokens());
   check("values in a row of v", v.columns(), std::int64_t{shape.kv_heads} * shape.value_dim);
@@ -296,7 +294,11 @@ Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tens
   shape.group = shape.heads / shape.kv_heads;
   shape.value_padded = padded16(shape.value_dim);
   shape.page = page_shape(cache.layout);
-  return attend(ex, shape, {table.data ? table.f32() : nullptr, q.f32(), k.f32(), v.f32(), cache.pages}, batch);
+  if (ex.tape != nullptr) check_trainable(batch);
+  const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), k.f32(), v.f32(), cache.pages};
+  const Attended result = attend(ex, shape, inputs, batch);
+  if (ex.tape != nullptr) record_attention(ex, {shape, inputs.table, q, k, v, result.out, result.sums, batch.sequences});
+  return result.out;
 }
 
 Tensor rope_store_attend(Exec& ex, const LatentAttention& attention, const Tensor& table, Tensor q, Tensor kv,
@@ -310,14 +312,17 @@ Tensor rope_store_attend(Exec& ex, const LatentAttention& attention, const Tenso
   shape.rotated = attention.latent;
   shape.scale = attention.scale;
   shape.rope = attention.rope;
-  refuse_tape(ex);
   check_common(shape, table, q, kv, batch);
   check("the cache's latent", cache.layout.latent, attention.latent);
   check("the cache's rope values", cache.layout.rope, attention.rope_dim);
   shape.group = shape.heads;
   shape.value_padded = padded16(shape.value_dim);
   shape.page = page_shape(cache.layout);
-  return attend(ex, shape, {table.data ? table.f32() : nullptr, q.f32(), kv.f32(), nullptr, cache.pages}, batch);
+  if (ex.tape != nullptr) check_trainable(batch);
+  const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), kv.f32(), nullptr, cache.pages};
+  const Attended result = attend(ex, shape, inputs, batch);
+  if (ex.tape != nullptr) record_attention(ex, {shape, inputs.table, q, kv, {}, result.out, result.sums, batch.sequences});
+  return result.out;
 }
 
 }  // namespace limpid

@@ -29,8 +29,9 @@ struct GroupedAttention {
   float scale = 1.0F;
   Rope rope;
 };
-// q (T, heads, key_dim), k (T, kv_heads, key_dim), v (T, kv_heads, value_dim), all before rotation; q may be
-// overwritten. Returns (T, heads * value_dim). Starts after a barrier (its inputs are complete) and ends with one.
+// q (T, heads, key_dim), k (T, kv_heads, key_dim), v (T, kv_heads, value_dim), all before rotation, read
+// only. Returns (T, heads * value_dim). Starts after a barrier (its inputs are complete) and ends with one. While a tape
+// records, every sequence begins at position 0; else throws Error(unsupported).
 Tensor rope_store_attend(Exec& ex, const GroupedAttention& shape, const Tensor& table, Tensor q, Tensor k, Tensor v,
                          const Batch& batch, const CacheLayer& cache);
 
@@ -54,5 +55,7 @@ std::size_t attention_scratch_bytes(int tokens, int heads, int key_dim, int valu
 // Bytes of ex.arena that one call takes: what it returns (which stays) and its partial results (given back when it
 // returns).
 std::size_t attention_arena_bytes(int threads, int tokens, int heads, int value_dim);
+// Bytes of ex.scratch that the backward needs, whatever the batch.
+std::size_t attention_backward_scratch_bytes(int heads, int kv_heads, int key_dim, int value_dim);
 
 }  // namespace limpid

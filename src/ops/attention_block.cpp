@@ -275,7 +275,7 @@ void AttentionWorker::attend(int span, const AttentionPartial& result) {
   }
 }
 
-void AttentionWorker::attend_all(float* out) {
+void AttentionWorker::attend_all(float* out, const AttentionSums& sums) {
   const int count = queries(), padded = shape_.value_padded;
   attend(0, total_);
   for (int span = 1; span < block_.spans(); ++span) {
@@ -288,8 +288,11 @@ void AttentionWorker::attend_all(float* out) {
   for (int i = 0; i < count; ++i) {
     const std::ptrdiff_t row = block_.sequence->first_row + block_.first + i / shape_.group,
                          head = block_.kv_head * shape_.group + i % shape_.group;
-    kernels_.finish(total_.out + i * padded, total_.sum[i], shape_.value_dim,
-                    out + (row * shape_.heads + head) * shape_.value_dim);
+    const std::ptrdiff_t index = row * shape_.heads + head;
+    kernels_.finish(total_.out + i * padded, total_.sum[i], shape_.value_dim, out + index * shape_.value_dim);
+    if (sums.sum == nullptr) continue;
+    sums.maximum[index] = total_.maximum[i];
+    sums.sum[index] = total_.sum[i];
   }
 }
 

@@ -57,6 +57,12 @@ struct AttentionPartial {
   }
 };
 
+// The softmax of each (row, head) over its whole history: exp(score - maximum) / sum.
+struct AttentionSums {
+  float* maximum = nullptr;  // (T, heads)
+  float* sum = nullptr;
+};
+
 // Rows of a block: at most 128 queries share the decoding of a page, and one head's worth of them fits the second-level
 // cache.
 int attention_block_rows(int group);
@@ -73,8 +79,8 @@ class AttentionWorker {
   void load(const AttentionBlock& block);
   // The partial results of span [256 span, 256 span + 256). Queries that see nothing of it are left alone.
   void attend(int span, const AttentionPartial& result);
-  // All spans of the loaded block, merged and written to out (T, heads * value_dim).
-  void attend_all(float* out);
+  // All spans of the loaded block, merged and written to out (T, heads * value_dim), and to `sums` unless null.
+  void attend_all(float* out, const AttentionSums& sums);
 
   const AttentionBlock& block() const { return block_; }
   int queries() const { return block_.rows * shape_.group; }
