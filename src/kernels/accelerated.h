@@ -14,5 +14,7 @@ void use_amx_products(KernelTable& table);
 void use_amx_superblock_products(KernelTable& table);
 // AVX512_BF16: BF16.
 void use_bf16_products(KernelTable& table);
+// AMX bf16: the product of training in bf16.
+void use_amx_gradients(GradientKernels& table);
 
 }  // namespace limpid

@@ -32,6 +32,10 @@ struct GemmArgs {
 struct GradientKernels {
   int gemm_rows;  // rows of out that share a register tile: shares of threads are best multiples of it
   void (*gemm)(const GemmArgs&) noexcept;
+  // The same of values rounded to bf16 (nearest even): for each 32 of the reduction, from 0, the even and the odd ones
+  // are summed apart by fma, and the sum of both is added in f32 (AMX's arithmetic, docs/numerics.md). A reduction may
+  // be cut into calls at multiples of 32 only.
+  void (*gemm_bf16)(const GemmArgs&) noexcept;
 
   // rms_norm's: dx += inverse * (gain * dy - x * inverse^2 * mean(x * gain * dy)), inverse = 1 / sqrt(mean(x^2) + eps),
   // which is returned.

@@ -1,7 +1,7 @@
 // The kernels of training (kernels/gradient.h) for the instruction set that the including file is compiled for.
 #pragma once
 
-#include "kernels/gemm_generic.h"
+#include "kernels/gemm_rounded.h"
 #include "kernels/simd_math.h"
 
 namespace limpid {
@@ -91,10 +91,11 @@ inline void transpose_block(const float* x, std::int64_t stride, std::int64_t ro
     }
 }
 
-constexpr GradientKernels kTable = {kGemmRows,         gemm,
-                                    rms_norm_gradient, scaled_product_add,
-                                    silu_mul_gradient, attention_row_gradient,
-                                    dot,               transpose_block};
+constexpr GradientKernels kTable = {kGemmRows,          gemm,
+                                    gemm_rounded,       rms_norm_gradient,
+                                    scaled_product_add, silu_mul_gradient,
+                                    attention_row_gradient, dot,
+                                    transpose_block};
 
 }  // namespace
 }  // namespace limpid

@@ -26,6 +26,13 @@ std::vector<const GradientKernels*> tables() {
   for (const KernelTable* table : kernel_tables()) all.push_back(table->gradient);
   return all;
 }
+float as_bf16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, 4);
+  bits = (bits + (bits >> 16 & 1) + 0x7FFF) & 0xFFFF0000;
+  std::memcpy(&x, &bits, 4);
+  return x;
+}
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -36,7 +43,7 @@ struct Case {
 };
 
 // Rows of out, A and B are wider than what is used; nothing else may be written.
-std::vector<float> multiply(const GradientKernels& kernels, const Case& c, std::vector<double>* truth = nullptr) {
+std::vector<float> multiply(const GradientKernels& kernels, const Case& c, bool bf16, std::vector<double>* truth = nullptr) {
   const std::int64_t a_wide = (c.transposed ? c.rows : c.reduction) + 3, b_wide = c.columns + 5, out_wide = c.columns + 2;
   const std::int64_t a_rows = (c.transposed ? c.reduction : c.rows) * 2, b_rows = c.reduction * 2, out_rows = c.rows * 2;
   const std::vector<float> a = random_values(a_rows * a_wide, 1), b = random_values(b_rows * b_wide, 2);
@@ -70,27 +77,54 @@ std::vector<float> multiply(const GradientKernels& kernels, const Case& c, std::
         for (std::int64_t r = 0; r < c.reduction; ++r) {
           const std::int64_t ai = args.a_rows ? of_rows[static_cast<std::size_t>(i)] : i, ar = args.a_reductions ? of_reduction[static_cast<std::size_t>(r)] : r;
           const std::int64_t br = args.b_rows ? of_reduction[static_cast<std::size_t>(r)] : r;
-          sum += static_cast<double>(a[static_cast<std::size_t>(ai * args.a_row + ar * args.a_reduction)]) * static_cast<double>(b[static_cast<std::size_t>(br * b_wide + j)]);
+          const float x = a[static_cast<std::size_t>(ai * args.a_row + ar * args.a_reduction)];
+          const float y = b[static_cast<std::size_t>(br * b_wide + j)];
+          sum += static_cast<double>(bf16 ? as_bf16(x) : x) * static_cast<double>(bf16 ? as_bf16(y) : y);
         }
         (*truth)[static_cast<std::size_t>(to)] = sum;
       }
   }
-  kernels.gemm(args);
+  (bf16 ? kernels.gemm_bf16 : kernels.gemm)(args);
   return out;
 }
 
 TEST(GradientKernels, GemmIsTheSumAndTheSameBits) {
   for (const Case& c : {Case{1, 1, 1, false, false, false}, Case{7, 65, 3, false, true, false}, Case{13, 128, 300, true, true, false},
                         Case{6, 64, 256, false, false, false}, Case{17, 131, 520, false, false, true}, Case{9, 37, 5, true, false, true},
-                        Case{12, 16, 257, true, true, true}, Case{3, 15, 0, false, false, false}, Case{0, 15, 4, false, false, false}}) {
-    std::vector<double> truth;
-    const std::vector<float> expected = multiply(*tables().front(), c, &truth);
-    for (std::size_t i = 0; i < truth.size(); ++i)
-      ASSERT_NEAR(static_cast<double>(expected[i]), truth[i], 1e-5 * (1 + std::sqrt(static_cast<double>(c.reduction))))
-          << c.rows << " x " << c.columns << " x " << c.reduction << " at " << i;
-    for (const GradientKernels* kernels : tables())
-      EXPECT_TRUE(same_bits(multiply(*kernels, c), expected)) << c.rows << " x " << c.columns << " x " << c.reduction;
-  }
+                        Case{12, 16, 257, true, true, true}, Case{3, 15, 0, false, false, false}, Case{0, 15, 4, false, false, false},
+                        Case{200, 70, 259, true, true, false}, Case{197, 64, 31, false, false, false}})
+    for (const bool bf16 : {false, true}) {
+      std::vector<double> truth;
+      const std::vector<float> expected = multiply(*tables().front(), c, bf16, &truth);
+      for (std::size_t i = 0; i < truth.size(); ++i)
+        ASSERT_NEAR(static_cast<double>(expected[i]), truth[i], 1e-5 * (1 + std::sqrt(static_cast<double>(c.reduction))))
+            << c.rows << " x " << c.columns << " x " << c.reduction << " at " << i;
+      for (const GradientKernels* kernels : tables())
+        EXPECT_TRUE(same_bits(multiply(*kernels, c, bf16), expected))
+            << c.rows << " x " << c.columns << " x " << c.reduction << (bf16 ? " in bf16" : "");
+    }
+}
+
+TEST(GradientKernels, NaNIsNotRoundedAway) {
+  for (const GradientKernels* kernels : tables())
+    for (const bool in_a : {false, true}) {
+      std::vector<float> a(40, 1.0F), b(40, 1.0F), out(4);
+      std::uint32_t bits = 0x7FFFFFFF;
+      std::memcpy(&(in_a ? a : b)[9], &bits, 4);
+      GemmArgs args;
+      args.a = a.data();
+      args.a_row = 10;
+      args.a_reduction = 1;
+      args.b = b.data();
+      args.b_stride = 1;
+      args.out = out.data();
+      args.out_stride = 1;
+      args.rows = 4;
+      args.columns = 1;
+      args.reduction = 10;
+      kernels->gemm_bf16(args);
+      EXPECT_TRUE(std::isnan(out[0]));
+    }
 }
 
 // A part of the rows, of the columns, and the sum in two calls: no bit moves.
