@@ -75,6 +75,21 @@ bool has_amx() {
   return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 
+// AMX bf16, where the system lets the tiles be used.
+bool has_amx_bf16() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+}
+
+const GradientKernels* amx_gradients() {
+  static const GradientKernels table = [] {
+    GradientKernels kernels = *avx512_gradients();
+    use_amx_gradients(kernels);
+    return kernels;
+  }();
+  return &table;
+}
+
 KernelTable make_plain_avx512(const char* isa) {
   KernelTable table = complete(avx512_table(), add_avx512_superblocks, avx512_attention(), avx512_gradients());
   table.isa = isa;
@@ -88,6 +103,7 @@ KernelTable make_avx512() {
     use_amx_products(table);
     use_amx_superblock_products(table);
   }
+  if (has_amx_bf16()) table.gradient = amx_gradients();
   return table;
 }
 

@@ -165,9 +165,9 @@ void ParameterStore::zero_gradients(int thread, int threads) {
 }
 
 void ParameterStore::register_in(Tape& tape) const {
-  const auto add = [&](const void* key, const Parameter& p) { tape.add(key, {p.values, p.gradient, p.rows, p.columns}); };
-  for (const Packed& p : packed_) add(p.weight->data, parameters_[p.parameter]);
-  for (const auto& [index, values] : vectors_) add(*values, parameters_[index]);
+  const auto add = [&](const void* key, const Parameter& p, bool bf16) { tape.add(key, {p.values, p.gradient, p.rows, p.columns, bf16}); };
+  for (const Packed& p : packed_) add(p.weight->data, parameters_[p.parameter], p.weight->type == DType::bf16);
+  for (const auto& [index, values] : vectors_) add(*values, parameters_[index], false);
 }
 
 }  // namespace limpid

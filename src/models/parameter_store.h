@@ -56,7 +56,7 @@ struct Parameter {
 class ParameterStore {
  public:
   struct Options {
-    DType packed = DType::f32;  // what forward products run in: f32, or bf16 (routers stay in f32)
+    DType packed = DType::f32;  // what products run in, forward and backward: f32, or bf16 (routers stay in f32)
     bool gradients = true;      // false: a frozen model (a reference policy, a teacher)
   };
   ParameterStore(Decoder& model, const Options& options);

@@ -5,6 +5,19 @@
 
 namespace limpid {
 
+namespace {
+
+void multiply(const Exec& ex, const Trainable& weight, const GemmArgs& args) {
+  (weight.bf16 ? ex.kernels->gradient->gemm_bf16 : ex.kernels->gradient->gemm)(args);
+}
+
+// Rows of a tile of the product: shares of threads are multiples of it.
+std::int64_t gemm_unit(const Exec& ex, const Trainable& weight) {
+  return weight.bf16 ? 32 : ex.kernels->gradient->gemm_rows;
+}
+
+}  // namespace
+
 TrainableWeight trainable(const Exec& ex, const PackedWeight& weight) {
   TrainableWeight found{ex.tape->at(weight.data), {}};
   assert(found.weight.rows == weight.rows && found.weight.columns == weight.columns);
@@ -14,7 +27,7 @@ TrainableWeight trainable(const Exec& ex, const PackedWeight& weight) {
 
 void input_backward(Exec& ex, const Trainable& weight, std::int64_t rows, GradientRows out_gradient,
                     GradientRows input_gradient, bool accumulate) {
-  const auto [begin, end] = ex.share(rows, ex.kernels->gradient->gemm_rows);
+  const auto [begin, end] = ex.share(rows, gemm_unit(ex, weight));
   GemmArgs args;
   args.a = out_gradient.data + (out_gradient.index ? 0 : begin * out_gradient.stride);
   args.a_row = out_gradient.stride;
@@ -29,13 +42,13 @@ void input_backward(Exec& ex, const Trainable& weight, std::int64_t rows, Gradie
   args.columns = weight.columns;
   args.reduction = weight.rows;
   args.accumulate = accumulate;
-  ex.kernels->gradient->gemm(args);
+  multiply(ex, weight, args);
 }
 
 void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
                      GradientRows input) {
   const Trainable& weight = parameters.weight;
-  const auto [begin, end] = ex.share(weight.rows, ex.kernels->gradient->gemm_rows);
+  const auto [begin, end] = ex.share(weight.rows, gemm_unit(ex, weight));
   if (weight.gradient != nullptr) {
     GemmArgs args;
     args.a = out_gradient.data + begin;
@@ -51,7 +64,7 @@ void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t r
     args.columns = weight.columns;
     args.reduction = rows;
     args.accumulate = true;
-    ex.kernels->gradient->gemm(args);
+    multiply(ex, weight, args);
   }
   if (parameters.bias.gradient == nullptr || begin == end) return;
   for (std::int64_t t = 0; t < rows; ++t) {

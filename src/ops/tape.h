@@ -32,6 +32,7 @@ struct Trainable {
   const float* values = nullptr;  // (rows, columns), row-major: what the packed weight was made of
   float* gradient = nullptr;      // the same shape, added to; null: frozen
   std::int64_t rows = 0, columns = 0;  // a gain or bias: (1, n)
+  bool bf16 = false;                   // its gradient's products take values rounded to bf16, else f32
 };
 
 class Tape {

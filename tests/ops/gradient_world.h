@@ -31,12 +31,12 @@ class Parameter {
     return {DType::f32, rows_, columns_, packed_.front().bytes, bias ? bias->values.data() : nullptr};
   }
   void add_to(Tape& tape) {
-    const Trainable t{values.data(), frozen ? nullptr : gradient.data(), rows_, columns_};
+    const Trainable t{values.data(), frozen ? nullptr : gradient.data(), rows_, columns_, bf16};
     tape.add(packed_.front().bytes, t);
     tape.add(values.data(), t);  // as a gain or bias
   }
   std::vector<float> values, gradient;
-  bool frozen = false;
+  bool frozen = false, bf16 = false;
 
  private:
   std::int64_t rows_, columns_;

@@ -1,4 +1,6 @@
 // Gradients of products by finite differences, on odd shapes, threads and instruction sets.
+#include <array>
+
 #include "base/error.h"
 #include "gradient_world.h"
 
@@ -102,6 +104,35 @@ TEST(LinearBackward, HeadLinear) {
     return out;
   });
   world.check();
+}
+
+// Products in bf16: near those in f32, and the same bits for any threads and instruction set.
+TEST(LinearBackward, InBf16) {
+  GradientWorld world(70, 37, 1);
+  Parameter &w = world.parameter(67, 37), &u = world.parameter(37, 67), &gain = world.parameter(1, 37);
+  world.on([&](Exec& ex, Tensor& x) {
+    std::array<Tensor, 1> hidden = {ex.alloc_tracked({70, 67})};
+    const PackedWeight view = w.view();
+    const std::array<const PackedWeight*, 1> weights = {&view};
+    norm_linear(ex, x, gain.values.data(), kEps, weights, hidden);
+    ex.sync();
+    linear_residual(ex, hidden[0], u.view(), x);
+    return x;
+  });
+  const std::vector<float> exact = world.gradients({});
+  w.bf16 = u.bf16 = true;
+  const std::vector<float> rounded = world.gradients({});
+  EXPECT_FALSE(same_bits(exact, rounded));
+  double squares = 0, errors = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double error = static_cast<double>(exact[i]) - static_cast<double>(rounded[i]);
+    squares += static_cast<double>(exact[i]) * static_cast<double>(exact[i]);
+    errors += error * error;
+  }
+  EXPECT_LT(std::sqrt(errors / squares), 4e-3);  // 2^-9 of each factor
+  for (const KernelTable* table : kernel_tables())
+    for (int threads : {1, 2, 3})
+      EXPECT_TRUE(same_bits(world.gradients({threads, table}), rounded)) << table->isa << " on " << threads << " threads";
 }
 
 TEST(Tape, AParameterThatNobodyHoldsIsAnError) {
