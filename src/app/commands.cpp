@@ -15,6 +15,7 @@ void add_pull(Program& program);
 void add_synth(Program& program);
 void add_models(Program& program);
 void add_data(Program& program);
+void add_eval(Program& program);
 void add_doctor(Program& program);
 
 void add_commands(Program& program) {
@@ -30,6 +31,7 @@ void add_commands(Program& program) {
   add_pull(program);
   add_synth(program);
   add_data(program);
+  add_eval(program);
   add_models(program);
   add_doctor(program);
 }

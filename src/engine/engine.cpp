@@ -189,6 +189,13 @@ bool Engine::preempt(RequestId id) {
   return true;
 }
 
+void Engine::forget_prefixes() {
+  if (thread_.joinable()) fail(ErrorKind::input, "forget_prefixes(): the engine runs on its own thread");
+  take_messages();
+  if (!scheduler_.empty()) fail(ErrorKind::input, "forget_prefixes(): {} requests are running", scheduler_.all().size());
+  cache_.clear();
+}
+
 void Engine::loop() {
   for (;;) {
     {

@@ -89,6 +89,8 @@ class Engine {
   // Takes the pages of a running request away, as when they run out (tests: nothing may change). False where it does
   // not run.
   bool preempt(RequestId id);
+  // The model's weights have changed: nothing that was computed before is used again. Nothing may be running: Error(input).
+  void forget_prefixes();
   PrefixCache& prefix_cache() { return cache_; }
 
  private:
