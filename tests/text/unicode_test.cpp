@@ -31,7 +31,8 @@ std::string hash_of(const std::string& bytes) {
 }
 
 TEST(Utf8, InvalidBytesBecomeReplacementCharactersAsInPython) {
-  for (const auto& entry : goldens().at("invalid")) {
+  const auto all = goldens();
+  for (const auto& entry : all.at("invalid")) {
     EXPECT_EQ(to_valid_utf8(from_hex(entry[0])), entry[1].get<std::string>()) << entry[0];
   }
 }
