@@ -95,6 +95,7 @@ ParameterStore::ParameterStore(Decoder& model, const Options& options) {
     fail(ErrorKind::unsupported, "training: products in {}, expected F32 or BF16", info(options.packed).name);
   Lister lister(*this, options.packed);
   model.visit(lister);
+  if (options.mtp) model.visit_mtp(lister);
   const std::size_t copies = options.gradients ? 2 : 1, floats = padded_ * sizeof(float);
   memory_ = HugeBuffer(floats * copies + lister.packed_total());
   values_ = reinterpret_cast<float*>(memory_.data());

@@ -57,6 +57,7 @@ class ParameterStore {
  public:
   struct Options {
     DType packed = DType::f32;  // what products run in, forward and backward: f32, or bf16 (routers stay in f32)
+    bool mtp = false;           // the layers of multi-token prediction too
     bool gradients = true;      // false: a frozen model (a reference policy, a teacher)
   };
   ParameterStore(Decoder& model, const Options& options);

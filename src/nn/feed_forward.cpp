@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/error.h"
 #include "nn/expert_waves.h"
 #include "ops/moe_step.h"
 
@@ -58,11 +57,11 @@ void MoeLayer::visit_experts(ParameterVisitor& visitor, int layer, std::int64_t 
 }
 
 void MoeLayer::forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) const {
-  if (ex.tape != nullptr) fail(ErrorKind::unsupported, "training: a mixture of experts has no backward yet");
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   const GatedMlpWeights* shared = shape_.shared_hidden > 0 ? &shared_ : nullptr;
   ExpertWaves waves(ex, experts, layer, most_experts(shape_, x.rows()), shared != nullptr);
-  MoeStep step(ex, x, gain_, shape_.norm_eps, gate_, experts.like(layer), shared, experts.immediate() ? Arrival::together : Arrival::apart);
+  MoeStep step(ex, x, gain_, shape_.norm_eps, gate_, experts.like(layer), shared, experts.immediate() ? Arrival::together : Arrival::apart,
+                layer);
   waves.want(step.experts(), step.counts());
   do {
     const std::span<const ExpertView> views = waves.next();
@@ -75,7 +74,7 @@ void MoeLayer::forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) co
     step.finish();
   waves.finish();
   ex.scratch.rewind(scratch);
-  ex.arena.rewind(arena);
+  ex.rewind(arena);
 }
 
 std::size_t MoeLayer::arena_bytes(const Shape& s, int tokens, bool immediate) {

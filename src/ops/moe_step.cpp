@@ -35,8 +35,22 @@ std::size_t list_bytes(std::int64_t rows, int experts, int chosen) {
 }  // namespace
 
 MoeStep::MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared,
-                 Arrival arrival)
-    : ex_(ex), x_(x), gate_(gate), shared_(shared), apart_(arrival == Arrival::apart), arena_(ex.arena.mark()), scratch_(ex.scratch.mark()) {
+                 Arrival arrival, int layer)
+    : ex_(ex),
+      x_(x),
+      gate_(gate),
+      shared_(shared),
+      apart_(arrival == Arrival::apart),
+      saved_(ex.tape == nullptr ? SavedMoe{} : save_moe(ex, x, gate, like.gate.rows, shared != nullptr ? shared->gate.rows : 0)),
+      arena_(ex.arena.mark()),
+      scratch_(ex.scratch.mark()) {
+  if (ex.tape != nullptr) {
+    saved_.norm = ex.tape->at(gain);
+    saved_.router = ex.tape->at(gate.weight.data);
+    if (shared != nullptr) saved_.shared = trainable_mlp(ex, shared->gate, shared->up, shared->down);
+    saved_.eps = eps;
+    saved_.layer = layer;
+  }
   ActTypes types;
   types.add(gate.weight);
   types.add(like.gate);
@@ -59,7 +73,11 @@ void MoeStep::route_rows(const ActTypes& types, float eps, const float* gain) {
   float* row = take_floats(ex, act_padded(x.columns));
   n_ = take_activations(ex, few ? Place::scratch : Place::arena, types, x.columns, x.rows);
   const std::size_t bytes = routing_bytes(x.rows, gate_.chosen);
-  routing_ = routing_at(few ? take_scratch(ex, bytes) : ex.alloc_bytes(bytes), x.rows, gate_.chosen);
+  if (few) {
+    routing_ = routing_at(take_scratch(ex, bytes), x.rows, gate_.chosen);
+  } else {
+    routing_ = ex.tape != nullptr ? saved_.routing : routing_at(ex.alloc_bytes(bytes), x.rows, gate_.chosen);
+  }
   const Activations& scored = n_.of(gate_.weight);
   if (few) {  // the gate's weights are split, what follows is cheaper done by everyone
     const Tensor logits = ex.alloc(DType::f32, {x.rows, gate_.experts});
@@ -101,16 +119,21 @@ void MoeStep::take_hidden(const ExpertWeights& like) {
 
 void MoeStep::list_parts(std::span<const ExpertView> views) {
   part_count_ = 0;
-  auto add_part = [&](const auto& weights, const Activations& hidden, const std::int32_t* gather, std::int64_t first) {
-    const GatedHidden part{&weights.gate, &weights.up, n_.of(weights.gate), n_.of(weights.up), gather, hidden};
+  auto add_part = [&](const auto& weights, const Activations& hidden, std::int32_t expert, const std::int32_t* gather, std::int64_t first) {
+    GatedHidden part{&weights.gate, &weights.up, n_.of(weights.gate), n_.of(weights.up), gather, hidden};
+    if (ex_.tape != nullptr) {
+      part.keep_gate = gather != nullptr ? saved_.gates.row(first) : saved_.shared_gates.f32();
+      part.keep_up = gather != nullptr ? saved_.ups.row(first) : saved_.shared_ups.f32();
+      if (gather != nullptr) saved_.experts.emplace_back(expert, trainable_mlp(ex_, weights.gate, weights.up, weights.down));
+    }
     new (parts_ + part_count_++) Part{part, &weights.down, first};
   };
   for (const ExpertView& view : views) {
     const std::int32_t begin = groups_.first[view.expert], end = groups_.first[view.expert + 1];
     assert(begin < end && part_count_ < chosen_experts_);
-    add_part(*view.weights, slice(hidden_, begin, end), groups_.rows + begin, begin);
+    add_part(*view.weights, slice(hidden_, begin, end), view.expert, groups_.rows + begin, begin);
   }
-  if (shared_ != nullptr && !shared_added_) add_part(*shared_, shared_hidden_, nullptr, x_.rows() * gate_.chosen);
+  if (shared_ != nullptr && !shared_added_) add_part(*shared_, shared_hidden_, -1, nullptr, x_.rows() * gate_.chosen);
   shared_added_ = true;
 }
 
@@ -183,8 +206,14 @@ void MoeStep::add_columns(std::int64_t begin, std::int64_t end) {
 void MoeStep::finish() {
   const auto [begin, end] = ex_.share(x_.columns(), kStripRows);
   add_columns(begin, end);
+  if (ex_.tape != nullptr && ex_.thread == 0 && routing_.ids != saved_.routing.ids) {
+    const std::int64_t pairs = x_.rows() * gate_.chosen;
+    std::copy_n(routing_.ids, pairs, saved_.routing.ids);
+    std::copy_n(routing_.weights, pairs, saved_.routing.weights);
+  }
   ex_.sync();
   abandon();
+  if (ex_.tape != nullptr) record_moe(ex_, std::move(saved_));
 }
 
 void MoeStep::abandon() {

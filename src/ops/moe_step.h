@@ -12,6 +12,7 @@
 #include <span>
 
 #include "ops/moe.h"
+#include "ops/moe_backward.h"
 #include "ops/moe_choice.h"
 
 namespace limpid {
@@ -23,8 +24,10 @@ enum class Arrival { together, apart };
 class MoeStep {
  public:
   // like: types and shapes of the layer's experts. shared: null where the model has none; it is computed with the first add().
-  // Starts after a barrier; every thread makes its own and calls alike.
-  MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared, Arrival arrival);
+  // Starts after a barrier; every thread makes its own and calls alike. While a tape records, `layer` numbers the counts
+  // of Tape::moe.
+  MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared, Arrival arrival,
+          int layer = 0);
   MoeStep(const MoeStep&) = delete;
   MoeStep& operator=(const MoeStep&) = delete;
 
@@ -57,6 +60,7 @@ class MoeStep {
   const Gate& gate_;
   const GatedMlpWeights* const shared_;
   const bool apart_;
+  SavedMoe saved_;  // while a tape records; taken before what the step gives back
   const std::size_t arena_, scratch_;
   ActivationSet n_;  // in the types that gate and experts want
   Routing routing_;
@@ -73,5 +77,7 @@ class MoeStep {
 std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts, int chosen, Arrival arrival);
 // Of each thread's scratch, for a step of at most `rows` rows.
 std::size_t moe_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen);
+// The same for the backward.
+std::size_t moe_backward_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen);
 
 }  // namespace limpid

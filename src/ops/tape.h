@@ -35,8 +35,12 @@ struct Trainable {
   bool bf16 = false;                   // its gradient's products take values rounded to bf16, else f32
 };
 
+struct MoeTraining;
+
 class Tape {
  public:
+  MoeTraining* moe = nullptr;  // what mixtures of experts count and balance by (ops/moe_training.h); null: nothing
+
   // Before the step, by one thread. A key that is there is replaced.
   void add(const void* key, const Trainable& parameter) { parameters_[key] = parameter; }
   // Throws Error(unsupported) for an address that was not added, on all threads alike.

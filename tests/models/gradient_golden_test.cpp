@@ -124,7 +124,7 @@ class Trainer {
 };
 
 class GradientGolden : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Models, GradientGolden, testing::Values("llama3", "llama2_odd", "qwen2"),
+INSTANTIATE_TEST_SUITE_P(Models, GradientGolden, testing::Values("llama3", "llama2_odd", "qwen2", "deepseek_v3", "moonlight", "deepseek_v2_lite"),
                          [](const auto& model) { return std::string(model.param); });
 
 TEST_P(GradientGolden, IsPyTorchs) {
@@ -142,6 +142,7 @@ TEST_P(GradientGolden, IsPyTorchs) {
     double squares = 0;
     for (const float g : gradient) squares += static_cast<double>(g) * static_cast<double>(g);
     EXPECT_NEAR(std::sqrt(squares), norm, 1e-4 * norm + 1e-6) << name;
+    if (norm == 0) continue;  // an expert that nobody chose
     const double spread = norm / std::sqrt(static_cast<double>(gradient.size()));
     const auto values = expected.at("values").get<std::vector<double>>();
     ASSERT_EQ(values.size(), std::min<std::size_t>(12, gradient.size()));
@@ -181,7 +182,9 @@ TEST_P(GradientGolden, InBf16IsNear) {
     a += x * x;
     b += y * y;
   }
-  EXPECT_GT(product / std::sqrt(a * b), 0.995);
+  // A gate may choose another expert where two are nearly as good.
+  const bool experts = exact.golden().object().at("parameters").dump().find("mlp.experts.") != std::string::npos;
+  EXPECT_GT(product / std::sqrt(a * b), experts ? 0.9 : 0.995);
 }
 
 // A small step against the gradient lowers the loss by the step times the gradient's square.
