@@ -156,7 +156,8 @@ TEST(TokenizerTraining, TheTemplateRendersAsInTransformers) {
                           {{"bos_token", config["bos_token"].get<std::string>()}, {"eos_token", config["eos_token"].get<std::string>()}});
   EXPECT_TRUE(chat.thinks());
   EXPECT_TRUE(chat.has_thinking_switch());
-  for (const Json& entry : goldens()["conversations"]) {
+  const Json all = goldens();
+  for (const Json& entry : all["conversations"]) {
     RenderOptions options;
     options.thinking = Thinking::as_template;
     Json variables = nullptr;
