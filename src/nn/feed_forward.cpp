@@ -68,10 +68,12 @@ void MoeLayer::forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) co
     if (waves.failed()) break;
     step.add(views);
   } while (!waves.last());
-  if (waves.failed())
+  if (waves.failed()) {
     step.abandon();
-  else
+    ex.sync();  // every thread has seen the failure before its memory is given back
+  } else {
     step.finish();
+  }
   waves.finish();
   ex.scratch.rewind(scratch);
   ex.rewind(arena);
