@@ -16,6 +16,7 @@ void add_synth(Program& program);
 void add_models(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);
+void add_train(Program& program);
 void add_doctor(Program& program);
 
 void add_commands(Program& program) {
@@ -32,6 +33,7 @@ void add_commands(Program& program) {
   add_synth(program);
   add_data(program);
   add_eval(program);
+  add_train(program);
   add_models(program);
   add_doctor(program);
 }
