@@ -27,7 +27,7 @@ json nano() {
               "q_lora_rank": 16, "kv_lora_rank": 32, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8, "first_k_dense_replace": 1,
               "n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "n_shared_experts": 1, "num_nextn_predict_layers": 1,
               "max_position_embeddings": 256, "rope_theta": 300},
-    "tokenizer": {"vocabulary": 400, "samples": 200},
+    "tokenizer": {"vocabulary": 400, "samples": 600},
     "steps": 24, "batch_tokens": 192, "forward_tokens": 128, "length": 64, "fim": 0.1, "balance_loss": 1e-4, "checkpoint_steps": 2,
     "schedule": {"learning_rate": 0.01, "warmup_steps": 4, "mtp_weight": 0.3,
                  "rate": {"pieces": [{"until": 0.5, "to": 1}, {"until": 1, "to": 0.1, "shape": "cosine"}]},
