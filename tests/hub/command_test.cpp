@@ -46,6 +46,7 @@ class HubCommand : public ::testing::Test {
   HubCommand() { fake_.files["m-Q8_0.gguf"] = fake_gguf(400'000, 1); }
 
   pid_t start(const std::vector<std::string>& arguments, bool without_sockets = false) {
+    fake_.changed();
     const pid_t child = fork();
     if (child != 0) return child;
     const int log = open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644),

@@ -45,10 +45,18 @@ class FakeHub {
   static constexpr const char* kCommit = "0123456789abcdef0123456789abcdef01234567";
 
   FakeHub()
-      : cdn_([this](const Request& r) { return serve_content(r); }),
-        hub_([this](const Request& r) { return serve_hub(r); }) {}
+      : cdn_([this](const Request& r) {
+          changed();
+          return serve_content(r);
+        }),
+        hub_([this](const Request& r) {
+          changed();
+          return serve_hub(r);
+        }) {}
 
-  // Settings, before or between requests.
+  // Settings, before or between requests. A client in another process: changed() after a change, because the thread sanitizer cannot see that the
+  // request came later.
+  void changed() { const std::lock_guard lock(mutex_); }
   std::map<std::string, std::string> files;  // of every repository, by path
   std::size_t threshold = 1000;
   std::string commit = kCommit;
