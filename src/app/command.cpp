@@ -73,11 +73,16 @@ Command& Command::engine_options() {
   return threads_and_compute();
 }
 
-Command& Command::threads_and_compute() {
-  Options& o = *options_;
-  app_->add_option("-t,--threads", o.threads, "threads (default: the physical cores that this process may use)")
+Command& Command::threads() {
+  app_->add_option("-t,--threads", options_->threads, "threads (default: the physical cores that this process may use)")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");
+  return *this;
+}
+
+Command& Command::threads_and_compute() {
+  threads();
+  Options& o = *options_;
   app_->add_option_function<std::string>(
           "--compute", [&o](const std::string& word) { o.compute = word == "exact" ? Compute::exact : Compute::fast; },
           "exact: everything in f32, for comparison with other implementations")

@@ -70,6 +70,7 @@ class Command {
                   const std::string& help);
   Command& flag(const std::string& names, bool& value, const std::string& help);
 
+  Command& threads();              // -t
   Command& threads_and_compute();  // -t, --compute
   Command& engine_options();       // -t, -c, --compute
   Command& thinking_option();      // --think

@@ -16,6 +16,8 @@ void add_synth(Program& program);
 void add_models(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);
+void add_rl(Program& program);
+void add_recipe(Program& program);
 void add_train(Program& program);
 void add_doctor(Program& program);
 
@@ -34,6 +36,8 @@ void add_commands(Program& program) {
   add_data(program);
   add_eval(program);
   add_train(program);
+  add_rl(program);
+  add_recipe(program);
   add_models(program);
   add_doctor(program);
 }

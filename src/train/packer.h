@@ -23,6 +23,8 @@ class PackedBatch {
     std::int32_t first_row, rows;
   };
   std::vector<Place> places;  // of the sequences
+  // Of policy gradients (ops/loss.h), (T) each, or empty: not used.
+  std::vector<float> advantages, old_logprobs, reference_logprobs;
 
   void add(const std::int32_t* ids, const float* weights, std::int32_t rows);  // both have rows + 1
   std::int64_t tokens() const { return static_cast<std::int64_t>(ids.size()); }

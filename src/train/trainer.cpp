@@ -77,6 +77,11 @@ Trainer::Prepared Trainer::prepare(const PackedBatch& batch) const {
     for (std::int32_t row = place.first_row; row < place.first_row + place.rows; ++row) {
       const auto i = static_cast<std::size_t>(row);
       add(p.main, row, batch.targets[i], batch.weights[i]);
+      if (batch.weights[i] != 0) {
+        if (!batch.advantages.empty()) p.main.advantages.push_back(batch.advantages[i]);
+        if (!batch.old_logprobs.empty()) p.main.old_logprobs.push_back(batch.old_logprobs[i]);
+        if (!batch.reference_logprobs.empty()) p.main.reference_logprobs.push_back(batch.reference_logprobs[i]);
+      }
       // One depth of prediction: row i sees id i + 1 and predicts id i + 2.
       if (row + 1 < place.first_row + place.rows) add(p.mtp, row, batch.targets[i + 1], batch.weights[i + 1]);
     }
@@ -104,7 +109,16 @@ void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const Ste
     Exec ex = exec(thread);
     ex.tape = &tape_;
     const auto lost = [&](const Tensor& logits, Rows& rows) {
-      return token_loss(ex, logits, {.targets = rows.targets, .weights = rows.weights}, rows.logprobs);
+      return token_loss(ex, logits,
+                        {.targets = rows.targets,
+                         .weights = rows.weights,
+                         .advantages = rows.advantages,
+                         .old_logprobs = rows.old_logprobs,
+                         .clip_low = static_cast<float>(plan.clip_low),
+                         .clip_high = static_cast<float>(plan.clip_high),
+                         .reference_logprobs = rows.reference_logprobs,
+                         .kl = static_cast<float>(plan.kl)},
+                        rows.logprobs);
     };
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(static_cast<std::size_t>(config_.layers)));
     LossSums sums, mtp_sums;
@@ -118,6 +132,9 @@ void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const Ste
   });
   tape_.clear();
   result.loss += main.loss;
+  result.kl += main.kl;
+  result.clipped += main.clipped;
+  if (plan.keep_logprobs) result.logprobs.insert(result.logprobs.end(), p.main.logprobs.begin(), p.main.logprobs.end());
   if (with_mtp) result.mtp_loss += mtp.loss / plan.mtp_weight;
   result.tokens += packed.tokens();
   result.predicted += static_cast<std::int64_t>(p.main.outputs.size());
@@ -134,6 +151,7 @@ StepResult Trainer::step(std::span<const PackedBatch> batches, const StepPlan& p
     mtp_weight += prepared.back().mtp.weight;
     sequences += prepared.back().sequences.size();
   }
+  if (plan.total_weight > 0) weight = plan.total_weight;
   for (MoeTraining::Layer& layer : moe_.layers) {
     std::ranges::fill(layer.counts, 0);
     layer.balance_loss = 0;

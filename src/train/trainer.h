@@ -35,6 +35,10 @@ struct StepPlan {
   double mtp_weight = 0;     // of the loss of multi-token prediction
   double balance_loss = 0;   // alpha of the sequence-wise loss
   double balance_speed = 0;  // of the experts' biases
+  // Of policy gradients, with what the batches hold (PackedBatch):
+  double total_weight = 0;  // the loss is divided by it; 0: by the sum of the weights
+  double clip_low = 0.2, clip_high = 0.2, kl = 0;
+  bool keep_logprobs = false;  // StepResult::logprobs is wanted
 };
 
 struct StepResult {
@@ -43,7 +47,10 @@ struct StepResult {
   double balance_loss = 0;
   double norm = 0;        // of the gradient, before clipping
   double violation = 0;   // MaxVio, the mean over layers with experts
+  double kl = 0;          // of the reference, the mean by weight, without its factor
+  std::int64_t clipped = 0;  // predictions whose ratio was cut
   std::int64_t tokens = 0, predicted = 0;  // rows, and those of them that count
+  std::vector<float> logprobs;  // of the predictions before the update, in the order of the batches
   bool finite() const;
 };
 
@@ -74,7 +81,7 @@ class Trainer {
  private:
   struct Rows {  // of a batch's loss
     std::vector<std::int32_t> outputs, targets;
-    std::vector<float> weights, logprobs;
+    std::vector<float> weights, logprobs, advantages, old_logprobs, reference_logprobs;
     double weight = 0;
   };
   struct Prepared {

@@ -1,0 +1,56 @@
+// limpid rl: a trained model learns from rewards by rule (GRPO).
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "app/commands.h"
+#include "app/interrupt.h"
+#include "app/output.h"
+#include "app/rl_curve.h"
+#include "base/error.h"
+#include "train/rl_loop.h"
+
+namespace limpid {
+
+namespace {
+
+struct Arguments {
+  std::string config, model, out;
+  bool resume = false;
+};
+
+int rl(const Arguments& arguments, const Context& context) {
+  const RlConfig config = RlConfig::read(arguments.config);
+  Interrupts interrupts;
+  RlOptions options;
+  options.model = arguments.model;
+  options.out = arguments.out;
+  options.resume = arguments.resume;
+  options.threads = context.threads();
+  options.kernels = &context.kernels();
+  RlCurve curve(config.grpo.steps);
+  curve.show_in(options);
+  options.stop = [&] { return interrupts.requested(); };
+  const RlEnd end = reinforce(config, options);
+  if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
+  print("{}: {} steps; metrics.jsonl has the curve, samples.jsonl the answers before, between and after\n", arguments.out, end.steps);
+  return 0;
+}
+
+}  // namespace
+
+void add_rl(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("rl", "Let a trained model learn from rewards by rule (GRPO)");
+  command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
+  command.option("--model", arguments->model, "directory of the model to begin with", true);
+  command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
+  command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
+  command.threads();
+  command.examples("limpid rl rl.json --model run --out run-rl\nlimpid rl rl.json --model run --out run-rl --resume");
+  command.run([arguments](const Context& context) { return rl(*arguments, context); });
+}
+
+}  // namespace limpid
