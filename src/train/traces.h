@@ -17,13 +17,11 @@
 #include <string>
 #include <vector>
 
-#include "kernels/kernels.h"
 #include "train/data_mix.h"
 
 namespace limpid {
 
-class Decoder;
-class Tokenizer;
+struct KernelTable;
 
 // {"mix": "mix" | a family | "MIX.json" | {...}, "problems": 1000, "samples": 4, "keep": 1, "temperature": 1, ...}
 struct TraceSettings {
