@@ -1,16 +1,17 @@
 // limpid recipe: a model from nothing, stage by stage.
-#include <unistd.h>
-
-#include <cstdio>
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/commands.h"
+#include "app/eval_table.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/product_speed.h"
 #include "app/rl_curve.h"
+#include "app/train_line.h"
 #include "base/error.h"
-#include "train/pass_rates.h"
 #include "train/recipe.h"
 
 namespace limpid {
@@ -29,30 +30,6 @@ std::string recipe_list() {
   return out + "or a file that ends in .json";
 }
 
-void tell_training(LoopOptions& options) {
-  const bool terminal = ::isatty(STDERR_FILENO) != 0;
-  auto shown = std::make_shared<int>(-1);
-  options.progress = [terminal, shown](const Progress& p) {
-    const int percent = static_cast<int>(100 * p.done);
-    if (percent / 5 == *shown / 5 && *shown >= 0 && !(terminal && percent != *shown)) return;
-    *shown = percent;
-    fmt::print(stderr, "{:3}%  step {}  loss {:.4f}  MaxVio {:.2f}  {:.0f} tokens/s  {:.0f} s left\n", percent, p.step, p.result.loss,
-               p.result.violation, p.tokens_per_second, p.seconds_left);
-  };
-  options.say = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
-}
-
-void print_report(const std::string& model, Reasoning reasoning, const EvalReport& report) {
-  print("{} ({} reasoning), per cent [Wilson's 95 % interval over problems]\n", model, reasoning_name(reasoning));
-  for (const EvalRow& row : report.rows) {
-    if (!row.family.empty() && !row.language.empty()) continue;
-    const Interval interval = wilson(row.pass_1, row.problems);
-    print("  {:10} {:3} pass@1 {:5.1f} [{:.0f}-{:.0f}]  pass@{} {:5.1f}  cons@{} {:5.1f}  length {:5.1f}  reasons {:5.1f}\n",
-          row.family.empty() ? "all" : row.family, row.language.empty() ? "all" : row.language, 100 * row.pass_1, 100 * interval.low,
-          100 * interval.high, report.k, 100 * row.pass_k, report.k, 100 * row.cons_k, row.tokens, 100 * row.reasoned);
-  }
-}
-
 int recipe(const Arguments& arguments, const Context& context) {
   const std::optional<std::uint64_t> seed =
       arguments.seed >= 0 ? std::optional(static_cast<std::uint64_t>(arguments.seed)) : std::nullopt;
@@ -65,17 +42,33 @@ int recipe(const Arguments& arguments, const Context& context) {
   options.train.threads = options.rl.threads = context.threads();
   options.train.kernels = options.rl.kernels = &context.kernels();
   options.train.stop = options.rl.stop = [&] { return interrupts.requested(); };
-  tell_training(options.train);
-  std::unique_ptr<RlCurve> curve;
-  for (const RecipeStage& stage : recipe.stages)
-    if (stage.rl && curve == nullptr) curve = std::make_unique<RlCurve>(stage.rl->grpo.steps);
-  if (curve != nullptr) curve->show_in(options.rl);
-  options.begin = [](const RecipeStage& stage) { fmt::print(stderr, "-- {}\n", stage.name); };
-  options.evaluated = [](const RecipeStage&, const std::string& model, Reasoning reasoning, const EvalReport& report) {
-    print_report(model, reasoning, report);
+  if (std::ranges::any_of(recipe.stages, [](const RecipeStage& s) { return s.run.has_value(); }))
+    options.train.peak_flops = measure_product_speed(context.kernels(), context.threads());
+  TrainLine line;
+  line.show_in(options.train);
+  RlCurve curve(1);
+  curve.show_in(options.rl);
+  std::vector<Evaluated> evaluated;
+  const auto end_stage = [&] {
+    line.end();
+    print("{}", eval_table(evaluated));
     flush_out();
+    evaluated.clear();
   };
-  if (!run_recipe(recipe, options)) fail(ErrorKind::cancelled, "stopped; --resume goes on from there");
+  options.begin = [&](const RecipeStage& next) {
+    end_stage();
+    fmt::print(stderr, "-- {}\n", next.name);
+    if (next.rl) curve.begin(next.rl->grpo.steps);
+  };
+  options.evaluated = [&](const RecipeStage&, const std::string& model, Reasoning reasoning, const EvalReport& report) {
+    fmt::print(stderr, "{}, reasoning {}: pass@1 {:.1f} %, {:.1f} tokens, {:.0f} s\n", model, reasoning_name(reasoning),
+               100 * report.rows[0].pass_1, report.rows[0].tokens, report.seconds);
+    evaluated.push_back({model, reasoning, report});
+  };
+  const bool finished = run_recipe(recipe, options);
+  end_stage();
+  if (!finished) fail(ErrorKind::cancelled, "stopped; --resume goes on from there");
+  print("{}: every stage is done\n", arguments.out);
   return 0;
 }
 

@@ -1,7 +1,4 @@
 // limpid train: a model from nothing, by a configuration and data.
-#include <unistd.h>
-
-#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -10,6 +7,7 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/product_speed.h"
+#include "app/train_line.h"
 #include "base/error.h"
 #include "base/thread_team.h"
 #include "train/loop.h"
@@ -24,51 +22,20 @@ struct Arguments {
   bool resume = false;
 };
 
-// One line on standard error: rewritten in place on a terminal, now and then elsewhere.
-class ProgressLine {
- public:
-  ~ProgressLine() {
-    if (open_) std::fputc('\n', stderr);
-  }
-  void say(const std::string& line) {
-    std::fprintf(stderr, "%s%s\n", open_ ? "\n" : "", line.c_str());
-    open_ = false;
-  }
-  void show(const Progress& p) {
-    const int percent = static_cast<int>(100 * p.done);
-    if (!terminal_ && percent / 10 == shown_ / 10 && shown_ >= 0) return;
-    shown_ = percent;
-    std::string line = fmt::format("step {}  {:3}%  loss {:.4f}  {:.0f} tokens/s", p.step, percent, p.result.loss, p.tokens_per_second);
-    if (p.result.mtp_loss > 0) line += fmt::format("  mtp {:.4f}", p.result.mtp_loss);
-    if (p.result.violation > 0) line += fmt::format("  MaxVio {:.2f}", p.result.violation);
-    if (p.peak_share > 0) line += fmt::format("  {:.0f}% of bf16 peak", 100 * p.peak_share);
-    line += fmt::format("  {} left", human_time(p.seconds_left));
-    std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
-    std::fflush(stderr);
-    open_ = terminal_;
-  }
-
- private:
-  const bool terminal_ = ::isatty(STDERR_FILENO) != 0;
-  int shown_ = -1;
-  bool open_ = false;
-};
-
 int train(const Arguments& arguments, const Context& context) {
   const RunConfig config = RunConfig::read(arguments.config);
   const DataSpec data = DataSpec::parse(arguments.data);
   Interrupts interrupts;
   LoopEnd end;
   {
-    ProgressLine line;
+    TrainLine line;
     LoopOptions options;
     options.out = arguments.out;
     options.resume = arguments.resume;
     options.threads = arguments.threads > 0 ? static_cast<int>(arguments.threads) : default_threads();
     options.kernels = &context.kernels();
     options.peak_flops = measure_product_speed(context.kernels(), options.threads);
-    options.progress = [&](const Progress& progress) { line.show(progress); };
-    options.say = [&](const std::string& text) { line.say(text); };
+    line.show_in(options);
     options.stop = [&] { return interrupts.requested(); };
     end = train_model(config, data, options);
   }

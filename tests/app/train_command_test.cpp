@@ -143,7 +143,7 @@ TEST_F(TrainCommand, AnInterruptMakesACheckpointAndResumeGoesOn) {
   const ShellResult stopped = shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("i/metrics.jsonl") +
                                     " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid; echo code $?)");
   const bool early = stopped.output.find("--resume goes on") != std::string::npos;
-  if (early) EXPECT_NE(stopped.output.find("code 1"), std::string::npos) << stopped.output;
+  if (early) { EXPECT_NE(stopped.output.find("code 1"), std::string::npos) << stopped.output; }
   const ShellResult again = limpid(run + " 2>&1");
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.output.find("--resume"), std::string::npos) << again.output;

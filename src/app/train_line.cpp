@@ -1,0 +1,48 @@
+#include "app/train_line.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "app/format.h"
+#include "app/terminal.h"
+
+namespace limpid {
+
+TrainLine::TrainLine() : terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+TrainLine::~TrainLine() { end(); }
+
+void TrainLine::end() {
+  if (open_) std::fputc('\n', stderr);
+  open_ = false;
+  shown_ = -1;
+}
+
+void TrainLine::show_in(LoopOptions& options) {
+  options.progress = [this](const Progress& progress) { show(progress); };
+  options.say = [this](const std::string& line) { say(line); };
+}
+
+void TrainLine::say(const std::string& line) {
+  std::fprintf(stderr, "%s%s\n", open_ ? "\n" : "", line.c_str());
+  open_ = false;
+}
+
+void TrainLine::show(const Progress& p) {
+  const int percent = static_cast<int>(100 * p.done);
+  if (!terminal_ && percent / 10 == shown_ / 10 && shown_ >= 0) return;
+  shown_ = percent;
+  std::string line = fmt::format("step {}  {:3}%  loss {:.4f}  {:.0f} tokens/s", p.step, percent, p.result.loss, p.tokens_per_second);
+  if (p.result.mtp_loss > 0) line += fmt::format("  mtp {:.4f}", p.result.mtp_loss);
+  if (p.result.violation > 0) line += fmt::format("  MaxVio {:.2f}", p.result.violation);
+  if (p.peak_share > 0) line += fmt::format("  {:.0f}% of bf16 peak", 100 * p.peak_share);
+  line += fmt::format("  {} left", human_time(p.seconds_left));
+  if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
+  std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
+  std::fflush(stderr);
+  open_ = terminal_;
+}
+
+}  // namespace limpid

@@ -1,0 +1,29 @@
+// The progress of a training run on standard error: one line, rewritten in place on a terminal, a line for each tenth of
+// the run elsewhere. Ends its line when it is destroyed. One thread.
+#pragma once
+
+#include <string>
+
+#include "train/loop.h"
+
+namespace limpid {
+
+class TrainLine {
+ public:
+  TrainLine();
+  ~TrainLine();
+  TrainLine(const TrainLine&) = delete;
+  TrainLine& operator=(const TrainLine&) = delete;
+
+  void show_in(LoopOptions& options);  // progress and say; the options must not outlive it
+  void say(const std::string& line);
+  void show(const Progress& progress);
+  void end();  // of one run: the next one begins on a fresh line
+
+ private:
+  const bool terminal_;
+  int shown_ = -1;  // per cent
+  bool open_ = false;
+};
+
+}  // namespace limpid
