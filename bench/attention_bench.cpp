@@ -72,23 +72,15 @@ void attend(benchmark::State& state, const KernelTable& kernels, const Shape& sh
   };
   std::vector<float> q = random_rows(shape.heads * shape.key_dim), k = random_rows(shape.kv_heads * shape.key_dim),
                      v = random_rows(shape.kv_heads * shape.value_dim);
-  HugeBuffer arena(attention_arena_bytes(threads, rows, shape.heads, shape.value_dim) + 64);
-  const std::size_t scratch_bytes =
-      (attention_scratch_bytes(rows, shape.heads, shape.key_dim, shape.value_dim) + 63) / 64 * 64;
-  HugeBuffer scratch(scratch_bytes * static_cast<std::size_t>(threads));
+  const StepMemory memory(attention_arena_bytes(threads, rows, shape.heads, shape.value_dim) + 64,
+                          attention_scratch_bytes(rows, shape.heads, shape.key_dim, shape.value_dim), threads);
   ThreadTeam team(threads);
   auto tensor = [&](std::vector<float>& x, int heads, int dim) {
     return Tensor(DType::f32, {rows, heads, dim}, reinterpret_cast<std::byte*>(x.data()));
   };
   for (auto _ : state) {
     team.run([&](int thread) {
-      Exec ex;
-      ex.thread = thread;
-      ex.threads = threads;
-      ex.barrier = &team.barrier();
-      ex.kernels = &kernels;
-      ex.arena = Arena({arena.data(), arena.size()});
-      ex.scratch = Arena({scratch.data() + static_cast<std::size_t>(thread) * scratch_bytes, scratch_bytes});
+      Exec ex = memory.exec(team, thread, &kernels);
       for (int layer = 0; layer < kLayers; ++layer) {
         const CacheLayer cache{layout, pool.data() + static_cast<std::size_t>(layer) * layer_bytes};
         if (shape.latent)

@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::int64_t kOutputBytes = std::int64_t{64} << 20;
 
-std::size_t aligned(std::size_t n) { return (n + 63) / 64 * 64; }
 
 int pages_of(const RunnerOptions& options) { return (std::max(options.positions, 1) + kPageTokens - 1) / kPageTokens; }
 
@@ -33,8 +32,8 @@ std::size_t pool_bytes(const Model& model, const RunnerOptions& options) {
 
 std::uint64_t Runner::bytes(const Model& model, const RunnerOptions& asked) {
   const RunnerOptions options = completed(model, asked);
-  return pool_bytes(model, options) + model.arena_bytes(options.step_rows, options.step_outputs) +
-         static_cast<std::size_t>(options.threads) * aligned(model.scratch_bytes(options.step_rows));
+  return pool_bytes(model, options) + StepMemory::bytes(model.arena_bytes(options.step_rows, options.step_outputs),
+                                                        model.scratch_bytes(options.step_rows), options.threads);
 }
 
 Runner::Runner(const Model& model, const RunnerOptions& options)
@@ -42,11 +41,9 @@ Runner::Runner(const Model& model, const RunnerOptions& options)
       options_(completed(model, options)),
       pages_(pages_of(options)),
       pool_(pool_bytes(model, options)),
-      arena_(model.arena_bytes(options_.step_rows, options_.step_outputs)),
-      scratch_bytes_(aligned(model.scratch_bytes(options_.step_rows))),
+      memory_(model.arena_bytes(options_.step_rows, options_.step_outputs), model.scratch_bytes(options_.step_rows), options_.threads),
       lengths_(static_cast<std::size_t>(options.sequences)),
       team_(options.threads) {
-  scratch_ = HugeBuffer(scratch_bytes_ * static_cast<std::size_t>(options_.threads));
   const CacheLayout layout = model.cache_layout(options_.cache_type);
   const std::size_t of_layer = pool_.size() / static_cast<std::size_t>(model.info().layers);
   for (int layer = 0; layer < model.info().layers; ++layer)
@@ -81,13 +78,7 @@ std::span<const float> Runner::step(std::span<const Part> parts) {
   Tensor logits;
   StepStatus status;
   team_.run([&](int thread) {
-    Exec exec;
-    exec.thread = thread;
-    exec.threads = team_.threads();
-    exec.barrier = &team_.barrier();
-    exec.kernels = options_.kernels;
-    exec.arena = Arena({arena_.data(), arena_.size()});
-    exec.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+    Exec exec = memory_.exec(team_, thread, options_.kernels);
     exec.status = &status;
     const Tensor out = model_.forward(exec, batch, layers_);
     if (thread == 0) logits = out;

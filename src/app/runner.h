@@ -60,8 +60,8 @@ class Runner {
   const Model& model_;
   const RunnerOptions options_;
   const int pages_;  // of a sequence
-  HugeBuffer pool_, arena_, scratch_;
-  std::size_t scratch_bytes_;
+  HugeBuffer pool_;
+  StepMemory memory_;
   std::vector<CacheLayer> layers_;
   std::vector<std::int32_t> tables_;  // (sequences, pages)
   std::vector<int> lengths_;

@@ -31,7 +31,6 @@ int most_outputs(const EngineOptions& options) { return std::min(options.limits.
 
 int thread_count(const EngineOptions& options) { return options.threads > 0 ? options.threads : default_threads(); }
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 std::uint64_t hash_logits(std::span<const float> logits) { return siphash128({}, std::as_bytes(logits)).low; }
 
@@ -103,10 +102,9 @@ Engine::Engine(const Model& model, EngineOptions options)
                  CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}},
                  options_.limits),
       team_(thread_count(options_), options_.pin),
-      arena_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_))),
-      scratch_bytes_(aligned(model.scratch_bytes(options_.limits.step_rows))),
+      memory_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_)), model.scratch_bytes(options_.limits.step_rows),
+              team_.threads()),
       samplers_(static_cast<std::size_t>(team_.threads())) {
-  scratch_ = HugeBuffer(scratch_bytes_ * static_cast<std::size_t>(team_.threads()));
   publish();
 }
 
@@ -287,13 +285,7 @@ void Engine::compute() {
   const Clock::time_point begin = Clock::now();
   StepStatus status;
   team_.run([&](int thread) {
-    Exec ex;
-    ex.thread = thread;
-    ex.threads = team_.threads();
-    ex.barrier = &team_.barrier();
-    ex.kernels = options_.kernels;
-    ex.arena = Arena({arena_.data(), arena_.size()});
-    ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+    Exec ex = memory_.exec(team_, thread, options_.kernels);
     ex.poison = options_.poison;
     ex.status = &status;
     const Tensor logits = model_.forward(ex, batch, pool_.layers());

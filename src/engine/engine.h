@@ -124,8 +124,7 @@ class Engine {
   const int context_;
   Scheduler scheduler_;
   ThreadTeam team_;
-  HugeBuffer arena_, scratch_;
-  std::size_t scratch_bytes_;  // of one thread
+  StepMemory memory_;
   std::vector<Sampler> samplers_;
   Work work_;
   EngineStatistics counters_;  // the engine thread's own

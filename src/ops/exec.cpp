@@ -30,4 +30,28 @@ Tensor Exec::alloc_tracked(std::initializer_list<std::int64_t> shape) {
   return tensor;
 }
 
+namespace {
+std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
+}  // namespace
+
+std::size_t StepMemory::bytes(std::size_t arena_bytes, std::size_t scratch_bytes, int threads) {
+  return arena_bytes + whole_lines(scratch_bytes) * static_cast<std::size_t>(threads);
+}
+
+StepMemory::StepMemory(std::size_t arena_bytes, std::size_t scratch_bytes, int threads)
+    : arena_(arena_bytes), scratch_bytes_(whole_lines(scratch_bytes)) {
+  scratch_ = HugeBuffer(scratch_bytes_ * static_cast<std::size_t>(threads));
+}
+
+Exec StepMemory::exec(ThreadTeam& team, int thread, const KernelTable* kernels) const {
+  Exec ex;
+  ex.thread = thread;
+  ex.threads = team.threads();
+  ex.barrier = &team.barrier();
+  ex.kernels = kernels;
+  ex.arena = Arena({arena_.data(), arena_.size()});
+  ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+  return ex;
+}
+
 }  // namespace limpid

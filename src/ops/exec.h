@@ -15,6 +15,7 @@
 namespace limpid {
 
 class Tape;
+struct Exec;
 
 // What went wrong in a step, for what can only fail while it runs (an expert that cannot be read). Set by thread 0 before a barrier and read by all
 // threads behind it; whoever made the Exec looks at it after the step. The results of a failed step are nothing.
@@ -58,6 +59,21 @@ struct Exec {
     const std::int64_t begin = units * thread / threads * unit, end = units * (thread + 1) / threads * unit;
     return {begin < n ? begin : n, end < n ? end : n};
   }
+};
+
+// The memory of a step: one arena of activations, and scratch of each thread. exec() is the Exec of a thread of `team`, with both and nothing
+// taken; tape, status and poison are the caller's to set. The owner runs one step at a time. Throws Error(resources) when there is no memory.
+class StepMemory {
+ public:
+  StepMemory() = default;
+  StepMemory(std::size_t arena_bytes, std::size_t scratch_bytes, int threads);
+  Exec exec(ThreadTeam& team, int thread, const KernelTable* kernels) const;
+  // What it takes.
+  static std::size_t bytes(std::size_t arena_bytes, std::size_t scratch_bytes, int threads);
+
+ private:
+  HugeBuffer arena_, scratch_;
+  std::size_t scratch_bytes_ = 0;  // of one thread
 };
 
 }  // namespace limpid

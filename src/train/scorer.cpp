@@ -8,7 +8,6 @@ namespace limpid {
 
 namespace {
 
-std::size_t aligned(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
@@ -17,10 +16,8 @@ Scorer::Scorer(const Decoder& decoder, std::int64_t tokens, int threads, const K
       tokens_(tokens),
       kernels_(kernels),
       team_(threads),
-      arena_(decoder.arena_bytes(static_cast<int>(tokens), static_cast<int>(tokens)) + loss_arena_bytes(tokens)),
-      scratch_bytes_(aligned(decoder.scratch_bytes(static_cast<int>(tokens)) + loss_scratch_bytes(decoder.info().vocabulary))) {
-  scratch_ = HugeBuffer(scratch_bytes_ * static_cast<std::size_t>(threads));
-}
+      memory_(decoder.arena_bytes(static_cast<int>(tokens), static_cast<int>(tokens)) + loss_arena_bytes(tokens),
+              decoder.scratch_bytes(static_cast<int>(tokens)) + loss_scratch_bytes(decoder.info().vocabulary), threads) {}
 
 void Scorer::reserve_pages(std::int32_t pages) {
   if (pages <= pages_) return;
@@ -48,13 +45,7 @@ std::vector<float> Scorer::score(const PackedBatch& packed) {
   const Batch batch{packed.ids, packed.positions, sequences, outputs};
   std::vector<float> logprobs(packed.ids.size());
   team_.run([&](int thread) {
-    Exec ex;
-    ex.thread = thread;
-    ex.threads = team_.threads();
-    ex.barrier = &team_.barrier();
-    ex.kernels = &kernels_;
-    ex.arena = Arena({arena_.data(), arena_.size()});
-    ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * scratch_bytes_, scratch_bytes_});
+    Exec ex = memory_.exec(team_, thread, &kernels_);
     const Tensor logits = decoder_.forward(ex, batch, cache_);
     token_loss(ex, logits, {.targets = packed.targets, .weights = packed.weights}, logprobs);
   });

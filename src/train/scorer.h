@@ -29,8 +29,8 @@ class Scorer {
   const std::int64_t tokens_;
   const KernelTable& kernels_;
   ThreadTeam team_;
-  HugeBuffer arena_, scratch_, pool_;
-  std::size_t scratch_bytes_;
+  StepMemory memory_;
+  HugeBuffer pool_;
   std::int32_t pages_ = 0;
   std::vector<CacheLayer> cache_;
 };

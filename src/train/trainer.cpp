@@ -28,8 +28,7 @@ Trainer::Trainer(const ModelConfig& config, const TrainerOptions& options, const
       store_(decoder_, {.packed = options.precision, .mtp = config.mtp_layers > 0}),
       optimiser_(store_, settings, options.threads),
       team_(options.threads),
-      arena_(arena_size(options)),
-      scratch_(kScratch * static_cast<std::size_t>(options.threads)) {
+      memory_(arena_size(options), kScratch, options.threads) {
   if (config.mtp_layers > 1) fail(ErrorKind::unsupported, "training: {} layers of multi-token prediction, expected 0 or 1", config.mtp_layers);
   tape_.moe = &moe_;
   store_.register_in(tape_);
@@ -39,16 +38,7 @@ void Trainer::refresh() {
   team_.run([&](int thread) { store_.pack(thread, team_.threads()); });
 }
 
-Exec Trainer::exec(int thread) {
-  Exec ex;
-  ex.thread = thread;
-  ex.threads = team_.threads();
-  ex.barrier = &team_.barrier();
-  ex.kernels = options_.kernels;
-  ex.arena = Arena({arena_.data(), arena_.size()});
-  ex.scratch = Arena({scratch_.data() + static_cast<std::size_t>(thread) * kScratch, kScratch});
-  return ex;
-}
+Exec Trainer::exec(int thread) { return memory_.exec(team_, thread, options_.kernels); }
 
 void Trainer::reserve_pages(std::int32_t pages) {
   if (pages <= pages_) return;

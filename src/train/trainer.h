@@ -105,7 +105,8 @@ class Trainer {
   Tape tape_;
   MoeTraining moe_;
   ThreadTeam team_;
-  HugeBuffer arena_, scratch_, pool_;
+  StepMemory memory_;
+  HugeBuffer pool_;
   std::int32_t pages_ = 0;
   std::vector<CacheLayer> cache_;  // of the layers, then of multi-token prediction
   std::size_t peak_ = 0;
