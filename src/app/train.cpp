@@ -9,7 +9,6 @@
 #include "app/product_speed.h"
 #include "app/train_line.h"
 #include "base/error.h"
-#include "base/thread_team.h"
 #include "train/loop.h"
 
 namespace limpid {
@@ -18,7 +17,6 @@ namespace {
 
 struct Arguments {
   std::string config, data, out;
-  std::int64_t threads = 0;  // 0: default_threads()
   bool resume = false;
 };
 
@@ -32,7 +30,7 @@ int train(const Arguments& arguments, const Context& context) {
     LoopOptions options;
     options.out = arguments.out;
     options.resume = arguments.resume;
-    options.threads = arguments.threads > 0 ? static_cast<int>(arguments.threads) : default_threads();
+    options.threads = context.threads();
     options.kernels = &context.kernels();
     options.peak_flops = measure_product_speed(context.kernels(), options.threads);
     line.show_in(options);
@@ -54,7 +52,7 @@ void add_train(Program& program) {
   command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
-  command.option("-t,--threads", arguments->threads, 1, 1024, "threads (default: the physical cores that this process may use)");
+  command.threads();
   command.examples("limpid train nano.json --data mix --out run\nlimpid train nano.json --data corpus.jsonl,notes.txt --out run --resume");
   command.run([arguments](const Context& context) { return train(*arguments, context); });
 }
