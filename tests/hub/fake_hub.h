@@ -5,6 +5,7 @@
 
 #include <openssl/evp.h>
 
+#include <atomic>
 #include <deque>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -67,7 +68,7 @@ class FakeHub {
   std::map<std::string, std::string> lies;  // path -> content that is sent instead
   // Faults of the content server: the next answers, in order; `pass` answers as it should.
   enum class Fault { pass, cut, reset, busy, server_error, refuse, short_body };
-  std::chrono::milliseconds per_block{0};
+  std::atomic<std::chrono::milliseconds> per_block{std::chrono::milliseconds(0)};  // changed while requests run, too
 
   void fault(Fault kind, int times = 1) {
     const std::lock_guard lock(mutex_);
@@ -162,7 +163,7 @@ class FakeHub {
     if (kind == Fault::cut) reply.cut_after = reply.body.size() / 2;
     if (kind == Fault::short_body) reply.body.resize(reply.body.size() / 3);  // and a Content-Length that agrees
     sent_ += reply.cut_after.value_or(reply.body.size());
-    reply.per_block = per_block;
+    reply.per_block = per_block.load();
     return reply;
   }
 
