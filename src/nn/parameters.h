@@ -1,4 +1,4 @@
-// ParameterVisitor: a model lists each of its parameters once, by name and shape; loading, counting and (later) training use that list.
+// ParameterVisitor: a model lists each of its parameters once, by name and shape; loading, counting and training use that list.
 // A parameter has two names, because safetensors and GGUF spell them differently.
 #pragma once
 
