@@ -18,6 +18,7 @@ void add_data(Program& program);
 void add_eval(Program& program);
 void add_rl(Program& program);
 void add_recipe(Program& program);
+void add_report(Program& program);
 void add_train(Program& program);
 void add_doctor(Program& program);
 
@@ -38,6 +39,7 @@ void add_commands(Program& program) {
   add_train(program);
   add_rl(program);
   add_recipe(program);
+  add_report(program);
   add_models(program);
   add_doctor(program);
 }

@@ -26,8 +26,10 @@ std::string_view begun_for(Reasoning reasoning) {
 // What of one problem's answers goes into the rates.
 struct ProblemRates {
   double pass_1 = 0, pass_k = 0, cons_k = 0, tokens = 0, longest = 0, reasoned = 0, well_formed = 0, one_language = 0,
-         finished = 0;
+         finished = 0, readable = 0;
 };
+
+std::string ballot_of(const EvalAnswer& answer) { return answer.finished ? ballot(take_apart(answer.reply).answer) : ""; }
 
 ProblemRates rates_of(std::span<const EvalAnswer> answers) {
   ProblemRates rates;
@@ -42,9 +44,10 @@ ProblemRates rates_of(std::span<const EvalAnswer> answers) {
     rates.well_formed += (answer.well_formed ? 1 : 0);
     rates.one_language += answer.language_share;
     rates.finished += (answer.finished ? 1 : 0);
-    ballots.push_back(answer.finished ? ballot(take_apart(answer.reply).answer) : "");
+    rates.readable += answer.well_formed && answer.language_share >= kReadable ? 1 : 0;
+    ballots.push_back(ballot_of(answer));
   }
-  for (double* sum : {&rates.tokens, &rates.reasoned, &rates.well_formed, &rates.one_language, &rates.finished}) *sum /= k;
+  for (double* sum : {&rates.tokens, &rates.reasoned, &rates.well_formed, &rates.one_language, &rates.finished, &rates.readable}) *sum /= k;
   const auto n = static_cast<std::int64_t>(answers.size());
   rates.pass_1 = static_cast<double>(correct) / k;
   rates.pass_k = pass_at_k(n, correct, n);
@@ -64,12 +67,13 @@ void add(EvalRow& row, const ProblemRates& rates) {
   row.well_formed += rates.well_formed;
   row.one_language += rates.one_language;
   row.finished += rates.finished;
+  row.readable += rates.readable;
 }
 
 void divide(EvalRow& row) {
   const auto n = static_cast<double>(std::max<std::int64_t>(row.problems, 1));
   for (double* value : {&row.pass_1, &row.pass_k, &row.cons_k, &row.tokens, &row.reasoned, &row.well_formed,
-                        &row.one_language, &row.finished}) {
+                        &row.one_language, &row.finished, &row.readable}) {
     *value /= n;
   }
 }
@@ -143,6 +147,29 @@ std::vector<EvalRow> eval_rows(const std::vector<EvalProblem>& problems, const s
   return rows;
 }
 
+std::vector<EvalPoint> eval_curve(const std::vector<EvalAnswer>& answers, int k) {
+  const auto count = static_cast<std::size_t>(k), problems = answers.size() / count;
+  std::vector<std::string> ballots;
+  for (const EvalAnswer& answer : answers) ballots.push_back(ballot_of(answer));
+  std::vector<EvalPoint> curve;
+  for (std::size_t n = 1; n <= count && problems > 0; ++n) {
+    EvalPoint point{static_cast<int>(n), 0, 0};
+    const std::size_t groups = count / n;
+    for (std::size_t p = 0; p < problems; ++p) {
+      const std::span<const EvalAnswer> of_problem = std::span(answers).subspan(p * count, count);
+      const auto right = std::ranges::count_if(of_problem, [](const EvalAnswer& a) { return a.correct; });
+      point.pass += pass_at_k(k, right, static_cast<std::int64_t>(n)) / static_cast<double>(problems);
+      for (std::size_t g = 0; g < groups; ++g) {
+        const std::int64_t chosen = majority(std::span<const std::string>(ballots).subspan(p * count + g * n, n));
+        const bool good = chosen >= 0 && of_problem[g * n + static_cast<std::size_t>(chosen)].correct;
+        point.cons += (good ? 1.0 : 0.0) / static_cast<double>(groups * problems);
+      }
+    }
+    curve.push_back(point);
+  }
+  return curve;
+}
+
 EvalReport evaluate(Engine& engine, const Tokenizer& tokenizer, const std::vector<EvalProblem>& problems,
                     const PromptMaker& prompt, const EvalOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
@@ -157,6 +184,7 @@ EvalReport evaluate(Engine& engine, const Tokenizer& tokenizer, const std::vecto
   report.k = options.rollout.samples;
   report.answers = judge_rollouts(tokenizer, problems, prompts, rollouts, options.rollout);
   report.rows = eval_rows(problems, report.answers, report.k);
+  report.curve = eval_curve(report.answers, report.k);
   for (const Rollout& rollout : rollouts) report.tokens += static_cast<std::int64_t>(rollout.ids.size());
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   return report;
@@ -176,9 +204,12 @@ nlohmann::ordered_json eval_json(const EvalReport& report) {
                     {"reasoned", row.reasoned},
                     {"well_formed", row.well_formed},
                     {"one_language", row.one_language},
+                    {"readable", row.readable},
                     {"finished", row.finished}});
   }
-  return {{"k", report.k}, {"rows", rows}};
+  nlohmann::ordered_json curve = nlohmann::ordered_json::array();
+  for (const EvalPoint& point : report.curve) curve.push_back({{"n", point.n}, {"pass", point.pass}, {"cons", point.cons}});
+  return {{"k", report.k}, {"generated", report.tokens}, {"curve", curve}, {"rows", rows}};
 }
 
 }  // namespace limpid

@@ -42,11 +42,22 @@ struct EvalRow {
   std::int64_t problems = 0;
   double pass_1 = 0, pass_k = 0, cons_k = 0;
   double tokens = 0, longest = 0, reasoned = 0, well_formed = 0, one_language = 0, finished = 0;
+  double readable = 0;  // well formed, ended, and thinking in the prompt's language alone: a share of kReadable and more
+};
+
+inline constexpr double kReadable = 0.95;
+
+// What n answers to a problem are good for, from the k that there are: means over problems.
+struct EvalPoint {
+  int n = 1;
+  double pass = 0;  // a right one among them (without bias)
+  double cons = 0;  // the vote is right (mean over the k / n groups of n that follow one another)
 };
 
 struct EvalReport {
   int k = 1;
   std::vector<EvalRow> rows;  // all, each language, each family, each family and language
+  std::vector<EvalPoint> curve;  // over everything, n = 1 to k
   std::vector<EvalAnswer> answers;
   double seconds = 0;
   std::int64_t tokens = 0;
@@ -67,7 +78,9 @@ std::vector<EvalAnswer> judge_rollouts(const Tokenizer& tokenizer, const std::ve
                                        const RolloutOptions& options);
 std::vector<EvalRow> eval_rows(const std::vector<EvalProblem>& problems, const std::vector<EvalAnswer>& answers, int k);
 
-// {"k", "rows": [{"family", "language", "problems", "pass@1": {"value", "low", "high"}, ...}]}
+std::vector<EvalPoint> eval_curve(const std::vector<EvalAnswer>& answers, int k);
+
+// {"k", "generated": tokens, "curve": [{"n", "pass", "cons"}, ...], "rows": [{"family", "language", "problems", "pass@1": {"value", "low", "high"}, ...}]}
 nlohmann::ordered_json eval_json(const EvalReport& report);
 
 }  // namespace limpid

@@ -197,6 +197,27 @@ TEST_F(Evaluation, FindsTheChancesThatTheModelHas) {
   EXPECT_NEAR(row("addsub", "en").pass_1, 0.5, 0.02);
 }
 
+TEST(EvalCurve, VotesAndBestOfNByTheirDefinitions) {
+  const auto answer = [](const char* text, bool correct) {
+    EvalAnswer a;
+    a.reply = text;
+    a.correct = correct;
+    a.finished = true;
+    return a;
+  };
+  // Two problems with four answers each: right are "1" and "7".
+  const std::vector<EvalAnswer> answers = {answer("1", true), answer("2", false), answer("2", false), answer("1", true),
+                                           answer("8", false), answer("8", false), answer("7", true), answer("9", false)};
+  const std::vector<EvalPoint> curve = eval_curve(answers, 4);
+  ASSERT_EQ(curve.size(), 4U);
+  EXPECT_DOUBLE_EQ(curve[0].pass, 3.0 / 8);                            // the mean of all answers
+  EXPECT_DOUBLE_EQ(curve[0].cons, 3.0 / 8);
+  EXPECT_DOUBLE_EQ(curve[1].pass, (1 - 1.0 / 6 + 1 - 3.0 / 6) / 2);    // pairs with a right one: 5 of 6 and 3 of 6
+  EXPECT_DOUBLE_EQ(curve[1].cons, (0.5 + 0.5) / 2);                    // the first of equals: 1, 2 and 8, 7
+  EXPECT_DOUBLE_EQ(curve[3].pass, 1);
+  EXPECT_DOUBLE_EQ(curve[3].cons, 0.5);                                // 1 of 1, 2, 2, 1 and 8
+}
+
 TEST_F(Evaluation, ReasoningIsForcedOrForbidden) {
   const EvalReport forced = run(Reasoning::forced, 64, 32, 1);
   EXPECT_DOUBLE_EQ(forced.rows[0].reasoned, 1);
