@@ -21,6 +21,7 @@ void add_recipe(Program& program);
 void add_report(Program& program);
 void add_train(Program& program);
 void add_doctor(Program& program);
+void add_export(Program& program);
 
 void add_commands(Program& program) {
   add_chat(program);
@@ -40,6 +41,7 @@ void add_commands(Program& program) {
   add_rl(program);
   add_recipe(program);
   add_report(program);
+  add_export(program);
   add_models(program);
   add_doctor(program);
 }

@@ -13,7 +13,7 @@ namespace limpid {
 namespace {
 
 // Cuts isolated matches: each match is a piece and so is each stretch between two.
-template <const char* (*kMatch)(const char*, const char*)>
+template <const char* (*kMatch)(const char*, const char*), SplitRule kRule>
 class RuleSplitter final : public Splitter {
  public:
   void split(std::string_view text, Pieces& out) const override {
@@ -35,6 +35,7 @@ class RuleSplitter final : public Splitter {
     }
     emit(gap, end);
   }
+  std::optional<SplitRule> rule() const override { return kRule; }
 };
 
 // \s+$ : white space at the end of the piece.
@@ -51,6 +52,7 @@ class TrailingSpaceSplitter final : public Splitter {
     if (head > 0) out.push_back(text.substr(0, head));
     if (head < text.size()) out.push_back(text.substr(head));
   }
+  std::optional<SplitRule> rule() const override { return SplitRule::trailing_space; }
 };
 
 class PunctuationSplitter final : public Splitter {
@@ -102,41 +104,41 @@ const std::vector<NamedRules>& gguf_rules() {
 std::unique_ptr<Splitter> make_rule_splitter(SplitRule rule) {
   switch (rule) {
     case SplitRule::gpt2:
-      return std::make_unique<RuleSplitter<rules::match_gpt2>>();
+      return std::make_unique<RuleSplitter<rules::match_gpt2, SplitRule::gpt2>>();
     case SplitRule::llama3:
-      return std::make_unique<RuleSplitter<rules::match_llama3>>();
+      return std::make_unique<RuleSplitter<rules::match_llama3, SplitRule::llama3>>();
     case SplitRule::qwen2:
-      return std::make_unique<RuleSplitter<rules::match_qwen2>>();
+      return std::make_unique<RuleSplitter<rules::match_qwen2, SplitRule::qwen2>>();
     case SplitRule::kimi_k2:
-      return std::make_unique<RuleSplitter<rules::match_kimi_k2>>();
+      return std::make_unique<RuleSplitter<rules::match_kimi_k2, SplitRule::kimi_k2>>();
     case SplitRule::deepseek_v3:
-      return std::make_unique<RuleSplitter<rules::match_deepseek_v3>>();
+      return std::make_unique<RuleSplitter<rules::match_deepseek_v3, SplitRule::deepseek_v3>>();
     case SplitRule::numbers_1_to_3:
-      return std::make_unique<RuleSplitter<rules::match_numbers_1_to_3>>();
+      return std::make_unique<RuleSplitter<rules::match_numbers_1_to_3, SplitRule::numbers_1_to_3>>();
     case SplitRule::deepseek_v3_cjk:
-      return std::make_unique<RuleSplitter<rules::match_deepseek_v3_cjk>>();
+      return std::make_unique<RuleSplitter<rules::match_deepseek_v3_cjk, SplitRule::deepseek_v3_cjk>>();
     case SplitRule::newline:
-      return std::make_unique<RuleSplitter<rules::match_newline>>();
+      return std::make_unique<RuleSplitter<rules::match_newline, SplitRule::newline>>();
     case SplitRule::deepseek_letters:
-      return std::make_unique<RuleSplitter<rules::match_deepseek_letters>>();
+      return std::make_unique<RuleSplitter<rules::match_deepseek_letters, SplitRule::deepseek_letters>>();
     case SplitRule::deepseek_symbols:
-      return std::make_unique<RuleSplitter<rules::match_deepseek_symbols>>();
+      return std::make_unique<RuleSplitter<rules::match_deepseek_symbols, SplitRule::deepseek_symbols>>();
     case SplitRule::trailing_space:
       return std::make_unique<TrailingSpaceSplitter>();
     case SplitRule::deepseek_cjk:
-      return std::make_unique<RuleSplitter<rules::match_deepseek_cjk>>();
+      return std::make_unique<RuleSplitter<rules::match_deepseek_cjk, SplitRule::deepseek_cjk>>();
     case SplitRule::space_letters:
-      return std::make_unique<RuleSplitter<rules::match_space_letters>>();
+      return std::make_unique<RuleSplitter<rules::match_space_letters, SplitRule::space_letters>>();
     case SplitRule::space_punctuation:
-      return std::make_unique<RuleSplitter<rules::match_space_punctuation>>();
+      return std::make_unique<RuleSplitter<rules::match_space_punctuation, SplitRule::space_punctuation>>();
     case SplitRule::number:
-      return std::make_unique<RuleSplitter<rules::match_number>>();
+      return std::make_unique<RuleSplitter<rules::match_number, SplitRule::number>>();
     case SplitRule::numbers:
-      return std::make_unique<RuleSplitter<rules::match_numbers>>();
+      return std::make_unique<RuleSplitter<rules::match_numbers, SplitRule::numbers>>();
     case SplitRule::digit:
-      return std::make_unique<RuleSplitter<rules::match_digit>>();
+      return std::make_unique<RuleSplitter<rules::match_digit, SplitRule::digit>>();
     case SplitRule::digits:
-      return std::make_unique<RuleSplitter<rules::match_digits>>();
+      return std::make_unique<RuleSplitter<rules::match_digits, SplitRule::digits>>();
   }
   fail(ErrorKind::input, "unknown splitting rule {}", static_cast<int>(rule));
 }
@@ -164,17 +166,35 @@ void Pretokenizer::split(std::string_view text, Pieces& out, Pieces& scratch) co
   for (const std::string_view piece : current) steps_.back()->split(piece, out);
 }
 
-Pretokenizer Pretokenizer::from_gguf_name(const std::string& name, const std::string& file) {
+std::optional<std::vector<SplitRule>> Pretokenizer::rules() const {
+  std::vector<SplitRule> out;
+  for (const std::unique_ptr<Splitter>& step : steps_) {
+    const std::optional<SplitRule> rule = step->rule();
+    if (!rule) return std::nullopt;
+    out.push_back(*rule);
+  }
+  return out;
+}
+
+std::optional<std::string> gguf_pretokenizer(const std::vector<SplitRule>& rules) {
+  for (const NamedRules& entry : gguf_rules())
+    if (entry.rules == rules) return entry.name;
+  return std::nullopt;
+}
+
+std::vector<SplitRule> gguf_pretokenizer_rules(const std::string& name, const std::string& file) {
   std::string known;
   for (const NamedRules& entry : gguf_rules()) {
-    if (entry.name == name) {
-      Pretokenizer out;
-      for (const SplitRule rule : entry.rules) out.add(make_rule_splitter(rule));
-      return out;
-    }
+    if (entry.name == name) return entry.rules;
     known += known.empty() ? entry.name : std::string(", ") + entry.name;
   }
   fail(ErrorKind::unsupported, "{}: tokenizer.ggml.pre: expected one of {}; found \"{}\"", file, known, name);
+}
+
+Pretokenizer Pretokenizer::from_gguf_name(const std::string& name, const std::string& file) {
+  Pretokenizer out;
+  for (const SplitRule rule : gguf_pretokenizer_rules(name, file)) out.add(make_rule_splitter(rule));
+  return out;
 }
 
 }  // namespace limpid

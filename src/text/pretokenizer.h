@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,15 +13,6 @@
 namespace limpid {
 
 using Pieces = std::vector<std::string_view>;
-
-// One step of a pre-tokenizer: cuts a piece into pieces.
-class Splitter {
- public:
-  virtual ~Splitter() = default;
-  // Appends the pieces of text to out, in order; empty ones are left out. text is valid UTF-8, and so is each piece.
-  // Throws Error(resources) when a regular expression exceeds its limits.
-  virtual void split(std::string_view text, Pieces& out) const = 0;
-};
 
 // Published splitting rules. The regular expressions that they implement are listed in pretokenizer_rules.cpp.
 enum class SplitRule {
@@ -44,8 +36,26 @@ enum class SplitRule {
   digits,             // the same in runs
 };
 
+// One step of a pre-tokenizer: cuts a piece into pieces.
+class Splitter {
+ public:
+  virtual ~Splitter() = default;
+  // Appends the pieces of text to out, in order; empty ones are left out. text is valid UTF-8, and so is each piece.
+  // Throws Error(resources) when a regular expression exceeds its limits.
+  virtual void split(std::string_view text, Pieces& out) const = 0;
+  virtual std::optional<SplitRule> rule() const { return std::nullopt; }  // the published rule that it is
+};
+
 // What happens to the matches of a pattern, as Hugging Face names it.
 enum class SplitBehavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
+
+// The regular expression that a published rule implements; "" where only Hugging Face's Digits does (digit, digits).
+std::string_view published_expression(SplitRule rule);
+
+// What a GGUF calls these rules in tokenizer.ggml.pre; nothing when no name is known.
+std::optional<std::string> gguf_pretokenizer(const std::vector<SplitRule>& rules);
+// The rules of such a name. Throws Error(unsupported) naming those that are known.
+std::vector<SplitRule> gguf_pretokenizer_rules(const std::string& name, const std::string& file);
 
 // The scanner of a published rule, its matches isolated.
 std::unique_ptr<Splitter> make_rule_splitter(SplitRule rule);
@@ -63,6 +73,8 @@ std::unique_ptr<Splitter> make_punctuation_splitter(SplitBehavior behavior);
 class Pretokenizer {
  public:
   void add(std::unique_ptr<Splitter> step) { steps_.push_back(std::move(step)); }
+  // The published rules that it consists of; nothing when a step is none of them.
+  std::optional<std::vector<SplitRule>> rules() const;
   // Appends the pieces of text to out. scratch is working memory that may be reused between calls.
   void split(std::string_view text, Pieces& out, Pieces& scratch) const;
 

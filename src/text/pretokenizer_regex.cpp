@@ -182,6 +182,12 @@ std::vector<Stretch> stretches_of(std::string_view text, const std::vector<Match
 
 }  // namespace
 
+std::string_view published_expression(SplitRule rule) {
+  for (const Published& known : kPublished)
+    if (known.rule == rule) return known.pattern;
+  return {};
+}
+
 void apply_behavior(std::string_view text, const std::vector<Match>& matches, SplitBehavior behavior, bool invert,
                     Pieces& out) {
   const std::vector<Stretch> stretches = stretches_of(text, matches, invert);

@@ -94,7 +94,7 @@ void read_sentencepiece(const GgufFile& file, TokenizerSpec& spec) {
 
 }  // namespace
 
-Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
+TokenizerSpec read_tokenizer_gguf(const GgufFile& file) {
   TokenizerSpec spec;
   spec.name = file.path();
   const auto model = file.get<std::string>("tokenizer.ggml.model");
@@ -116,7 +116,9 @@ Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
   spec.pad = read_id(file, "tokenizer.ggml.padding_token_id");
   spec.add_bos = file.get_or<bool>("tokenizer.ggml.add_bos_token", bool(spec.add_bos));
   spec.add_eos = file.get_or<bool>("tokenizer.ggml.add_eos_token", false);
-  return Tokenizer(std::move(spec));
+  return spec;
 }
+
+Tokenizer Tokenizer::from_gguf(const GgufFile& file) { return Tokenizer(read_tokenizer_gguf(file)); }
 
 }  // namespace limpid

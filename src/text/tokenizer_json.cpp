@@ -170,9 +170,7 @@ void guess_ends(TokenizerSpec& spec) {
 
 }  // namespace
 
-Tokenizer Tokenizer::from_json(std::span<const std::byte> json_bytes, std::span<const std::byte> config,
-                               const std::string& name) {
-  const json root = parse_json(as_text(json_bytes), name);
+TokenizerSpec read_tokenizer_json(const json& root, std::span<const std::byte> config, const std::string& name) {
   TokenizerSpec spec;
   spec.name = name;
   if (!root.is_object()) fail(ErrorKind::input, "{}: expected an object, found {}", name, root.type_name());
@@ -188,7 +186,13 @@ Tokenizer Tokenizer::from_json(std::span<const std::byte> json_bytes, std::span<
   } else {
     read_config(as_text(config), name, spec);
   }
-  return Tokenizer(std::move(spec));
+  return spec;
+}
+
+Tokenizer Tokenizer::from_json(std::span<const std::byte> json_bytes, std::span<const std::byte> config,
+                               const std::string& name) {
+  const json root = parse_json(as_text(json_bytes), name);
+  return Tokenizer(read_tokenizer_json(root, config, name));
 }
 
 Tokenizer Tokenizer::open(const std::string& path) {

@@ -1,8 +1,11 @@
 // TokenizerSpec: what a tokenizer is made of, whichever file it was read from. The readers (tokenizer_json.cpp,
-// tokenizer_gguf.cpp) fill it in, Tokenizer is built from it; nobody else needs it.
+// tokenizer_gguf.cpp) fill it in; Tokenizer is built from it, and a tokenizer is written in the other form from it.
 #pragma once
 
+#include <cstddef>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,5 +64,10 @@ struct TokenizerSpec {
   TokenId bos = -1, eos = -1, eot = -1, pad = -1;
   bool add_bos = false, add_eos = false;
 };
+
+class GgufFile;
+// As Tokenizer::from_json and from_gguf (text/tokenizer.h). The spec's merges are views into root or file.
+TokenizerSpec read_tokenizer_json(const nlohmann::json& root, std::span<const std::byte> config, const std::string& name);
+TokenizerSpec read_tokenizer_gguf(const GgufFile& file);
 
 }  // namespace limpid

@@ -1,0 +1,65 @@
+// limpid export: a model in another format, for other programs.
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "app/commands.h"
+#include "app/format.h"
+#include "app/output.h"
+#include "app/progress.h"
+#include "app/session.h"
+#include "convert/export.h"
+
+namespace limpid {
+
+namespace {
+
+struct Arguments {
+  std::string model, out, to, type;
+  bool no_mtp = false;
+};
+
+int run(const Arguments& arguments) {
+  ExportOptions options;
+  if (arguments.to.empty()) fail(ErrorKind::input, "export: --to gguf or --to safetensors is needed");
+  options.to = arguments.to == "gguf" ? ExportFormat::gguf : ExportFormat::safetensors;
+  options.mtp = !arguments.no_mtp;
+  if (!arguments.type.empty()) {
+    options.type = dtype_from_name(arguments.type);
+    if (!options.type) fail(ErrorKind::input, "export: unknown type '{}'", arguments.type);
+  }
+  const ModelFiles files = open_files(arguments.model);
+  std::unique_ptr<ProgressBar> bar;
+  const ExportResult result = export_model(files, arguments.out, options, [&](std::uint64_t done, std::uint64_t total) {
+    constexpr std::uint64_t kWorthABar = std::uint64_t{1} << 28;
+    if (bar == nullptr && total > kWorthABar && isatty(STDERR_FILENO) != 0) bar = std::make_unique<ProgressBar>("exporting", total);
+    if (bar != nullptr) bar->add(static_cast<std::int64_t>(done) - static_cast<std::int64_t>(bar->done()));
+  });
+  bar.reset();
+  print("{}: {} tensors, {} in {}\n", arguments.out, result.tensors, human_bytes(result.bytes), info(result.type).name);
+  if (!result.kept.empty())
+    print("in F16, because their rows are no multiple of {} values: {} tensors, {} ...\n", info(result.type).block, result.kept.size(),
+          result.kept.front());
+  return 0;
+}
+
+}  // namespace
+
+void add_export(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("export", "A model as transformers (safetensors) or llama.cpp (GGUF) load it");
+  command.positional("MODEL", arguments->model, "a run of limpid train or rl, a .gguf, a directory of safetensors, or a name in the store");
+  command.positional("OUT", arguments->out, "the directory (safetensors) or the .gguf file to write");
+  command.choice("--to", arguments->to, {"gguf", "safetensors"}, "the format");
+  command.option("--type", arguments->type, "F32, BF16, F16, for GGUF also Q8_0 (default: as the model has it; BF16 for FP8 and quantised ones)");
+  command.flag("--no-mtp", arguments->no_mtp, "without the layers of multi-token prediction");
+  command.examples(
+      "limpid export runs/r1-zero/rl --to safetensors r1-nano        for transformers\n"
+      "limpid export runs/r1-zero/rl --to gguf --type Q8_0 nano.gguf for llama.cpp\n"
+      "limpid export model.gguf --to safetensors model");
+  command.run([arguments](const Context&) { return run(*arguments); });
+}
+
+}  // namespace limpid
