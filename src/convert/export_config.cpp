@@ -10,7 +10,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "nn/rope.h"
 
 namespace limpid {
 
