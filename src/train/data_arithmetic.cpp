@@ -143,7 +143,7 @@ int apply(const Step& step, int state) {
 
 }  // namespace
 
-// Level + 1 operations on a number below 100. A subtraction never goes below zero, so that "the last two digits" means
+// Level + 1 operations with one digit on a number below 100. A subtraction never goes below zero, so that "the last two digits" means
 // the same whether they are taken after each step or at the end.
 Sample make_chain(Draw& draw, const Ask& ask) {
   const int start = static_cast<int>(draw.between(1, 99));
@@ -153,7 +153,7 @@ Sample make_chain(Draw& draw, const Ask& ask) {
     Step step{"+-*"[draw.below(3)], 0};
     if (step.op == '-' && state == 0) step.op = '+';
     step.operand = step.op == '*' ? static_cast<int>(draw.between(2, 9))
-                                  : static_cast<int>(draw.between(1, step.op == '-' ? state : 99));
+                                  : static_cast<int>(draw.between(1, step.op == '-' ? std::min(state, 9) : 9));
     steps.push_back(step);
     state = apply(step, state);
   }

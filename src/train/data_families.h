@@ -24,5 +24,10 @@ Sample make_boolean(Draw& draw, const Ask& ask);
 Sample make_target(Draw& draw, const Ask& ask);
 Sample make_word(Draw& draw, const Ask& ask);
 Sample make_talk(Draw& draw, const Ask& ask);
+Sample make_drill(Draw& draw, const Ask& ask);
+
+// People of the ordering problems: half of them have one character, as puzzles name them, half two.
+inline constexpr std::uint32_t kChineseNames = 16;
+std::string_view chinese_name(std::uint32_t index);
 
 }  // namespace limpid

@@ -19,9 +19,10 @@ Sample generate(Family family, Draw& draw, const Ask& ask) {
     case Family::boolean: return make_boolean(draw, ask);
     case Family::target: return make_target(draw, ask);
     case Family::word: return make_word(draw, ask);
-    case Family::talk: break;
+    case Family::talk: return make_talk(draw, ask);
+    case Family::drill: break;
   }
-  return make_talk(draw, ask);
+  return make_drill(draw, ask);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // ordering and boolean: who stands where, and what is true.
 #include <algorithm>
+#include <array>
 #include <numeric>
 
 #include "train/data_families.h"
@@ -11,7 +12,6 @@ namespace {
 using Words = std::span<const std::string_view>;
 
 constexpr std::string_view kNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
-constexpr std::string_view kNamesChinese[] = {"小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
 
 // More and less of something, as comparative and superlative.
 struct Quality {
@@ -69,10 +69,17 @@ std::string ask_rank(Draw& draw, const Quality& quality, std::size_t rank, std::
 
 }  // namespace
 
-// Neighbours in the order are compared, in any order and either way round. The thinking turns every clause the same way,
+std::string_view chinese_name(std::uint32_t index) {
+  constexpr std::array<std::string_view, kChineseNames> kChinese = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛",
+                                                                   "小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
+  return kChinese[index];
+}
+
+// Neighbours in the order are compared, in any order and either way round. The thinking writes every clause with a sign,
 // then counts down the line.
 Sample make_ordering(Draw& draw, const Ask& ask) {
   const auto count = static_cast<std::size_t>(ask.level + 2);
+  const std::uint32_t style = draw.below(2) * 8;  // of Chinese names
   std::vector<std::size_t> people(std::size(kNames));
   std::iota(people.begin(), people.end(), std::size_t{0});
   draw.shuffle(people);
@@ -90,7 +97,7 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
     sample.problem += ":" + std::to_string(people[c.upper]) + ">" + std::to_string(people[c.lower]);
   }
   std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < count; ++i) names.push_back(ask.chinese() ? kNamesChinese[people[i]] : kNames[people[i]]);
+  for (std::size_t i = 0; i < count; ++i) names.push_back(ask.chinese() ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNames[people[i]]);
   const bool turned_any = std::any_of(clauses.begin(), clauses.end(), [](const Clause& c) { return c.turned; });
   sample.prompt = say(clauses, names, quality, ask.chinese()) + (ask.chinese() ? "。" : ". ") +
                   ask_rank(draw, quality, rank, count, turned_any, ask.chinese());
@@ -99,7 +106,9 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
   sample.thinking = ask.chinese_thinking() ? "排:" : "order:";
   for (std::size_t i = 0; i < clauses.size(); ++i) {
     if (i > 0) sample.thinking += ",";
-    sample.thinking += space + std::string(names[clauses[i].upper]) + ">" + space + std::string(names[clauses[i].lower]);
+    const Clause& c = clauses[i];
+    sample.thinking += space + std::string(names[c.turned ? c.lower : c.upper]) + (c.turned ? "<" : ">") + space +
+                       std::string(names[c.turned ? c.upper : c.lower]);
   }
   for (std::size_t i = 0; i < count; ++i) sample.thinking += "," + std::to_string(i + 1) + space + std::string(names[i]);
   sample.answer = names[rank];
@@ -210,7 +219,7 @@ void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
 
 Sample make_boolean(Draw& draw, const Ask& ask) {
   Sample sample;
-  if (draw.chance(0.6)) {
+  if (draw.chance(0.3)) {
     boolean_chain(draw, ask, sample);
   } else {
     boolean_names(draw, ask, sample);

@@ -65,6 +65,7 @@ Mix default_mix() {
   Mix mix;
   for (std::size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
+    if (family == Family::drill) continue;
     mix.parts.push_back({family, 1, 1, levels_of(family).trained, 0.5});
   }
   return mix;

@@ -35,7 +35,7 @@ struct MixedSample {
   std::string reply() const { return limpid::reply(sample, with_thinking); }
 };
 
-// Every family at its trained levels, with the shares of the pre-training corpus of the prototype.
+// Every family but drill, which is no problem, at its trained levels, with the shares of the pre-training corpus of the prototype.
 Mix default_mix();
 // Throws Error(input) naming the file and field for an unknown key or family, a level that the family does not have, a
 // share outside 0 to 1, no weight at all.

@@ -11,15 +11,16 @@ struct FamilyFacts {
 };
 
 constexpr std::array<FamilyFacts, kFamilies> kFacts = {{
-    {"chain", {5, 8}, "level L: L + 1 operations, left to right, the last two digits"},
+    {"chain", {5, 8}, "level L: L + 1 operations with one digit, left to right, the last two digits"},
     {"count", {3, 5}, "how often a symbol occurs, or whether odd or even: 4-6, 7-9, 10-12 symbols; then 13-16, 17-24"},
     {"addsub", {5, 7}, "level L: addition and subtraction of up to L + 1 digits"},
     {"multiply", {3, 5}, "2 x 1, 3 x 1, 2 x 2 digits; then 3 x 2, 3 x 3"},
     {"ordering", {3, 5}, "level L: L + 2 names"},
     {"boolean", {3, 5}, "level L: L + 1 operations"},
-    {"target", {3, 4}, "three numbers in the order given: 1-9, 1-15; in any order; then in any order, 1-20"},
+    {"target", {3, 4}, "three numbers in the order given: 1-6, 1-9; 1-9 in any order; then 1-15 in any order"},
     {"word", {4, 5}, "word problems: 1-2 digits, 3 digits, times, two steps; then two steps with larger numbers"},
     {"talk", {3, 3}, "talk; number words below 100; number words below 10000"},
+    {"drill", {4, 4}, "the small steps: copying; places of digits; sums of digits; comparisons as signs"},
 }};
 
 const FamilyFacts& facts(Family family) { return kFacts[static_cast<std::size_t>(family)]; }

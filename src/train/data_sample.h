@@ -11,8 +11,8 @@
 
 namespace limpid {
 
-enum class Family : std::uint8_t { chain, count, addsub, multiply, ordering, boolean, target, word, talk };
-inline constexpr std::size_t kFamilies = 9;
+enum class Family : std::uint8_t { chain, count, addsub, multiply, ordering, boolean, target, word, talk, drill };
+inline constexpr std::size_t kFamilies = 10;
 enum class Language : std::uint8_t { english, chinese };
 enum class Split : std::uint8_t { train, held_out, any };
 

@@ -75,7 +75,7 @@ struct Search {
 // 12 tries, which keeps the thinking short.
 Sample make_target(Draw& draw, const Ask& ask) {
   const bool any_order = ask.level >= 3;
-  const int most = std::array<int, 4>{9, 15, 9, 20}[static_cast<std::size_t>(ask.level - 1)];
+  const int most = std::array<int, 4>{6, 9, 9, 15}[static_cast<std::size_t>(ask.level - 1)];
   std::array<int, 3> numbers{};
   std::optional<int> value;
   Search search;

@@ -62,7 +62,7 @@ TEST(EvalSuite, HeldOutProblemsOfEveryFamilyOnceEach) {
     families.insert(problem.family);
     languages.insert(problem.language);
   }
-  EXPECT_EQ(families.size(), kFamilies);
+  EXPECT_EQ(families.size(), kFamilies - 1) << "all but drill";
   EXPECT_EQ(languages, (std::set<std::string>{"en", "zh"}));
   EXPECT_EQ(generate_suite(default_mix(), Split::held_out, 3, 12)[7].sample.prompt, problems[7].sample.prompt);
   EXPECT_NE(generate_suite(default_mix(), Split::held_out, 4, 12)[7].sample.prompt, problems[7].sample.prompt);

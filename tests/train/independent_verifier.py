@@ -73,7 +73,7 @@ def ordering(p):
     else:
         story, question = p.split("。")
         for clause in story.split("，"):
-            a, b, how = re.match("(小.)比(小.)(.)$", clause).groups()
+            a, b, how = re.match("(小.|.)比(小.|.)(.)$", clause).groups()
             pairs.append((a, b) if greater[how] > 0 else (b, a))
         least = re.search("最[矮小慢轻]", question)
         rank = next((i for i, w in enumerate("二三四五六七", 1) if "第" + w in question), 0)
