@@ -119,16 +119,27 @@ const Parameter& ParameterStore::at(std::string_view name) const {
   return *found;
 }
 
+namespace {
+
+double usual_deviation(const Parameter& p, bool tied) {
+  if (p.kind == ParameterKind::head) return 0.02;
+  if (p.kind == ParameterKind::embedding) return tied ? 1.0 / std::sqrt(static_cast<double>(p.columns)) : 0.5;
+  // A key map is the transposed part of kv_b_proj, whose fan-in is the latent's size.
+  const bool key_map = p.name.find(".kv_b_proj.weight.k.") != std::string::npos;
+  const bool writes = p.name.find(".o_proj.") != std::string::npos || p.name.find(".down_proj.") != std::string::npos;
+  return (writes ? 0.5 : 1.0) / std::sqrt(static_cast<double>(key_map ? p.rows : p.columns));
+}
+
+}  // namespace
+
 void ParameterStore::initialise(std::uint64_t seed, double deviation) {
+  const bool tied = std::ranges::none_of(parameters_, [](const Parameter& p) { return p.kind == ParameterKind::head; });
   for (Parameter& p : parameters_) {
     if (p.is_vector()) {
       std::fill_n(p.values, p.size(), p.kind == ParameterKind::gain ? 1.0F : 0.0F);
       continue;
     }
-    // A key map is the transposed part of kv_b_proj, whose fan-in is the latent's size.
-    const bool key_map = p.name.find(".kv_b_proj.weight.k.") != std::string::npos;
-    const double usual = p.kind == ParameterKind::embedding ? 0.02 : 1.0 / std::sqrt(static_cast<double>(key_map ? p.rows : p.columns));
-    const double spread = deviation > 0 ? deviation : usual;
+    const double spread = deviation > 0 ? deviation : usual_deviation(p, tied);
     const std::uint64_t stream = hash_of(p.name);
     for (std::int64_t i = 0; i < p.size(); ++i) {  // Box and Muller, 1958
       const auto at = static_cast<std::uint64_t>(2 * i);

@@ -73,8 +73,9 @@ class ParameterStore {
   std::span<float> values() { return {values_, padded_}; }
   std::span<float> gradients() { return {gradients_, gradients_ ? padded_ : 0}; }
 
-  // Matrices: normal with the standard deviation `deviation` (0: 1 / sqrt(columns), and for embeddings 0.02), by
-  // Philox keyed with the seed and a hash of the parameter's name; gains 1, biases 0.
+  // Matrices: normal with the standard deviation `deviation`, by Philox keyed with the seed and a hash of the parameter's name; gains 1, biases 0.
+  // 0: 1 / sqrt(columns), half of that where a matrix writes to the residual stream, 0.02 for the head, and 0.5 for embeddings (tied: 1 / sqrt(columns)),
+  // so that a token is not drowned by what the layers add to it (docs/log.md).
   void initialise(std::uint64_t seed, double deviation = 0.0);
   // All parameters, of any type, decoded. Throws Error(input) naming file and tensor when one is missing or misshapen.
   void load(const WeightSource& weights);
