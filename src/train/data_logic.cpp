@@ -76,7 +76,7 @@ std::string_view chinese_name(std::uint32_t index) {
 }
 
 // Neighbours in the order are compared, in any order and either way round. The thinking writes every clause with a sign,
-// then counts down the line.
+// then counts down the line and says which place is asked for.
 Sample make_ordering(Draw& draw, const Ask& ask) {
   const auto count = static_cast<std::size_t>(ask.level + 2);
   const std::uint32_t style = draw.below(2) * 8;  // of Chinese names
@@ -111,6 +111,7 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
                        std::string(names[c.turned ? c.upper : c.lower]);
   }
   for (std::size_t i = 0; i < count; ++i) sample.thinking += "," + std::to_string(i + 1) + space + std::string(names[i]);
+  sample.thinking += ";" + std::to_string(rank + 1) + space + std::string(names[rank]);
   sample.answer = names[rank];
   sample.check.kind = Check::Kind::text;
   sample.check.accepted = {sample.answer};
