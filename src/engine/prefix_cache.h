@@ -29,7 +29,7 @@ struct CacheScope {
 };
 
 // Changes with every change of arithmetic that changes bits: caches of other versions are not read.
-inline constexpr std::uint32_t kNumericsVersion = 1;
+inline constexpr std::uint32_t kNumericsVersion = 2;
 
 class PrefixCache {
  public:

@@ -62,6 +62,7 @@ Pick Sampler::pick(std::span<const float> logits, const Sampling& sampling, cons
                    std::span<LogitRule* const> rules, std::uint64_t position, std::int32_t forced) {
   Pick result;
   const float max = max_logit(logits);
+  own_total_ = 0;
   if (!std::isfinite(max)) {
     result.error = fmt::format("position {}: the model's logits are not finite", position);
     return result;
@@ -73,13 +74,15 @@ Pick Sampler::pick(std::span<const float> logits, const Sampling& sampling, cons
     penalise(sampling, counts, changed_);
     for (const auto& [id, bias] : sampling.logit_bias) changed_[static_cast<std::size_t>(id)] += bias;
     for (LogitRule* rule : rules) rule->apply(changed_);
-    if (!std::isfinite(max_logit(changed_))) {
+    const float changed_max = max_logit(changed_);
+    if (!std::isfinite(changed_max)) {
       result.error = fmt::format("position {}: rules, bias and penalties leave no token to choose", position);
       return result;
     }
-    result.id = draw(changed_, sampling, position);
+    result.id = draw(changed_, changed_max, sampling, position);
+    own_total_ = 0;
   } else {
-    result.id = draw(logits, sampling, position);
+    result.id = draw(logits, max, sampling, position);
   }
   if (sampling.logprobs >= 0) report(logits, max, sampling, result);
   return result;
@@ -87,7 +90,7 @@ Pick Sampler::pick(std::span<const float> logits, const Sampling& sampling, cons
 
 void Sampler::report(std::span<const float> logits, float max, const Sampling& sampling, Pick& pick) {
   weights_.resize(logits.size());
-  const double total = softmax_weights(logits, max, 1.0F, weights_);
+  const double total = own_total_ > 0 ? own_total_ : softmax_weights(logits, max, 1.0F, weights_);
   const auto logprob = [&](std::int32_t id) {
     return static_cast<float>(log_probability(logits[static_cast<std::size_t>(id)], max, total));
   };
@@ -100,10 +103,11 @@ void Sampler::report(std::span<const float> logits, float max, const Sampling& s
   }
 }
 
-std::int32_t Sampler::draw(std::span<const float> logits, const Sampling& sampling, std::uint64_t position) {
+std::int32_t Sampler::draw(std::span<const float> logits, float max, const Sampling& sampling, std::uint64_t position) {
   if (sampling.temperature < kGreedyBelow || sampling.top_k == 1) return argmax(logits);
   weights_.resize(logits.size());
-  const double total = softmax_weights(logits, max_logit(logits), 1.0F / sampling.temperature, weights_);
+  const double total = softmax_weights(logits, max, 1.0F / sampling.temperature, weights_);
+  if (sampling.temperature == 1.0F) own_total_ = total;
   const double u = philox_uniform(sampling.seed, sampling.sequence, position);
   order_.start(weights_);
   if (sampling.top_k > 0 || sampling.top_p < 1.0F || sampling.min_p > 0.0F) return draw_from_kept(sampling, total, u);

@@ -77,11 +77,12 @@ class Sampler {
 
  private:
   void report(std::span<const float> logits, float max, const Sampling& sampling, Pick& pick);
-  std::int32_t draw(std::span<const float> logits, const Sampling& sampling, std::uint64_t position);
+  std::int32_t draw(std::span<const float> logits, float max, const Sampling& sampling, std::uint64_t position);
   std::int32_t draw_from_kept(const Sampling& sampling, double total, double u);
 
   std::vector<float> changed_, weights_;
   std::vector<std::int32_t> kept_;
+  double own_total_ = 0;  // of weights_, where they are the model's own at temperature 1; else 0
   CandidateOrder order_;
 };
 

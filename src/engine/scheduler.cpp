@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
-#include <unordered_map>
+#include <string_view>
 #include <unordered_set>
 
 #include "base/error.h"
@@ -30,7 +30,7 @@ Owned::iterator find_in(Owned& sequences, const Sequence* sequence) {
 // Keeps a list ordered by (preempted first, arrival).
 void insert_in_order(Owned& sequences, std::unique_ptr<Sequence> sequence) {
   const auto rank = [](const Sequence& s) { return std::pair(s.longest_computed == 0, s.id); };
-  const auto place = std::ranges::find_if(sequences, [&](const auto& other) { return rank(*other) > rank(*sequence); });
+  const auto place = std::ranges::upper_bound(sequences, rank(*sequence), {}, [&](const auto& other) { return rank(*other); });
   sequences.insert(place, std::move(sequence));
 }
 
@@ -109,10 +109,17 @@ void Scheduler::admit() {
 
 std::size_t Scheduler::next_waiting() const {
   if (waiting_.front()->longest_computed > 0) return 0;
-  std::unordered_map<std::string, int> busy;
-  for (const auto& sequence : running_) ++busy[sequence->request.account];
+  std::vector<std::pair<std::string_view, int>> busy;  // accounts are few, mostly one
+  const auto find = [&](std::string_view account) { return std::ranges::find(busy, account, &std::pair<std::string_view, int>::first); };
+  for (const auto& sequence : running_) {
+    const auto found = find(sequence->request.account);
+    if (found == busy.end())
+      busy.emplace_back(sequence->request.account, 1);
+    else
+      ++found->second;
+  }
   const auto load = [&](const auto& sequence) {
-    const auto found = busy.find(sequence->request.account);
+    const auto found = find(sequence->request.account);
     return found == busy.end() ? 0 : found->second;
   };
   return static_cast<std::size_t>(std::ranges::min_element(waiting_, {}, load) - waiting_.begin());

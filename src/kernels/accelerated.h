@@ -12,8 +12,8 @@ namespace limpid {
 void use_amx_products(KernelTable& table);
 // The same for the K and IQ types with blocks of 256 values, from 16 tokens on.
 void use_amx_superblock_products(KernelTable& table);
-// AVX512_BF16: BF16.
-void use_bf16_products(KernelTable& table);
+// AMX bf16: BF16, from 4 tokens on.
+void use_amx_bf16_products(KernelTable& table);
 // AMX bf16: the product of training in bf16.
 void use_amx_gradients(GradientKernels& table);
 

@@ -14,9 +14,10 @@ constexpr std::int64_t kRoundedRows = 96;     // rows of A in a block: 96 KiB
 constexpr std::int64_t kPanelColumns = 64;    // columns of B in a panel: 64 KiB
 constexpr int kGroupRows = kVectorTile > 1 ? 6 : 3, kGroupVectors = kVectorTile > 1 ? 2 : 1;  // two sums each in registers
 
-// bf16 in the high half of each lane, to nearest even; the low half is rest. NaN stays NaN.
+// bf16 in the high half of each lane, to nearest even; the low half is rest. NaN stays NaN. Plus 0: a denormal becomes
+// zero where they are flushed, as in the processors' own conversion.
 inline I32x16 rounded_high(F32x16 x) {
-  const I32x16 bits = float_bits(select_ge(x, x, x, splat(__builtin_nanf(""))));
+  const I32x16 bits = float_bits(select_ge(x, x, add(x, splat(0)), splat(__builtin_nanf(""))));
   return add(add(bits, both(right<16>(bits), splat_int(1))), splat_int(0x7FFF));
 }
 inline I32x16 high_half(I32x16 x) { return both(x, splat_int(static_cast<std::int32_t>(0xFFFF0000))); }

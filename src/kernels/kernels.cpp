@@ -62,11 +62,6 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vnni");
 }
 
-bool has_bf16() {
-  unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
-}
-
 // AMX int8, and the system lets this process use the tiles' state (Linux: arch_prctl, ARCH_REQ_XCOMP_PERM, component
 // 18), for all its threads.
 bool has_amx() {
@@ -75,10 +70,10 @@ bool has_amx() {
   return syscall(SYS_arch_prctl, 0x1023, 18) == 0;
 }
 
-// AMX bf16, where the system lets the tiles be used.
+// AMX bf16, where the system lets the tiles be used, and AVX512_BF16's conversions.
 bool has_amx_bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1);
+  return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
 }
 
 const GradientKernels* amx_gradients() {
@@ -98,12 +93,14 @@ KernelTable make_plain_avx512(const char* isa) {
 
 KernelTable make_avx512() {
   KernelTable table = make_plain_avx512("avx512");
-  if (has_bf16()) use_bf16_products(table);
   if (has_amx()) {
     use_amx_products(table);
     use_amx_superblock_products(table);
   }
-  if (has_amx_bf16()) table.gradient = amx_gradients();
+  if (has_amx_bf16()) {
+    use_amx_bf16_products(table);
+    table.gradient = amx_gradients();
+  }
   return table;
 }
 
@@ -122,7 +119,7 @@ const KernelTable* avx512_kernels() {
 }
 
 const KernelTable* plain_avx512_kernels() {
-  if (!has_avx512() || !(has_bf16() || has_amx())) return nullptr;
+  if (!has_avx512() || !has_amx()) return nullptr;
   static const KernelTable table = make_plain_avx512("avx512-plain");
   return &table;
 }

@@ -1,6 +1,8 @@
-// Products with F32, F16 (f32 activations: sum = fma(w, x, sum), k ascending), BF16 and F8_E4M3 (bf16 activations: for
-// each pair of k the odd one first, then the even one, two FMAs; denormals are flushed by the thread's mode). F8_E4M3:
-// a sum for each 128 k, then sum = fma(block, scale, sum). The layout of a strip: tensor/pack_float.cpp.
+// Products with F32, F16 (f32 activations: sum = fma(w, x, sum), k ascending), BF16 and F8_E4M3 (bf16 activations;
+// denormals are flushed by the thread's mode). BF16: for each 32 k the even and the odd ones are summed apart by FMA,
+// each from 0, and their sum is added, which is what AMX's tdpbf16ps does. F8_E4M3: for each pair of k the odd one first, then
+// the even one, two FMAs; a sum for each 128 k, then sum = fma(block, scale, sum). The layout of a strip:
+// tensor/pack_float.cpp.
 #pragma once
 
 #include "kernels/linear_driver.h"
@@ -40,15 +42,27 @@ inline void add_pair(F32x16 odd, F32x16 even, const std::byte* const* rows, std:
 }
 
 struct Bf16Pairs {
-  static constexpr int kTile = kFloatTile;
+  static constexpr int kTile = kTokenTile > 8 ? 8 : 2;  // three sums for each token
   template <int T>
   static void tile(const std::byte* strip, std::int64_t columns, const std::byte* const* rows, F32x16 (&sum)[T]) {
     LIMPID_UNROLL
     for (int t = 0; t < T; ++t) sum[t] = splat(0);
-    for (std::int64_t k = 0; k < columns; k += 2, strip += 64) {
-      if constexpr (T == 1) prefetch(strip + 4096);
-      const I32x16 w = load_ints(strip);
-      add_pair(odd_of(w), even_of(w), rows, 2 * k, sum);
+    for (std::int64_t k = 0; k < columns; k += 32) {
+      F32x16 even[T], odd[T];
+      LIMPID_UNROLL
+      for (int t = 0; t < T; ++t) even[t] = odd[t] = splat(0);
+      for (std::int64_t i = k; i < k + 32; i += 2, strip += 64) {
+        if constexpr (T == 1) prefetch(strip + 4096);
+        const I32x16 w = load_ints(strip);
+        LIMPID_UNROLL
+        for (int t = 0; t < T; ++t) {
+          const I32x16 x = as_ints(splat_four(rows[t] + 2 * i));
+          even[t] = fma(even_of(w), even_of(x), even[t]);
+          odd[t] = fma(odd_of(w), odd_of(x), odd[t]);
+        }
+      }
+      LIMPID_UNROLL
+      for (int t = 0; t < T; ++t) sum[t] = add(sum[t], add(even[t], odd[t]));
     }
   }
 };

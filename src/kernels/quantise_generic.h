@@ -1,4 +1,4 @@
-// A row of floats to an activation row (tensor/layout.h), padded with zeros to a multiple of 256. int8: the scale is
+// A row of floats to an activation row (tensor/layout.h), padded with zeros. int8: the scale is
 // the block's largest magnitude / 127, values round to nearest even. A value that is not finite makes the scale of its
 // block NaN: a fault upstream shows in the result instead of becoming a plausible number.
 #pragma once
@@ -15,11 +15,11 @@ inline F32x16 read_padded(const float* x, std::int64_t k, std::int64_t i) {
 }
 
 inline void quantise_f32(const float* x, std::int64_t k, std::byte* row) noexcept {
-  for (std::int64_t i = 0; i < act_padded(k); i += 16) store(reinterpret_cast<float*>(row) + i, read_padded(x, k, i));
+  for (std::int64_t i = 0; i < act_padded(ActType::f32, k); i += 16) store(reinterpret_cast<float*>(row) + i, read_padded(x, k, i));
 }
 
 inline void quantise_bf16(const float* x, std::int64_t k, std::byte* row) noexcept {
-  for (std::int64_t i = 0; i < act_padded(k); i += 16) store_bf16(row + 2 * i, read_padded(x, k, i));
+  for (std::int64_t i = 0; i < act_padded(ActType::bf16, k); i += 16) store_bf16(row + 2 * i, read_padded(x, k, i));
 }
 
 // Vectors of one block: their int8 to `out`, the scale returned, the sum of each vector to `sums`.

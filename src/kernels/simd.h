@@ -110,6 +110,13 @@ inline float max_lanes(F32x16 x) {
   const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
+// Pairs of neighbouring lanes: the two change places; the first a - b and the second a + b; each of 8 values twice.
+inline F32x16 swap_pairs(F32x16 x) { return {_mm512_permute_ps(x.v, 0xB1)}; }
+inline F32x16 sub_add(F32x16 a, F32x16 b) { return {_mm512_mask_sub_ps(_mm512_add_ps(a.v, b.v), 0x5555, a.v, b.v)}; }
+inline F32x16 two_of_each(const float* p) {
+  const __m512i from = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
+  return {_mm512_permutexvar_ps(from, _mm512_castps256_ps512(_mm256_loadu_ps(p)))};
+}
 // Rows become columns.
 inline void transpose(F32x16 (&m)[16]) {
   __m512 t[16], u[16];
@@ -236,6 +243,12 @@ inline float max_lanes(F32x16 x) {
   const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_shuffle_ps(c, c, 1)));
 }
+inline F32x16 swap_pairs(F32x16 x) { return {_mm256_permute_ps(x.lo, 0xB1), _mm256_permute_ps(x.hi, 0xB1)}; }
+inline F32x16 sub_add(F32x16 a, F32x16 b) { return {_mm256_addsub_ps(a.lo, b.lo), _mm256_addsub_ps(a.hi, b.hi)}; }
+inline __m256 two_of_each4(const float* p) {
+  return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
+}
+inline F32x16 two_of_each(const float* p) { return {two_of_each4(p), two_of_each4(p + 4)}; }
 inline void transpose8(__m256 (&r)[8]) {
   __m256 t[8], u[8];
   LIMPID_UNROLL
@@ -411,6 +424,15 @@ inline float max_lanes(F32x16 x) {
   for (int n = 8; n > 0; n /= 2)
     for (int i = 0; i < n; ++i) x.v[i] = x.v[i] > x.v[i + n] ? x.v[i] : x.v[i + n];
   return x.v[0];
+}
+inline F32x16 swap_pairs(F32x16 x) {
+  return lanes([&](int i) { return x.v[i ^ 1]; });
+}
+inline F32x16 sub_add(F32x16 a, F32x16 b) {
+  return lanes([&](int i) { return i % 2 == 0 ? a.v[i] - b.v[i] : a.v[i] + b.v[i]; });
+}
+inline F32x16 two_of_each(const float* p) {
+  return lanes([&](int i) { return p[i / 2]; });
 }
 inline void transpose(F32x16 (&m)[16]) {
   for (int i = 0; i < 16; ++i)

@@ -163,7 +163,12 @@ inline void rope_halves(float* x, const float* cos, const float* sin, std::int64
 }
 
 inline void rope_pairs(float* x, const float* cos, const float* sin, std::int64_t n) noexcept {
-  for (std::int64_t i = 0; i < n; ++i) {
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const F32x16 pairs = load(x + 2 * i);
+    store(x + 2 * i, sub_add(mul(pairs, two_of_each(cos + i)), mul(swap_pairs(pairs), two_of_each(sin + i))));
+  }
+  for (; i < n; ++i) {
     const float a = x[2 * i], b = x[2 * i + 1];
     x[2 * i] = a * cos[i] - b * sin[i];
     x[2 * i + 1] = b * cos[i] + a * sin[i];

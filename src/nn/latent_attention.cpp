@@ -44,8 +44,10 @@ Tensor LatentAttentionLayer::latent_query(Exec& ex, const Tensor& q) const {
   if (ex.tape != nullptr) {
     ex.tape->record(ex, [=](Exec& back) {
       const auto [first, last] = back.share(t * s.heads);
-      for (std::int64_t i = first; i < last; ++i)
-        for (std::int64_t r = 0; r < s.rope; ++r) q.gradient[i * head + s.nope + r] += query.gradient[i * wide + s.kv_rank + r];
+      for (std::int64_t i = first; i < last; ++i) {
+        float* to = q.gradient + i * head + s.nope;
+        back.kernels->add(to, query.gradient + i * wide + s.kv_rank, s.rope, to);
+      }
     });
   }
   return query;

@@ -22,7 +22,7 @@ void place(ActType type, const std::byte* piece, std::int64_t c, std::int64_t n,
       {{1, 1}, {32, 4}, {32, 4}},   // q8_32: values, scales, sums
       {{1, 1}, {256, 4}, {16, 2}},  // q8_256: values, scales, sums
   };
-  const std::int64_t padded = act_padded(columns);
+  const std::int64_t padded = act_padded(type, columns);
   for (const auto& [per, bytes] : kSections[static_cast<std::size_t>(type)]) {
     std::memcpy(row + c / per * bytes, piece, static_cast<std::size_t>(n / per * bytes));
     piece += kPiece / per * bytes;
@@ -47,7 +47,7 @@ void fill_hidden(Exec& ex, const GatedHidden& part, std::int64_t begin, std::int
   // Pieces end at multiples of 256, so that the last one reaches over all of the padding.
   for (std::int64_t c = begin; c < end;) {
     const std::int64_t stop = std::min(end, (c / kPiece + 1) * kPiece), n = stop - c;
-    const std::int64_t written = stop == hidden.columns ? act_padded(hidden.columns) - c : n;
+    const std::int64_t written = stop == hidden.columns ? act_padded(hidden.type, hidden.columns) - c : n;
     for (std::int64_t t = 0; t < hidden.rows; t += chunk) {
       const std::int64_t count = std::min(chunk, hidden.rows - t);
       auto strips = [&](const PackedWeight& weight, const Activations& rows, float* out) {

@@ -25,14 +25,18 @@ enum class ActType : std::uint8_t {
 };
 inline constexpr int kActTypes = 4;
 
-// An activation row, 64-byte aligned, K padded with zeros to a multiple of 256:
+// An activation row, 64-byte aligned, K padded with zeros to Kp, a multiple of what the products sum together: 16 (f32),
+// 128 (bf16: a block of F8_E4M3) or 256 (int8):
 //   f32:    float[Kp]
 //   bf16:   uint16[Kp]
 //   q8_32:  int8[Kp], float scale[Kp / 32], int32 sum[Kp / 32]        sum = sum of the int8 of the block
 //   q8_256: int8[Kp], float scale[Kp / 256], int16 sum[Kp / 16]       sum = sum of 16 int8
 constexpr std::int64_t act_padded(std::int64_t k) { return (k + 255) / 256 * 256; }
+constexpr std::int64_t act_padded(ActType type, std::int64_t k) {
+  return type == ActType::f32 ? (k + 15) / 16 * 16 : type == ActType::bf16 ? (k + 127) / 128 * 128 : act_padded(k);
+}
 constexpr std::size_t act_row_bytes(ActType type, std::int64_t k) {
-  const auto kp = static_cast<std::size_t>(act_padded(k));
+  const auto kp = static_cast<std::size_t>(act_padded(type, k));
   const std::size_t raw = type == ActType::f32    ? kp * 4
                           : type == ActType::bf16 ? kp * 2
                           : type == ActType::q8_32 ? kp + kp / 32 * 8

@@ -12,7 +12,7 @@
 
 namespace limpid {
 
-inline constexpr int kPackVersion = 1;  // changes when any packed layout does
+inline constexpr int kPackVersion = 2;  // changes when any packed layout does
 
 ActType activation_of(DType weight);               // what the product with this weight takes; asserts on integer types
 bool can_pack(DType weight);                       // true for every float and block type

@@ -1,5 +1,5 @@
 // Strips of floats. F32, F16: for each k the values of 16 rows. BF16: for each pair of k, per row the even and the odd
-// one (64 bytes). F8_E4M3: for each 128 k the f32 scale of the block in a header of 64 bytes, then for each 4 k, per
+// one (64 bytes), padded to a multiple of 32 k. F8_E4M3: for each 128 k the f32 scale of the block in a header of 64 bytes, then for each 4 k, per
 // row four bytes. A last group of k that is not full is padded with zeros.
 #include <cstring>
 
@@ -64,7 +64,10 @@ void unpack_f8(const std::byte* strip, int first, int count, std::int64_t column
 
 constexpr PackType kF32 = {ActType::f32, group_bytes<4, 1>, pack_groups<4, 1>, unpack_groups<4, 1>};
 constexpr PackType kF16 = {ActType::f32, group_bytes<2, 1>, pack_groups<2, 1>, unpack_groups<2, 1>};
-constexpr PackType kBf16 = {ActType::bf16, group_bytes<2, 2>, pack_groups<2, 2>, unpack_groups<2, 2>};
+// Up to whole groups of 32, which the products sum together.
+std::size_t bf16_bytes(std::int64_t columns) { return static_cast<std::size_t>((columns + 31) / 32) * 32 * kStripRows * 2; }
+
+constexpr PackType kBf16 = {ActType::bf16, bf16_bytes, pack_groups<2, 2>, unpack_groups<2, 2>};
 constexpr PackType kF8 = {ActType::bf16, f8_bytes, pack_f8, unpack_f8};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Products that AMX and AVX512_BF16 speed up give the bits of plain AVX-512, for every number of tokens, contiguous or
+// Products that AMX speeds up give the bits of plain AVX-512, for every number of tokens, contiguous or
 // scattered rows, ragged strips, bias and residual. Random packed bytes: the kernels take any.
 #include <gtest/gtest.h>
 #include <xmmintrin.h>
@@ -102,7 +102,7 @@ void compare(DType type, std::vector<std::int64_t> widths) {
   const KernelTable &plain = *plain_avx512_kernels(), &fast = *avx512_kernels();
   const Flushed flushed;
   for (const std::int64_t columns : widths)
-    for (const int tokens : {1, 2, 15, 16, 17, 33, 65, 257})
+    for (const int tokens : {1, 2, 4, 15, 16, 17, 33, 52, 65, 257})
       for (const bool variant : {false, true}) {
         const Case c{type, columns, 41, tokens, variant, variant};
         const std::vector<float> expected = run(plain.linear[static_cast<int>(type)], plain, c);
@@ -122,19 +122,19 @@ TEST(Accelerated, IntegerProductsGiveTheBitsOfAvx512) {
 }
 
 TEST(Accelerated, Bf16ProductsGiveTheBitsOfAvx512) {
-  if (!differs(DType::bf16)) GTEST_SKIP() << "no AVX512_BF16 here";
-  compare(DType::bf16, {2, 30, 577, 2048});
+  if (!differs(DType::bf16)) GTEST_SKIP() << "no AMX bf16 here";
+  compare(DType::bf16, {2, 30, 577, 2048, 4128});
 }
 
-// Any bits at all: the weights and activations of one pair, denormals, infinities and not-numbers included.
-TEST(Accelerated, Bf16PairsAreTwoFmasForAnyBits) {
-  if (!differs(DType::bf16)) GTEST_SKIP() << "no AVX512_BF16 here";
+// Any bits at all in one group of 32 k and a part of the next: denormals, infinities and not-numbers included.
+TEST(Accelerated, Bf16TilesAreFmasForAnyBits) {
+  if (!differs(DType::bf16)) GTEST_SKIP() << "no AMX bf16 here";
   const Flushed flushed;
   std::mt19937 random(7);
-  const std::int64_t columns = 8;
+  const std::int64_t columns = 40, tokens = 16;
   const std::size_t strip = packed_strip_bytes(DType::bf16, columns), stride = act_row_bytes(ActType::bf16, columns);
-  Bytes weight(strip), row(stride);
-  for (int round = 0; round < 65536; ++round) {
+  Bytes weight(strip), rows(stride * tokens);
+  for (int round = 0; round < 4096; ++round) {
     // Magnitudes around 1, around the least product that is no denormal, or anything.
     const int kind = round % 3;
     const auto bits = [&] {
@@ -145,17 +145,18 @@ TEST(Accelerated, Bf16PairsAreTwoFmasForAnyBits) {
       const std::uint16_t b = bits();
       std::memcpy(weight.data + 2 * i, &b, 2);
     }
-    for (std::size_t i = 0; i < columns; ++i) {
-      const std::uint16_t b = bits();
-      std::memcpy(row.data + 2 * i, &b, 2);
-    }
-    float expected[16], found[16];
+    for (std::size_t t = 0; t < tokens; ++t)
+      for (std::size_t i = 0; i < columns; ++i) {
+        const std::uint16_t b = bits();
+        std::memcpy(rows.data + t * stride + 2 * i, &b, 2);
+      }
+    float expected[16 * tokens], found[16 * tokens];
     const auto args = [&](float* out) {
-      return LinearArgs{weight.data, strip, columns, 1, 16, row.data, stride, nullptr, 1, out, 16, nullptr, false};
+      return LinearArgs{weight.data, strip, columns, 1, 16, rows.data, stride, nullptr, tokens, out, 16, nullptr, false};
     };
     plain_avx512_kernels()->linear[static_cast<int>(DType::bf16)](args(expected));
     avx512_kernels()->linear[static_cast<int>(DType::bf16)](args(found));
-    for (int i = 0; i < 16; ++i) {
+    for (int i = 0; i < 16 * tokens; ++i) {
       if (std::isnan(expected[i]) && std::isnan(found[i])) continue;
       ASSERT_EQ(std::bit_cast<std::uint32_t>(expected[i]), std::bit_cast<std::uint32_t>(found[i])) << "round " << round;
     }

@@ -28,19 +28,19 @@ struct Known {
 };
 
 constexpr Known kKnown[] = {
-    {"llama3", 0xA7B665B93293836D},
-    {"llama3.gguf", 0x8B68B5609BBFEA82},
+    {"llama3", 0x592C8C3399F80346},
+    {"llama3.gguf", 0x55BB3B85E844229B},
     {"llama2_odd", 0xB84691C827347BF5},
     {"llama2_odd.gguf", 0x6D1B1064E12A2014},
-    {"qwen2", 0x3AEFCEB4892BD297},
-    {"qwen2.gguf", 0x3AEFCEB4892BD297},
+    {"qwen2", 0x5AF64F061281DE9D},
+    {"qwen2.gguf", 0x5AF64F061281DE9D},
     {"deepseek_v3", 0xA64E33BA4B05D558},
     {"deepseek_v3.gguf", 0x69DE6AD1CC5E3F2E},
-    {"deepseek_v3_fp8", 0xC3864A6D31E851AE},
-    {"moonlight", 0x513898082C3BC5A2},
-    {"moonlight.gguf", 0xF2876EC708C5A921},
-    {"deepseek_v2_lite", 0xACE1E6214D0B9EE9},
-    {"deepseek_v2_lite.gguf", 0xE9ADF76531BBC498},
+    {"deepseek_v3_fp8", 0x7A8615F1CA9E297D},
+    {"moonlight", 0x1D858C434C01C74B},
+    {"moonlight.gguf", 0x21C5566B52677178},
+    {"deepseek_v2_lite", 0x4EA017B8351E9CD9},
+    {"deepseek_v2_lite.gguf", 0x24D54AC97CF11B1F},
     {"deepseek_v2", 0x25FB31658BD0A838},
 };
 
