@@ -231,9 +231,16 @@ void AttentionWorker::values(int position, int positions, bool first_page, float
 
 void AttentionWorker::latent_values(int position, int positions, bool first_page, float* out) {
   AttentionValues args{};
+  args.first = first_page;
+  const PageShape& layout = shape_.page;
+  if (queries() <= kQueryTile && layout.type != CacheType::q8) {  // few heads: where they lie
+    args.values = keys_of(position);
+    args.value_stride = layout.value_stride;
+    args.value_dim = shape_.value_dim;
+    return weigh(args, layout.type, position, out);
+  }
   args.values = reinterpret_cast<const std::byte*>(page_);
   args.value_stride = kLatentChunk * sizeof(float);
-  args.first = first_page;
   for (int chunk = 0; chunk < shape_.value_dim; chunk += kLatentChunk) {
     latent_chunk(position, positions, chunk, shape_.value_dim);
     args.value_dim = std::min(kLatentChunk, shape_.value_dim - chunk);

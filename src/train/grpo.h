@@ -41,7 +41,7 @@ struct GrpoSettings {
   std::int64_t warmup_steps = 5;
   OptimiserSettings optimiser;   // its decay is 0 unless the file says otherwise
   DType precision = DType::f32;  // of the products of rollouts and training alike
-  std::int64_t forward_tokens = 8192;  // of one forward with its backward: bounds memory
+  std::int64_t forward_tokens = 2048;  // of one forward with its backward: bounds memory
   bool shuffle_rewards = false;  // a control: rewards go to answers by lot; nothing may be learned
   std::uint64_t seed = 1;
 

@@ -36,7 +36,7 @@ constexpr Known kKnown[] = {
     {"qwen2.gguf", 0x5AF64F061281DE9D},
     {"deepseek_v3", 0xA64E33BA4B05D558},
     {"deepseek_v3.gguf", 0x69DE6AD1CC5E3F2E},
-    {"deepseek_v3_fp8", 0x7A8615F1CA9E297D},
+    {"deepseek_v3_fp8", 0x3932288629F5A557},
     {"moonlight", 0x1D858C434C01C74B},
     {"moonlight.gguf", 0x21C5566B52677178},
     {"deepseek_v2_lite", 0x4EA017B8351E9CD9},
