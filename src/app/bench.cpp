@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/built_in.h"
 #include "app/bandwidth.h"
 #include "app/commands.h"
 #include "app/format.h"
@@ -120,7 +121,7 @@ int bench(const Arguments& arguments, const Context& context) {
   if (arguments.prompt == 0 && arguments.tokens == 0)
     fail(ErrorKind::input, "bench: -p 0 and -n 0 leave nothing to do");
   Interrupts interrupts;
-  ModelFiles files = open_files(arguments.model);
+  ModelFiles files = open_model(arguments.model);
   const std::int64_t longest = std::max(arguments.prompt, arguments.tokens);
   if (longest > files.config().context)
     fail(ErrorKind::input, "bench: {} tokens, the model has positions for {}", longest, files.config().context);

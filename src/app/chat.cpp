@@ -6,11 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
+#include "app/chat_menu.h"
 #include "app/chat_screen.h"
 #include "app/commands.h"
 #include "app/conversation.h"
 #include "app/hub_setup.h"
 #include "app/line_editor.h"
+#include "app/model_facts.h"
 #include "app/output.h"
 #include "app/session.h"
 
@@ -43,18 +46,8 @@ Alt-Enter              another line of the same message (pasted lines are one)
 
 struct Arguments {
   std::string model, system;
+  bool menu = false;
 };
-
-// MODEL where none was named: the one in the store.
-std::string only_model() {
-  const std::vector<StoredModel> models = open_store().list();
-  if (models.size() == 1) return models.front().name;
-  if (models.empty())
-    fail(ErrorKind::input, "chat: no model named and none in the store; `make chat` or `limpid pull NAME` gets one");
-  std::string names;
-  for (const StoredModel& model : models) names += (names.empty() ? "" : ", ") + model.name;
-  fail(ErrorKind::input, "chat: name one of the models in the store: {}", names);
-}
 
 class Chat {
  public:
@@ -62,7 +55,7 @@ class Chat {
       : context_(context),
         editor_(interrupts_, Style(STDOUT_FILENO).colour()),
         screen_(editor_.terminal()),
-        model_(arguments.model.empty() ? only_model() : arguments.model) {
+        model_(arguments.model) {
     conversation_.system = arguments.system;
     editor_.complete({"/budget", "/edit", "/help", "/load", "/model", "/quit", "/retry", "/save", "/stats", "/system",
                       "/think", "/tokens", "/undo"});
@@ -96,6 +89,8 @@ class Chat {
     sampling_ = session_->sampling(context_.options);
     screen_.say(fmt::format("{}, {} tokens of context; /help shows what can be done", session_->name(),
                             session_->plan().context));
+    alone_ = session_->files().checkpoint() != nullptr && session_->files().checkpoint()->in_memory();
+    if (alone_ && screen_.decorated()) screen_.say(built_in_introduction(count_model(session_->files()).parameters));
   }
 
   void ask(std::string text) {
@@ -108,7 +103,7 @@ class Chat {
     ChatTurn& turn = conversation_.turns.back();
     turn.answered = false;
     ChatRequest request;
-    request.prompt.messages = conversation_.messages();
+    request.prompt.messages = alone_ ? conversation_.last_messages() : conversation_.messages();
     request.prompt.thinking = thinking_of(context_.options.think);
     if (context_.options.budget)
       request.thinking_budget =
@@ -308,6 +303,7 @@ class Chat {
   ChatAnswer last_;
   std::uint64_t answers_ = 0;
   bool failed_ = false, leaving_ = false;
+  bool alone_ = false;  // the model that is built in never saw two turns: it is given the last message alone
 };
 
 }  // namespace
@@ -317,13 +313,23 @@ void add_chat(Program& program) {
   Command command = program.add("chat", "A conversation in the terminal; from a pipe, an answer to each line");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store", false);
   command.option("--system", arguments->system, "what the model is told first");
+  command.flag("--menu", arguments->menu, "choose a model, as on the first start");
   command.engine_options();
   command.sampling_options();
   command.examples(
-      "limpid chat smollm2-135m\n"
+      "limpid chat                                        what was chosen before, or the menu\n"
+      "limpid chat r1-nano                                the model that is built in\n"
       "limpid chat r1-distill-qwen-7b --budget 2000\n"
       "printf 'Hello\\nAnd in French?\\n' | limpid chat smollm2-135m --temp 0");
-  command.run([arguments](const Context& context) { return Chat(*arguments, context).run(); });
+  command.run([arguments](const Context& context) {
+    if (arguments->model.empty() || arguments->menu) {
+      if (!arguments->model.empty()) fail(ErrorKind::input, "chat: a model is named, and --menu asks for one");
+      const std::optional<std::string> model = choose_chat_model(arguments->menu, context);
+      if (!model) return 0;
+      arguments->model = *model;
+    }
+    return Chat(*arguments, context).run();
+  });
 }
 
 }  // namespace limpid

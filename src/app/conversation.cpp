@@ -21,6 +21,13 @@ Json Conversation::messages() const {
   return out;
 }
 
+Json Conversation::last_messages() const {
+  Json out = Json::array();
+  if (!system.empty()) out.push_back({{"role", "system"}, {"content", system}});
+  if (!turns.empty()) out.push_back({{"role", "user"}, {"content", turns.back().user}});
+  return out;
+}
+
 void Conversation::save(const std::string& path, const std::string& model) const {
   const Json out = {{"model", model}, {"messages", messages()}};
   AtomicFile file(path);

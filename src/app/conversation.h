@@ -18,6 +18,8 @@ struct Conversation {
 
   // In the OpenAI form, with reasoning_content where the model thought: what templates take.
   nlohmann::ordered_json messages() const;
+  // The system message and the last of the user's, for a model that takes every message by itself.
+  nlohmann::ordered_json last_messages() const;
 
   // A JSON file {model, messages}; written whole or not at all. Throws Error(system).
   void save(const std::string& path, const std::string& model) const;

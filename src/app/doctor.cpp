@@ -8,6 +8,7 @@
 #include "app/format.h"
 #include "app/hub_setup.h"
 #include "app/machine.h"
+#include "app/model_choice.h"
 #include "app/output.h"
 #include "base/thread_team.h"
 #include "hub/catalogue.h"
@@ -16,9 +17,6 @@
 namespace limpid {
 
 namespace {
-
-constexpr double kRoomBesideWeights = 1.1;  // cache and work space, as `pull` reckons
-constexpr double kReached = 0.85;           // of the measured bandwidth, that decoding gets
 
 struct Fit {
   std::string name;
@@ -56,8 +54,7 @@ std::vector<Fit> find_fits(const Report& report) {
       Fit out{model.name + ":" + variant.quant, variant.bytes, variant.exact, false, 0};
       out.fits = static_cast<double>(variant.bytes) * kRoomBesideWeights <=
                  static_cast<double>(report.machine.memory_available);
-      const double part = static_cast<double>(model.active_parameters) / static_cast<double>(model.parameters);
-      out.tokens_per_second = kReached * report.bandwidth_all / (static_cast<double>(variant.bytes) * part);
+      out.tokens_per_second = tokens_per_second(model, variant.bytes, report.bandwidth_all);
       return out;
     };
     for (const CatalogueVariant& variant : model.variants)

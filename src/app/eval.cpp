@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/command.h"
 #include "app/commands.h"
 #include "app/interrupt.h"
@@ -105,8 +106,8 @@ int eval(const Arguments& arguments, const Context& context) {
   const Split split = arguments.split == "any" ? Split::any : arguments.split == "train" ? Split::train : Split::held_out;
   const std::vector<EvalProblem> problems =
       open_suite(arguments.suite, split, seed, static_cast<int>(arguments.count), static_cast<int>(arguments.level));
-  ModelFiles files = open_files(arguments.model);
-  const Tokenizer tokenizer = Tokenizer::open(files.tokenizer_path());
+  ModelFiles files = open_model(arguments.model);
+  const Tokenizer tokenizer = open_tokenizer(files);
   const PromptBuilder builder(tokenizer, files.chat_template());
   const PromptMaker prompts = chat_prompts(builder, reasoning_of(arguments.reasoning), arguments.model);
   std::size_t longest = 0;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
 #include "app/output.h"
@@ -19,6 +20,7 @@ namespace {
 struct Arguments {
   std::string model, out, to, type;
   bool no_mtp = false;
+  double temperature = -1, top_p = -1;  // not given
 };
 
 int run(const Arguments& arguments) {
@@ -26,11 +28,13 @@ int run(const Arguments& arguments) {
   if (arguments.to.empty()) fail(ErrorKind::input, "export: --to gguf or --to safetensors is needed");
   options.to = arguments.to == "gguf" ? ExportFormat::gguf : ExportFormat::safetensors;
   options.mtp = !arguments.no_mtp;
+  if (arguments.temperature >= 0) options.temperature = static_cast<float>(arguments.temperature);
+  if (arguments.top_p > 0) options.top_p = static_cast<float>(arguments.top_p);
   if (!arguments.type.empty()) {
     options.type = dtype_from_name(arguments.type);
     if (!options.type) fail(ErrorKind::input, "export: unknown type '{}'", arguments.type);
   }
-  const ModelFiles files = open_files(arguments.model);
+  const ModelFiles files = open_model(arguments.model);
   std::unique_ptr<ProgressBar> bar;
   const ExportResult result = export_model(files, arguments.out, options, [&](std::uint64_t done, std::uint64_t total) {
     constexpr std::uint64_t kWorthABar = std::uint64_t{1} << 28;
@@ -55,6 +59,8 @@ void add_export(Program& program) {
   command.choice("--to", arguments->to, {"gguf", "safetensors"}, "the format");
   command.option("--type", arguments->type, "F32, BF16, F16, for GGUF also Q8_0 (default: as the model has it; BF16 for FP8 and quantised ones)");
   command.flag("--no-mtp", arguments->no_mtp, "without the layers of multi-token prediction");
+  command.option("--advise-temp", arguments->temperature, 0.0, 10.0, "the temperature that the files advise (default: as the model does)");
+  command.option("--advise-top-p", arguments->top_p, 0.001, 1.0, "and top-p");
   command.examples(
       "limpid export runs/r1-zero/rl --to safetensors r1-nano        for transformers\n"
       "limpid export runs/r1-zero/rl --to gguf --type Q8_0 nano.gguf for llama.cpp\n"

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
 #include "app/hub_setup.h"
@@ -138,7 +139,7 @@ void print_facts(const ModelFiles& files, const ModelFacts& facts) {
 }
 
 int inspect(const Arguments& arguments) {
-  const ModelFiles files = ModelFiles::open(resolve_model(arguments.model).string());
+  const ModelFiles files = open_model(arguments.model);
   const ModelFacts facts = count_model(files);
   if (arguments.json) {
     print("{}\n", to_json(files, facts, arguments.tensors).dump(1, ' ', false, Json::error_handler_t::replace));

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/ids.h"
 #include "app/model_facts.h"
@@ -89,7 +90,7 @@ int write_logits(const Arguments& arguments, const OpenedModel& opened, std::spa
 int logits(const Arguments& arguments, const Context& context) {
   if (!arguments.check && arguments.output.empty()) fail(ErrorKind::input, "logits: -o FILE.npy is missing");
   Interrupts interrupts;
-  ModelFiles files = open_files(arguments.model);
+  ModelFiles files = open_model(arguments.model);
   const std::vector<std::int32_t> ids = wanted_ids(arguments, files.config());
   const Precision precision = precision_of(context.options, usual_precision(files));
   RunnerOptions options;

@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "app/built_in.h"
 #include "app/hub_setup.h"
 #include "app/input.h"
+#include "app/session.h"
 #include "formats/gguf.h"
 #include "formats/json.h"
 #include "text/chat_template.h"
@@ -28,6 +30,10 @@ std::string template_in(const fs::path& folder) {
 }  // namespace
 
 ModelText find_model_text(const std::string& model) {
+  if (means_built_in(model)) {
+    const ModelFiles files = open_model(model);
+    return {open_tokenizer(files), files.chat_template()};
+  }
   std::error_code error;
   fs::path path = model;
   if (fs::is_directory(path, error) && fs::exists(path / "tokenizer.json", error)) path /= "tokenizer.json";
@@ -37,9 +43,9 @@ ModelText find_model_text(const std::string& model) {
       fail(ErrorKind::not_found, "{}: no tokenizer.json in it", path.string());
     path /= "tokenizer.json";
   }
-  if (path.extension() == ".json") return {path.string(), template_in(path.parent_path())};
+  if (path.extension() == ".json") return {Tokenizer::open(path.string()), template_in(path.parent_path())};
   const GgufFile file(path.string());
-  return {path.string(), file.get_or<std::string>("tokenizer.chat_template", "")};
+  return {Tokenizer::from_gguf(file), file.get_or<std::string>("tokenizer.chat_template", "")};
 }
 
 }  // namespace limpid

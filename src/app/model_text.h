@@ -4,10 +4,12 @@
 
 #include <string>
 
+#include "text/tokenizer.h"
+
 namespace limpid {
 
 struct ModelText {
-  std::string tokenizer;      // what Tokenizer::open takes
+  Tokenizer tokenizer;
   std::string chat_template;  // "" when the files have none
 };
 

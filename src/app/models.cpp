@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
 #include "app/hub_setup.h"
@@ -23,8 +24,10 @@ int list_models(const Arguments& arguments) {
   std::vector<std::string> problems;
   const std::vector<StoredModel> models = open_store().list(&problems);
   for (const std::string& problem : problems) std::fprintf(stderr, "limpid: %s\n", problem.c_str());
+  const std::uint64_t built_in = built_in_bytes();
   if (arguments.json) {
     nlohmann::json out = nlohmann::json::array();
+    if (built_in > 0) out.push_back({{"name", kBuiltInName}, {"bytes", built_in}, {"built_in", true}});
     for (const StoredModel& model : models)
       out.push_back({{"name", model.name},
                      {"bytes", model.bytes},
@@ -36,10 +39,11 @@ int list_models(const Arguments& arguments) {
     print("{}\n", out.dump(1));
     return 0;
   }
-  if (models.empty())
-    print("The store is empty. `limpid models --catalogue` shows what `limpid pull` knows by name.\n");
   std::size_t width = 4;
   for (const StoredModel& model : models) width = std::max(width, model.name.size());
+  if (built_in > 0) print("{:<{}}  {:>8}  built in\n", kBuiltInName, width, human_bytes(built_in));
+  if (models.empty())
+    print("The store is empty. `limpid models --catalogue` shows what `limpid pull` knows by name.\n");
   for (const StoredModel& model : models) {
     std::error_code error;
     const char* gone = std::filesystem::exists(model.path, error) ? "" : "  (gone)";

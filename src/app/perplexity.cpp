@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/input.h"
 #include "app/output.h"
@@ -65,8 +66,8 @@ Score score_window(Runner& runner, std::span<const TokenId> window) {
 
 int perplexity(const Arguments& arguments, const Context& context) {
   Interrupts interrupts;
-  ModelFiles files = open_files(arguments.model);
-  const Tokenizer tokenizer = Tokenizer::open(files.tokenizer_path());
+  ModelFiles files = open_model(arguments.model);
+  const Tokenizer tokenizer = open_tokenizer(files);
   std::vector<TokenId> tokens = read_tokens(arguments, tokenizer);
   const auto width = static_cast<std::size_t>(arguments.context);
   if (width > static_cast<std::size_t>(files.config().context))

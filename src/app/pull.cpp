@@ -1,5 +1,7 @@
 // limpid pull: says what it is about to do (size, free disk, whether it will fit into memory), asks, fetches with a
 // progress bar.
+#include "app/pull.h"
+
 #include <poll.h>
 #include <unistd.h>
 
@@ -13,6 +15,7 @@
 #include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/model_choice.h"
 #include "app/progress.h"
 #include "engine/memory_plan.h"
 #include "hub/catalogue.h"
@@ -29,7 +32,6 @@ struct Arguments {
 };
 
 constexpr int kPromptPoll = 100;            // ms
-constexpr double kRoomBesideWeights = 1.1;  // a cache of a few thousand tokens and the work space, beside the weights
 
 std::string fits_memory(std::uint64_t bytes) {
   const AvailableMemory memory = available_memory();
@@ -115,7 +117,10 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
   write_out(done);
 }
 
-int run_pull(const Arguments& arguments, const Context& context) {
+}  // namespace
+
+bool pull_model(const std::string& reference_text, bool yes, const Context& context, int connections) {
+  const Arguments arguments{reference_text, yes, connections};
   Interrupts interrupts;
   const Catalogue catalogue = Catalogue::built_in();
   const Reference reference = parse_reference(arguments.reference);
@@ -125,7 +130,7 @@ int run_pull(const Arguments& arguments, const Context& context) {
     std::error_code error;
     if (name.empty() || !equal_ignoring_case(model.name, name) || !std::filesystem::exists(model.path, error)) continue;
     print("{} is here already: {}\n", model.name, model.path.string());
-    return 0;
+    return true;
   }
   HubOptions options = hub_options(context.options, [&] { return interrupts.requested(); });
   options.retry.attempts = 4;
@@ -137,13 +142,11 @@ int run_pull(const Arguments& arguments, const Context& context) {
          human_bytes(plan.disk_needed), human_bytes(plan.disk_free), store.root().string());
   if (plan.to_fetch > 0 && !confirm(arguments, interrupts)) {
     print("nothing fetched\n");
-    return 1;
+    return false;
   }
   fetch(plan, hub, store, arguments, options);
-  return 0;
+  return true;
 }
-
-}  // namespace
 
 void add_pull(Program& program) {
   auto arguments = std::make_shared<Arguments>();
@@ -158,7 +161,7 @@ void add_pull(Program& program) {
       "limpid pull r1-distill-qwen-7b:Q8_0 --yes\n"
       "limpid pull hf:unsloth/DeepSeek-R1-GGUF:UD-IQ1_S\n"
       "HF_TOKEN=... limpid pull hf:some/gated-model      sent to HF_ENDPOINT (https://huggingface.co) only");
-  command.run([arguments](const Context& context) { return run_pull(*arguments, context); });
+  command.run([arguments](const Context& context) { return pull_model(arguments->reference, arguments->yes, context, static_cast<int>(arguments->connections)) ? 0 : 1; });
 }
 
 }  // namespace limpid

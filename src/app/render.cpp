@@ -65,8 +65,7 @@ Conversation read_conversation() {
 
 int render(const Arguments& arguments, Think think) {
   const ModelText text = find_model_text(arguments.model);
-  const Tokenizer tokenizer = Tokenizer::open(text.tokenizer);
-  const PromptBuilder builder(tokenizer, text.chat_template);
+  const PromptBuilder builder(text.tokenizer, text.chat_template);
   Conversation conversation = read_conversation();
   if (think == Think::automatic && !arguments.ids) {  // the template's text and nothing else, as Hugging Face gives it
     RenderOptions options;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <random>
 
+#include "app/built_in.h"
 #include "app/format.h"
 #include "app/hub_setup.h"
 #include "app/progress.h"
@@ -72,7 +73,7 @@ OpenedModel load(ModelFiles files, Precision precision, const Context& context, 
 }
 
 Session::Session(const std::string& model, const Context& context, Interrupts& interrupts, int sequences)
-    : opened_{open_files(model), {}, {}, {}, 0}, tokenizer_(Tokenizer::open(opened_.files.tokenizer_path())) {
+    : opened_{open_model(model), {}, {}, {}, 0}, tokenizer_(open_tokenizer(opened_.files)) {
   const Precision precision = precision_of(context.options, Precision::fast);
   EngineOptions options;
   options.threads = context.threads();

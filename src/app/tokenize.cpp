@@ -22,7 +22,7 @@ struct Arguments {
 constexpr const char* kModelHelp = "a model, or a tokenizer.json";
 
 int tokenize(const Arguments& arguments) {
-  const Tokenizer tokenizer = Tokenizer::open(find_model_text(arguments.model).tokenizer);
+  const Tokenizer tokenizer = find_model_text(arguments.model).tokenizer;
   EncodeOptions options;
   options.special = arguments.special;
   options.bos = arguments.bos;
@@ -33,7 +33,7 @@ int tokenize(const Arguments& arguments) {
 }
 
 int detokenize(const Arguments& arguments) {
-  const Tokenizer tokenizer = Tokenizer::open(find_model_text(arguments.model).tokenizer);
+  const Tokenizer tokenizer = find_model_text(arguments.model).tokenizer;
   write_out(tokenizer.decode(parse_ids(read_all_input(), "standard input"), arguments.skip_special));
   return 0;
 }

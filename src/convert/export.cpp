@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
 #include "convert/export_config.h"
 #include "convert/export_tokenizer.h"
 #include "formats/gguf_writer.h"
@@ -88,10 +87,9 @@ void read_tokenizer(const ModelFiles& files, SourceTokenizer& out) {
     out.pre = files.gguf()->get_or<std::string>("tokenizer.ggml.pre", "");
     return;
   }
-  out.root = read_json(files.tokenizer_path());
-  const std::optional<std::string> beside = files.checkpoint()->tokenizer_config_json();
-  const MappedFile config = beside ? MappedFile(*beside) : MappedFile();
-  out.spec = read_tokenizer_json(out.root, config.bytes(), files.tokenizer_path());
+  const std::optional<CheckpointFile> json = files.checkpoint()->open("tokenizer.json"), config = files.checkpoint()->open("tokenizer_config.json");
+  out.root = parse_json(json->text(), json->path);
+  out.spec = read_tokenizer_json(out.root, config ? config->bytes : std::span<const std::byte>(), json->path);
 }
 
 std::optional<std::int32_t> known(TokenId id) { return id < 0 ? std::nullopt : std::optional<std::int32_t>(id); }
@@ -170,13 +168,6 @@ void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t s
   result.tensors = static_cast<std::int64_t>(work.tensors.size());
 }
 
-void copy_if_there(const fs::path& from, const fs::path& to) {
-  std::error_code ignored;
-  if (!fs::is_regular_file(from, ignored)) return;
-  const MappedFile file(from.string());
-  write_text(to, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
-}
-
 void write_directory(const Work& work, const std::string& out, const ExportOptions& options, ExportResult& result, const Progress& progress) {
   const fs::path folder = out;
   const nlohmann::ordered_json config = config_json(work.files, work.advice, work.type, work.mtp);
@@ -195,7 +186,7 @@ void write_directory(const Work& work, const std::string& out, const ExportOptio
     write_text(folder / "tokenizer_config.json", tokenizer_config_json_of(work.tokenizer.spec, work.files.chat_template()).dump(1) + "\n");
   } else if (!from_gguf) {
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
-      copy_if_there(fs::path(work.files.path()) / name, folder / name);
+      if (const std::optional<CheckpointFile> file = work.files.checkpoint()->open(name)) write_text(folder / name, file->text());
   }
   if (!generation.empty()) write_text(folder / "generation_config.json", generation.dump(2) + "\n");
   write_text(folder / "config.json", config.dump(2) + "\n");  // last: the directory is a model from here on
@@ -210,6 +201,8 @@ ExportResult export_model(const ModelFiles& files, const std::string& out, const
   read_tokenizer(files, work.tokenizer);
   const TokenizerSpec& spec = work.tokenizer.spec;
   work.advice = export_advice(files, known(spec.bos), known(spec.pad));
+  if (options.temperature) work.advice.temperature = options.temperature;
+  if (options.top_p) work.advice.top_p = options.top_p;
   ExportResult result;
   result.type = type;
   if (options.to == ExportFormat::gguf)

@@ -56,8 +56,7 @@ void normalise_rope_scaling(json& config, const std::string& path) {
   if (found->contains("rope_type") && (*found)["rope_type"] == "default") config.erase(found);
 }
 
-json read_config(const std::string& path) {
-  json config = read_json(path);
+json one_form(json config, const std::string& path) {
   if (!config.is_object()) fail(ErrorKind::input, "{}: expected a JSON object, found {}", path, config.type_name());
   if (config.contains("rope_parameters")) unfold_rope_parameters(config, path);
   normalise_rope_scaling(config, path);
@@ -66,10 +65,6 @@ json read_config(const std::string& path) {
     config.erase("torch_dtype");
   }
   return config;
-}
-
-ConfigJson read_if_there(const std::string& path) {
-  return std::filesystem::exists(path) ? ConfigJson::read(path) : ConfigJson(json::object(), path);
 }
 
 // A number or a list of them.
@@ -83,13 +78,43 @@ std::vector<std::int32_t> ids(const ConfigJson& config, const char* key) {
 
 Checkpoint::Checkpoint(std::string directory)
     : path_(std::move(directory)),
-      config_(read_config(path_ + "/config.json"), path_ + "/config.json"),
-      generation_(read_if_there(path_ + "/generation_config.json")) {}
+      config_(one_form(read_json(path_ + "/config.json"), path_ + "/config.json"), path_ + "/config.json"),
+      generation_(read_if_there("generation_config.json")) {}
+
+Checkpoint::Checkpoint(std::string name, MemoryFiles files)
+    : path_(std::move(name)), memory_(std::move(files)), config_(json::object(), ""), generation_(json::object(), "") {
+  const std::optional<CheckpointFile> config = open("config.json");
+  if (!config) fail(ErrorKind::not_found, "{}: expected config.json, found none", path_);
+  config_ = ConfigJson(one_form(parse_json(config->text(), config->path), config->path), config->path);
+  generation_ = read_if_there("generation_config.json");
+}
+
+ConfigJson Checkpoint::read_if_there(const char* name) const {
+  const std::optional<CheckpointFile> file = open(name);
+  if (!file) return {json::object(), path_ + "/" + name};
+  return {parse_json(file->text(), file->path), file->path};
+}
+
+std::optional<CheckpointFile> Checkpoint::open(const std::string& name) const {
+  CheckpointFile out{path_ + "/" + name, {}, {}};
+  if (memory_) {
+    const auto found = memory_->find(name);
+    if (found == memory_->end()) return std::nullopt;
+    out.bytes = found->second;
+    return out;
+  }
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(out.path, ignored)) return std::nullopt;
+  out.mapped = MappedFile(out.path);
+  out.bytes = out.mapped.bytes();
+  return out;
+}
 
 std::optional<std::string> Checkpoint::existing(const char* name) const {
   std::string path = path_ + "/" + name;
   std::error_code ignored;
-  return std::filesystem::is_regular_file(path, ignored) ? std::optional(std::move(path)) : std::nullopt;
+  const bool there = memory_ ? memory_->contains(name) : std::filesystem::is_regular_file(path, ignored);
+  return there ? std::optional(std::move(path)) : std::nullopt;
 }
 
 std::vector<std::int32_t> Checkpoint::eos_token_ids() const {
@@ -98,20 +123,18 @@ std::vector<std::int32_t> Checkpoint::eos_token_ids() const {
 }
 
 std::optional<std::string> Checkpoint::chat_template() const {
-  if (const auto path = existing("chat_template.jinja")) {
-    const MappedFile file(*path);
-    if (file.bytes().size() > kMaxTemplate)
-      fail(ErrorKind::input, "{}: size: expected at most {} bytes, found {}", *path, kMaxTemplate, file.bytes().size());
-    return std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  if (const std::optional<CheckpointFile> file = open("chat_template.jinja")) {
+    if (file->bytes.size() > kMaxTemplate)
+      fail(ErrorKind::input, "{}: size: expected at most {} bytes, found {}", file->path, kMaxTemplate, file->bytes.size());
+    return std::string(file->text());
   }
-  const auto path = tokenizer_config_json();
-  if (!path) return std::nullopt;
-  const ConfigJson config = ConfigJson::read(*path);
+  if (!existing("tokenizer_config.json")) return std::nullopt;
+  const ConfigJson config = read_if_there("tokenizer_config.json");
   if (!config.has("chat_template")) return std::nullopt;
   const json& value = config.object()["chat_template"];
   if (!value.is_array()) return config.get<std::string>("chat_template");
   for (const json& entry : value) {
-    const ConfigJson named(entry, *path + ": chat_template");
+    const ConfigJson named(entry, config.name() + ": chat_template");
     if (named.get<std::string>("name") == "default") return named.get<std::string>("template");
   }
   return std::nullopt;

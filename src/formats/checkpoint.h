@@ -4,19 +4,37 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/mapped_file.h"
 #include "formats/config_json.h"
 
 namespace limpid {
+
+// Files in memory by name: what a directory would hold. The bytes lie at multiples of 8 and outlive whoever is given them.
+using MemoryFiles = std::map<std::string, std::span<const std::byte>, std::less<>>;
+
+// A file of a checkpoint.
+struct CheckpointFile {
+  std::string path;  // for errors
+  MappedFile mapped;  // empty when the checkpoint is in memory
+  std::span<const std::byte> bytes;
+  std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+};
 
 class Checkpoint {
  public:
   // Reads config.json. Throws Error(not_found | input | unsupported) with the file, the key, what was expected and what
   // was found.
   explicit Checkpoint(std::string directory);
+  // The same from memory; `name` stands for the directory in errors.
+  Checkpoint(std::string name, MemoryFiles files);
 
   const std::string& path() const { return path_; }
 
@@ -33,7 +51,11 @@ class Checkpoint {
   // it.
   std::vector<std::int32_t> eos_token_ids() const;
 
-  // Paths of files that are there.
+  // A file of the directory; nothing when it is not there. Throws Error(system) when it cannot be read.
+  std::optional<CheckpointFile> open(const std::string& name) const;
+  bool in_memory() const { return memory_.has_value(); }
+
+  // Paths of files that are there (of one in memory: what errors call it).
   std::optional<std::string> tokenizer_json() const { return existing("tokenizer.json"); }
   std::optional<std::string> tokenizer_config_json() const { return existing("tokenizer_config.json"); }
   // The chat template's text: chat_template.jinja (transformers 5), else tokenizer_config.json's chat_template (of a
@@ -43,7 +65,10 @@ class Checkpoint {
  private:
   std::optional<std::string> existing(const char* name) const;
 
+  ConfigJson read_if_there(const char* name) const;
+
   std::string path_;
+  std::optional<MemoryFiles> memory_;
   ConfigJson config_, generation_;
 };
 

@@ -64,7 +64,11 @@ SafetensorsWeights::SafetensorsWeights(const Checkpoint& checkpoint)
     : WeightSource(Format::safetensors, checkpoint.path()) {
   check_quantization(checkpoint.config());
   const std::string whole = path() + "/model.safetensors", index = whole + ".index.json";
-  if (std::filesystem::exists(whole))
+  if (checkpoint.in_memory()) {
+    const std::optional<CheckpointFile> file = checkpoint.open("model.safetensors");
+    if (!file) fail(ErrorKind::not_found, "{}: expected model.safetensors, found none", path());
+    shards_.push_back(SafetensorsFile::from_memory(file->bytes, file->path));
+  } else if (std::filesystem::exists(whole))
     shards_.emplace_back(whole);
   else if (std::filesystem::exists(index))
     open_shards(index);

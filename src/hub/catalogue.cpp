@@ -53,6 +53,12 @@ CatalogueModel read_model(const Json& json) {
   model.architecture = json.at("architecture").get<std::string>();
   model.parameters = json.at("parameters").get<std::uint64_t>();
   model.active_parameters = json.value("active_parameters", model.parameters);
+  if (json.contains("reasoning")) {
+    const Json& reasoning = json["reasoning"];
+    model.aime = reasoning.at("aime_2024").get<double>();
+    model.math = reasoning.at("math_500").get<double>();
+    model.good_at = reasoning.at("good_at").get<std::string>();
+  }
   for (const Json& variant : json.at("variants")) model.variants.push_back(read_variant(variant));
   model.preferred = json.at("preferred").get<std::string>();
   if (model.find(model.preferred) == nullptr)

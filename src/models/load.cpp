@@ -45,14 +45,25 @@ PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precisi
 
 }  // namespace
 
+void ModelFiles::take(std::shared_ptr<const Checkpoint> checkpoint) {
+  weights_ = std::make_shared<SafetensorsWeights>(*checkpoint);
+  config_ = config_from_checkpoint(*checkpoint);
+  checkpoint_ = std::move(checkpoint);
+}
+
+ModelFiles ModelFiles::from_memory(const std::string& name, const MemoryFiles& memory) {
+  ModelFiles files;
+  files.path_ = name;
+  files.take(std::make_shared<const Checkpoint>(name, memory));
+  look_for_mtp(*files.weights_, files.config_);
+  return files;
+}
+
 ModelFiles ModelFiles::open(const std::string& path) {
   ModelFiles files;
   files.path_ = path;
   if (std::filesystem::is_directory(path)) {
-    auto checkpoint = std::make_shared<const Checkpoint>(path);
-    files.weights_ = std::make_shared<SafetensorsWeights>(*checkpoint);
-    files.config_ = config_from_checkpoint(*checkpoint);
-    files.checkpoint_ = std::move(checkpoint);
+    files.take(std::make_shared<const Checkpoint>(path));
   } else {
     auto gguf = std::make_shared<const GgufFile>(path);
     files.config_ = config_from_gguf(*gguf);

@@ -23,6 +23,9 @@ enum class Precision {
 // What a file or directory is, before its weights are read. Immutable.
 class ModelFiles {
  public:
+  // A directory of safetensors whose files are in memory, which must outlive the result and what is loaded from it. Throws as
+  // open() does.
+  static ModelFiles from_memory(const std::string& name, const MemoryFiles& files);
   // Throws Error(not_found | input | unsupported) naming the file and field.
   static ModelFiles open(const std::string& path);
 
@@ -37,6 +40,8 @@ class ModelFiles {
   std::string tokenizer_path() const;              // what text/tokenizer.h's Tokenizer::open takes
 
  private:
+  void take(std::shared_ptr<const Checkpoint> checkpoint);
+
   std::string path_;
   std::shared_ptr<const GgufFile> gguf_;
   std::shared_ptr<const Checkpoint> checkpoint_;

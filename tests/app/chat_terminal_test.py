@@ -54,7 +54,7 @@ class Session:
         self.screen = Screen(columns, rows)
         self.raw = b""
         self.status = None
-        path = name if os.path.sep in name else model(name)
+        path = [] if name is None else [name if os.path.sep in name else model(name)]  # None: limpid chooses
         self.master, self.slave = os.openpty()  # the slave is kept: the terminal stays after the program
         self.window(columns, rows)
         self.before = termios.tcgetattr(self.slave)
@@ -65,7 +65,7 @@ class Session:
             for fd in range(3):
                 os.dup2(self.slave, fd)
             greedy = [] if "--temp" in options else ["--temp", "0"]
-            os.execve(LIMPID, [LIMPID, "chat", path, "-t", "1", *greedy, *options], env or environment())
+            os.execve(LIMPID, [LIMPID, "chat", *path, "-t", "1", *greedy, *options], env or environment())
 
     def window(self, columns, rows):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))

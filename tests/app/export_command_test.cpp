@@ -41,7 +41,7 @@ class ExportCommand : public testing::Test {
 };
 
 TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
-  const ShellResult directory = limpid("export " + at("run") + " " + at("st") + " --to safetensors 2>&1");
+  const ShellResult directory = limpid("export " + at("run") + " " + at("st") + " --to safetensors --advise-temp 0.3 --advise-top-p 0.9 2>&1");
   ASSERT_EQ(directory.code, 0) << directory.output;
   EXPECT_NE(directory.output.find("in F32"), std::string::npos) << directory.output;
   const ShellResult gguf = limpid("export " + at("run") + " " + at("model.gguf") + " --to gguf 2>&1");
@@ -56,6 +56,10 @@ TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
     EXPECT_EQ(shell("echo " + messages + " | " + LIMPID_BINARY + " render --ids " + at(name)).output, prompt) << name;
   for (const char* file : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"})
     EXPECT_TRUE(fs::exists(folder_ / "st" / file)) << file;
+  const nlohmann::json advice = nlohmann::json::parse(std::ifstream(folder_ / "st" / "generation_config.json"));
+  EXPECT_EQ(advice["temperature"], 0.3);
+  EXPECT_EQ(advice["top_p"], 0.9);
+  EXPECT_EQ(advice["do_sample"], true);
 }
 
 TEST_F(ExportCommand, BadUsageIsNamed) {

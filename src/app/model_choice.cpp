@@ -1,0 +1,59 @@
+#include "app/model_choice.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "hub/reference.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr double kComfortable = 5.0;  // tokens a second
+
+bool is_here(const std::string& name, const std::vector<std::string>& here) {
+  return std::ranges::any_of(here, [&](const std::string& other) { return equal_ignoring_case(name, other); });
+}
+
+std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vector<std::string>& here, const MachineFacts& machine) {
+  const CatalogueVariant* chosen = nullptr;
+  for (const CatalogueVariant& variant : model.variants) {
+    const bool stored = is_here(model.name + ":" + variant.quant, here);
+    if (variant.bytes == 0 || static_cast<double>(variant.bytes) * kRoomBesideWeights > static_cast<double>(machine.memory)) continue;
+    if (!stored && variant.bytes > machine.disk) continue;
+    if (variant.quant == model.preferred) {
+      chosen = &variant;
+      break;
+    }
+    // More than 8 bits a weight is no gain that is worth half the speed.
+    if (variant.bytes > model.parameters * 9 / 8) continue;
+    if (chosen == nullptr || variant.bytes > chosen->bytes) chosen = &variant;
+  }
+  if (chosen == nullptr) return std::nullopt;
+  const std::string name = model.name + ":" + chosen->quant;
+  return ModelChoice{name,         model.title,   model.good_at,       model.aime,
+                     chosen->bytes, chosen->exact, is_here(name, here), tokens_per_second(model, chosen->bytes, machine.bandwidth)};
+}
+
+}  // namespace
+
+double tokens_per_second(const CatalogueModel& model, std::uint64_t bytes, double bandwidth) {
+  const double part = static_cast<double>(model.active_parameters) / static_cast<double>(model.parameters);
+  return kBandwidthReached * bandwidth / (static_cast<double>(bytes) * part);
+}
+
+std::vector<ModelChoice> choose_models(const Catalogue& catalogue, const std::vector<std::string>& here,
+                                       const MachineFacts& machine, std::size_t most) {
+  std::vector<ModelChoice> choices;
+  for (const CatalogueModel& model : catalogue.models())
+    if (model.aime > 0)
+      if (const auto choice = choice_of(model, here, machine)) choices.push_back(*choice);
+  std::ranges::stable_sort(choices, std::greater{}, &ModelChoice::aime);
+  auto best = std::ranges::find_if(choices, [](const ModelChoice& c) { return c.tokens_per_second >= kComfortable; });
+  if (best == choices.end()) best = std::ranges::max_element(choices, {}, &ModelChoice::tokens_per_second);
+  if (best != choices.end()) std::rotate(choices.begin(), best, best + 1);
+  if (choices.size() > most) choices.resize(most);
+  return choices;
+}
+
+}  // namespace limpid
