@@ -10,6 +10,7 @@ namespace limpid {
 namespace {
 
 constexpr std::size_t kInFlight = 1024;  // requests submitted and not ended: bounds the engine's queue
+constexpr std::size_t kReadAhead = 64;   // prompts that are read together, before any of their answers
 
 }  // namespace
 
@@ -57,11 +58,31 @@ std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::i
     };
     ids.push_back(engine.submit(std::move(request)));
   };
+  // Several answers to a prompt: a request of one token reads it first, so that they find it in the prefix cache.
+  std::size_t read = options.samples > 1 ? 0 : prompts.size(), reading = 0;
+  const auto read_ahead = [&] {
+    for (const std::size_t end = std::min(read + kReadAhead, prompts.size()); read < end; ++read, ++reading) {
+      Request request;
+      request.prompt = prompts[read];
+      request.max_tokens = 1;
+      request.sampling.temperature = 0;
+      request.on_finished = [&, index = read](const FinishedEvent& event) {
+        --reading;
+        if (event.reason == FinishReason::error && error.empty()) error = fmt::format("prompt {}: {}", index, event.error);
+      };
+      ids.push_back(engine.submit(std::move(request)));
+    }
+  };
   // Requests that are under way refer to what is here: an exception may not leave before they ended.
   std::size_t told = 0;
   try {
     while (ended < rollouts.size()) {
-      for (; submitted < rollouts.size() && submitted - ended < kInFlight; ++submitted) submit(submitted);
+      while (submitted < rollouts.size() && submitted - ended < kInFlight - kReadAhead && reading == 0) {
+        if (submitted / samples < read)
+          submit(submitted++);
+        else
+          read_ahead();
+      }
       engine.step();
       if (!error.empty()) fail(ErrorKind::system, "{}", error);
       if (options.progress && ended != told) wanted = options.progress(told = ended);

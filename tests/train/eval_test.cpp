@@ -263,5 +263,26 @@ TEST_F(Evaluation, RolloutsCarryTheModelsLogProbabilities) {
   EXPECT_EQ(roll_out(engine, prompts, options).size(), 50U);
 }
 
+// The answers of a group find its prompt in the prefix cache, and are those of requests that read it themselves.
+TEST_F(Evaluation, AGroupReadsItsPromptOnce) {
+  constexpr std::size_t kGroup = 8, kPrompt = 20;
+  const std::vector<std::int32_t> prompt(kPrompt, one("<｜Assistant｜>"));
+  RolloutOptions options;
+  options.samples = kGroup;
+  options.max_tokens = 12;
+  options.stop_ids = {*tokenizer().eos()};
+  Engine engine(model_, rollout_engine(kGroup, 64, CacheType::f32, 2, best_kernels()));
+  const std::vector<Rollout> together = roll_out(engine, std::vector<std::vector<std::int32_t>>{prompt}, options);
+  EXPECT_GE(engine.statistics().reused_tokens, kGroup * (kPrompt - 1));
+  options.samples = 1;
+  Engine other(model_, rollout_engine(kGroup, 64, CacheType::f32, 1, best_kernels()));
+  const std::vector<Rollout> alone = roll_out(other, std::vector(kGroup, prompt), options);
+  ASSERT_EQ(together.size(), alone.size());
+  for (std::size_t i = 0; i < alone.size(); ++i) {
+    EXPECT_EQ(together[i].ids, alone[i].ids);
+    EXPECT_EQ(together[i].logprobs, alone[i].logprobs);
+  }
+}
+
 }  // namespace
 }  // namespace limpid
