@@ -20,6 +20,10 @@ void add_rl(Program& program);
 void add_recipe(Program& program);
 void add_report(Program& program);
 void add_train(Program& program);
+void add_sft(Program& program);
+void add_distill(Program& program);
+void add_traces(Program& program);
+void add_merge(Program& program);
 void add_doctor(Program& program);
 void add_export(Program& program);
 
@@ -38,6 +42,10 @@ void add_commands(Program& program) {
   add_data(program);
   add_eval(program);
   add_train(program);
+  add_sft(program);
+  add_distill(program);
+  add_traces(program);
+  add_merge(program);
   add_rl(program);
   add_recipe(program);
   add_report(program);

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <system_error>
+#include <vector>
 
 #include "hub/catalogue.h"
 #include "hub/pull.h"
@@ -36,6 +38,23 @@ Store open_store() { return Store(store_root(&environment)); }
 
 std::filesystem::path resolve_model(const std::string& model) {
   return open_store().resolve(model, Catalogue::built_in());
+}
+
+std::filesystem::path resolve_adapter(const std::string& base, const std::string& adapter) {
+  namespace fs = std::filesystem;
+  if (fs::is_directory(adapter)) return adapter;
+  std::error_code none;
+  const std::string name = fs::path(base).filename().string();
+  std::vector<fs::path> places;
+  for (const fs::path& folder : {fs::path("weights"), fs::read_symlink("/proc/self/exe", none).parent_path() / ".." / "weights"})
+    for (const std::string& first : {name, name.substr(0, name.find('-'))}) places.push_back(folder / (first + "-" + adapter));
+  places.push_back(store_root(&environment) / "adapters" / adapter);
+  std::string looked;
+  for (const fs::path& place : places) {
+    if (fs::exists(place / "adapter_config.json")) return place;
+    looked += (looked.empty() ? "" : ", ") + place.string();
+  }
+  fail(ErrorKind::not_found, "{}+{}: no adapter {}: looked for a directory of that name, and in {}", base, adapter, adapter, looked);
 }
 
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled) {

@@ -17,6 +17,11 @@ Store open_store();
 // MODEL as every command takes it: a path, or a name in the store.
 std::filesystem::path resolve_model(const std::string& model);
 
+// ADAPTER of BASE+ADAPTER: a directory, or a name: that of a directory BASE-ADAPTER in the folder weights here or beside
+// the program, or ADAPTER in the store's folder adapters. Of a published name ("smollm2-135m") its first part will do
+// too. Throws Error(not_found) with the places.
+std::filesystem::path resolve_adapter(const std::string& base, const std::string& adapter);
+
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled);
 
 std::filesystem::path hugging_face_cache();

@@ -46,7 +46,12 @@ std::string checked_name(const ModelFiles& files, std::uint64_t needed, const Av
 
 }  // namespace
 
-ModelFiles open_files(const std::string& model) { return ModelFiles::open(resolve_model(model).string()); }
+ModelFiles open_files(const std::string& model) {
+  const std::size_t plus = model.rfind('+');
+  if (plus == std::string::npos || std::filesystem::exists(model)) return ModelFiles::open(resolve_model(model).string());
+  const std::string base = model.substr(0, plus), adapter = model.substr(plus + 1);
+  return ModelFiles::open(resolve_model(base).string()).with_adapter(resolve_adapter(base, adapter).string());
+}
 
 Precision precision_of(const Options& options, Precision otherwise) {
   if (options.compute == Compute::automatic) return otherwise;

@@ -22,7 +22,7 @@ struct OpenedModel {
   double load_seconds = 0;
 };
 
-// Finds the files of MODEL (a path or a name in the store).
+// Finds the files of MODEL: a path or a name in the store; BASE+ADAPTER has the adapter merged in (models/adapter.h).
 ModelFiles open_files(const std::string& model);
 
 // --compute, or what it means where it was not given.

@@ -23,6 +23,7 @@ class Decoder final : public Model {
   // Keeps the memory that the visited parameters point into.
   void own(HugeBuffer packed, std::vector<std::unique_ptr<float[]>> vectors, std::uint64_t fingerprint);
 
+  const ModelConfig& config() const { return config_; }
   const ModelInfo& info() const override { return info_; }
   CacheLayout cache_layout(CacheType type) const override;
   std::size_t arena_bytes(int tokens, int outputs) const override;

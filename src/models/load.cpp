@@ -6,7 +6,9 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/mapped_file.h"
 #include "formats/safetensors_weights.h"
+#include "models/adapter.h"
 #include "models/decoder.h"
 #include "models/packing_plan.h"
 
@@ -74,7 +76,18 @@ ModelFiles ModelFiles::open(const std::string& path) {
   return files;
 }
 
+ModelFiles ModelFiles::with_adapter(const std::string& directory) const {
+  ModelFiles files = *this;
+  files.weights_ = std::make_shared<MergedWeights>(weights_, config_, AdapterFile::open(directory));
+  if (const std::string path = directory + "/chat_template.jinja"; std::filesystem::exists(path)) {
+    const MappedFile file(path);
+    files.template_ = std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size());
+  }
+  return files;
+}
+
 std::string ModelFiles::chat_template() const {
+  if (template_) return *template_;
   if (checkpoint_) return checkpoint_->chat_template().value_or("");
   return gguf_->get_or<std::string>("tokenizer.chat_template", "");
 }
@@ -93,6 +106,15 @@ bool ModelFiles::has_tokenizer() const { return checkpoint_ ? checkpoint_->token
 std::string ModelFiles::tokenizer_path() const {
   if (!has_tokenizer()) fail(ErrorKind::not_found, "{}: it has no tokenizer, which this command needs", path_);
   return checkpoint_ ? *checkpoint_->tokenizer_json() : path_;
+}
+
+ModelConfig training_config(const ModelFiles& files) {
+  ModelConfig config = files.config();
+  if (files.gguf() == nullptr || config.architecture != "llama") return config;
+  if (config.rope.dim != config.head_dim)
+    fail(ErrorKind::unsupported, "{}: heads of {} of which {} rotate: expected all of them, for training", files.path(), config.head_dim, config.rope.dim);
+  config.rope.interleaved = false;
+  return config;
 }
 
 std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision, const LoadOptions& options) {

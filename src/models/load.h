@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ class ModelFiles {
   static ModelFiles from_memory(const std::string& name, const MemoryFiles& files);
   // Throws Error(not_found | input | unsupported) naming the file and field.
   static ModelFiles open(const std::string& path);
+  // The same model with the adapter of this directory merged in (models/adapter.h), and with the adapter's chat template
+  // where it has one (chat_template.jinja). Throws what AdapterFile::open throws
+  // and Error(input) for the adapter of another model.
+  ModelFiles with_adapter(const std::string& directory) const;
 
   const std::string& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
@@ -46,8 +51,14 @@ class ModelFiles {
   std::shared_ptr<const GgufFile> gguf_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   std::shared_ptr<const WeightSource> weights_;
+  std::optional<std::string> template_;  // in place of the file's own
   ModelConfig config_;
 };
+
+// The configuration that a model is trained with (models/parameter_store.h): Hugging Face's, in which Llama's heads rotate
+// by halves, also of a GGUF file, whose queries and keys are kept for pairs. Throws Error(unsupported) for what the store
+// cannot bring into that form.
+ModelConfig training_config(const ModelFiles& files);
 
 class Decoder;
 

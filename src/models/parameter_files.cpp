@@ -6,6 +6,7 @@
 #include "formats/safetensors_writer.h"
 #include "models/packing_plan.h"
 #include "models/parameter_store.h"
+#include "models/rotation_order.h"
 #include "tensor/codec.h"
 
 namespace limpid {
@@ -56,6 +57,12 @@ std::vector<float> join_maps(std::span<const Parameter> k, std::span<const Param
 
 }  // namespace
 
+// Into the other order of rows that rotate; a bias is a column.
+void ParameterStore::reorder(const Parameter& p, float* values, bool pairs) const {
+  const std::int64_t rows = p.is_vector() ? p.columns : p.rows, columns = p.is_vector() ? 1 : p.columns;
+  (pairs ? to_pairs : to_halves)(values, rows, columns, config_.head_dim);
+}
+
 void ParameterStore::load(const WeightSource& weights) {
   const bool gguf = weights.format() == WeightSource::Format::gguf;
   for (std::size_t i = 0; i < parameters_.size();) {
@@ -84,6 +91,7 @@ void ParameterStore::load(const WeightSource& weights) {
     const std::vector<float> all = decode_all(weight);
     for (std::size_t part = 0; part < parts; ++part)
       std::copy_n(all.data() + part * static_cast<std::size_t>(p.size()), p.size(), parameters_[i + part].values);
+    if (gguf != config_.rope.interleaved && rotates(config_, p.name)) reorder(p, p.values, config_.rope.interleaved);
     weights.drop(weight);
     i += parts;
   }
@@ -96,6 +104,12 @@ void ParameterStore::save(const std::string& path, DType type) const {
   const auto each = [&](const auto& tensor) {  // (name, rows, columns, is a vector, values)
     for (std::size_t i = 0; i < parameters_.size(); ++i) {
       const Parameter& p = parameters_[i];
+      if (config_.rope.interleaved && rotates(config_, p.name)) {
+        std::vector<float> halves(p.values, p.values + p.size());
+        reorder(p, halves.data(), false);
+        tensor(p.names.safetensors, p.rows, p.columns, p.is_vector(), std::span<const float>(halves));
+        continue;
+      }
       if (!is_map(p)) {
         tensor(p.names.safetensors, p.rows, p.columns, p.is_vector(), std::span<const float>(p.values, static_cast<std::size_t>(p.size())));
         continue;

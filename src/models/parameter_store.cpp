@@ -19,12 +19,6 @@ namespace {
 
 std::size_t padded16(std::int64_t n) { return static_cast<std::size_t>((n + 15) / 16 * 16); }
 
-std::uint64_t hash_of(std::string_view text) {  // FNV-1a
-  std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  return hash;
-}
-
 ParameterKind matrix_kind(const std::string& name) {
   if (name == "model.embed_tokens.weight") return ParameterKind::embedding;
   return name == "lm_head.weight" ? ParameterKind::head : ParameterKind::matrix;
@@ -36,6 +30,12 @@ ParameterKind vector_kind(const std::string& name) {
 }
 
 }  // namespace
+
+std::uint64_t random_stream(std::string_view name) {  // FNV-1a
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  return hash;
+}
 
 // Writes down what the model lists.
 class ParameterStore::Lister final : public ParameterVisitor {
@@ -90,7 +90,7 @@ class ParameterStore::Lister final : public ParameterVisitor {
   std::size_t offset_ = 0;
 };
 
-ParameterStore::ParameterStore(Decoder& model, const Options& options) {
+ParameterStore::ParameterStore(Decoder& model, const Options& options) : config_(model.config()) {
   if (options.packed != DType::f32 && options.packed != DType::bf16)
     fail(ErrorKind::unsupported, "training: products in {}, expected F32 or BF16", info(options.packed).name);
   Lister lister(*this, options.packed);
@@ -140,7 +140,7 @@ void ParameterStore::initialise(std::uint64_t seed, double deviation) {
       continue;
     }
     const double spread = deviation > 0 ? deviation : usual_deviation(p, tied);
-    const std::uint64_t stream = hash_of(p.name);
+    const std::uint64_t stream = random_stream(p.name);
     for (std::int64_t i = 0; i < p.size(); ++i) {  // Box and Muller, 1958
       const auto at = static_cast<std::uint64_t>(2 * i);
       const double u = 1.0 - philox_uniform(seed, stream, at), v = philox_uniform(seed, stream, at + 1);
@@ -174,6 +174,11 @@ void ParameterStore::zero_gradients(int thread, int threads) {
   if (gradients_ == nullptr) return;
   const auto t = static_cast<std::size_t>(thread), n = static_cast<std::size_t>(threads);
   std::fill(gradients_ + padded_ * t / n, gradients_ + padded_ * (t + 1) / n, 0.0F);
+}
+
+const PackedWeight* ParameterStore::packed(const Parameter& matrix) const {
+  const auto index = static_cast<std::size_t>(&matrix - parameters_.data());
+  return std::ranges::find(packed_, index, &Packed::parameter)->weight;
 }
 
 void ParameterStore::register_in(Tape& tape) const {

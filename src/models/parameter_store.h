@@ -14,6 +14,10 @@
 // Latent attention's maps are kept per head in the forward's orientation: k (latent, nope), v (value, latent); load and
 // save join them to Hugging Face's kv_b_proj. Experts are one parameter each.
 //
+// Queries and keys of Llama's kind are kept in the order that the model's configuration rotates them in: halves (Hugging
+// Face's; training_config in models/load.h) or pairs (a GGUF file's). load brings a file's order into it, and save writes
+// Hugging Face's always.
+//
 // Thread safety: pack and zero_gradients share their work among threads that all call them; the rest is for one thread.
 #pragma once
 
@@ -53,6 +57,9 @@ struct Parameter {
   bool is_vector() const { return kind == ParameterKind::gain || kind == ParameterKind::bias || kind == ParameterKind::balance; }
 };
 
+// The stream of Philox numbers that a parameter's first values come from: a hash of its name.
+std::uint64_t random_stream(std::string_view name);
+
 class ParameterStore {
  public:
   struct Options {
@@ -86,6 +93,8 @@ class ParameterStore {
   void pack(int thread, int threads) const;
   void zero_gradients(int thread, int threads);
   void register_in(Tape& tape) const;
+  // What the forward reads of a matrix of parameters().
+  const PackedWeight* packed(const Parameter& matrix) const;
 
   // No gradient for it from here on (register_in again): what the optimiser leaves alone.
   void freeze(Parameter& parameter) { parameter.gradient = nullptr; }
@@ -98,6 +107,9 @@ class ParameterStore {
     std::size_t offset;
   };
 
+  void reorder(const Parameter& parameter, float* values, bool pairs) const;
+
+  const ModelConfig config_;
   std::vector<Parameter> parameters_;
   std::vector<Packed> packed_;
   std::vector<std::pair<std::size_t, const float**>> vectors_;  // parameter, the model's pointer to it

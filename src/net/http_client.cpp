@@ -181,6 +181,11 @@ struct HttpClient::Handle {
       const std::string range = fmt::format("{}-{}", *request.first, request.last ? std::to_string(*request.last) : "");
       curl_easy_setopt(curl, CURLOPT_RANGE, range.c_str());
     }
+    if (request.post) {
+      curl_easy_setopt(curl, CURLOPT_POST, 1L);
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.post->size()));
+      curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.post->data());  // the request outlives the transfer
+    }
     message[0] = 0;
   }
 
@@ -229,7 +234,7 @@ HttpResponse HttpClient::stream(const HttpRequest& request, const std::function<
     HttpResponse response = handle_->perform(url, request, options_, hop == 0 ? nullptr : &first_headers, accept, sink);
     if (hop == 0) first_headers = response.headers;
     const std::string location = response.header("location");
-    if (!response.error.empty() || !is_redirect(response.status) || location.empty()) return response;
+    if (!response.error.empty() || !is_redirect(response.status) || location.empty() || request.post) return response;
     if (hop >= request.redirects) {
       response.error = fmt::format("more than {} redirects", request.redirects);
       return response;

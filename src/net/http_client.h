@@ -1,4 +1,4 @@
-// HttpClient: GET over libcurl, made for fetching models. It calls nobody by itself, keeps no cookies, reads no .netrc.
+// HttpClient: GET and POST over libcurl, made for fetching models and for asking services. It calls nobody by itself, keeps no cookies, reads no .netrc.
 // - `offline` turns every request into an Error before a socket exists.
 // - Redirects are followed here, not by libcurl: the bearer token goes to the origin (scheme, host, port) that it
 // belongs to and to no other, and
@@ -38,6 +38,7 @@ struct HttpRequest {
   std::optional<std::uint64_t> first = {};  // Range: bytes=first-last, both included
   std::optional<std::uint64_t> last = {};
   int redirects = 8;
+  std::optional<std::string> post = {};  // a body: the request is a POST, and a redirect is not followed
 };
 
 struct HttpResponse {

@@ -5,6 +5,7 @@
 
 #include "ops/gated_hidden.h"
 #include "ops/gradient.h"
+#include "ops/low_rank.h"
 
 namespace limpid {
 
@@ -46,12 +47,34 @@ void record(Exec& ex, const Tensor& x, const Kept& kept, const float* gain, floa
   });
 }
 
+// With low-rank matrices: product by product, so that each sees its whole rows.
+void gated_mlp_apart(Exec& ex, Tensor& x, const float* gain, float eps, const GatedMlpWeights& weights) {
+  const std::int64_t rows = x.rows(), f = weights.gate.rows;
+  std::array<Tensor, 2> products = {ex.alloc_tracked({rows, f}), ex.alloc_tracked({rows, f})};
+  const std::array<const PackedWeight*, 2> from = {&weights.gate, &weights.up};
+  norm_linear(ex, x, gain, eps, from, products);
+  ex.sync();
+  const Tensor gate = products[0], up = products[1], hidden = ex.alloc_tracked({rows, f});
+  const auto [begin, end] = ex.share(rows);
+  for (std::int64_t t = begin; t < end; ++t) ex.kernels->silu_mul(gate.row(t), up.row(t), f, hidden.row(t));
+  ex.tape->record(ex, [=](Exec& back) {
+    const auto [first, last] = back.share(rows);
+    const auto slope = [&](const Tensor& of, std::int64_t t) { return of.gradient + t * f; };
+    for (std::int64_t t = first; t < last; ++t)  // nobody else reads gate and up: their gradients are written
+      back.kernels->gradient->silu_mul(gate.row(t), up.row(t), slope(hidden, t), f, slope(gate, t), slope(up, t));
+  });
+  ex.sync();
+  linear_residual(ex, hidden, weights.down, x);
+}
+
 }  // namespace
 
 void gated_mlp(Exec& ex, Tensor& x, const float* gain, float eps, const GatedMlpWeights& weights) {
   const std::int64_t rows = x.rows(), d = x.columns(), f = weights.gate.rows;
   assert(weights.gate.columns == d && weights.up.columns == d && weights.up.rows == f);
   assert(weights.down.columns == f && weights.down.rows == d);
+  if (has_low_rank(ex, weights.gate) || has_low_rank(ex, weights.up) || has_low_rank(ex, weights.down))
+    return gated_mlp_apart(ex, x, gain, eps, weights);
   const Kept kept = ex.tape == nullptr ? Kept{} : keep(ex, x, f);
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   ActTypes types;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "ops/low_rank.h"
+
 namespace limpid {
 
 namespace {
@@ -19,7 +21,7 @@ std::int64_t gemm_unit(const Exec& ex, const Trainable& weight) {
 }  // namespace
 
 TrainableWeight trainable(const Exec& ex, const PackedWeight& weight) {
-  TrainableWeight found{ex.tape->at(weight.data), {}};
+  TrainableWeight found{ex.tape->at(weight.data), {}, {}};
   assert(found.weight.rows == weight.rows && found.weight.columns == weight.columns);
   if (weight.bias != nullptr) found.bias = ex.tape->at(weight.bias);
   return found;
@@ -45,6 +47,14 @@ void input_backward(Exec& ex, const Trainable& weight, std::int64_t rows, Gradie
   multiply(ex, weight, args);
 }
 
+void input_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
+                    GradientRows input_gradient, bool accumulate) {
+  if (input_gradient.data != nullptr)
+    input_backward(ex, parameters.weight, rows, out_gradient, input_gradient, accumulate);
+  if (parameters.weight.low_rank != nullptr)
+    low_rank_input_backward(ex, parameters, rows, out_gradient, input_gradient);
+}
+
 void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
                      GradientRows input) {
   const Trainable& weight = parameters.weight;
@@ -66,6 +76,7 @@ void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t r
     args.accumulate = true;
     multiply(ex, weight, args);
   }
+  if (weight.low_rank != nullptr) low_rank_weight_backward(ex, parameters, rows, out_gradient, input);
   if (parameters.bias.gradient == nullptr || begin == end) return;
   for (std::int64_t t = 0; t < rows; ++t) {
     const float* row = out_gradient.data + (out_gradient.index ? out_gradient.index[t] : t) * out_gradient.stride;
@@ -76,8 +87,8 @@ void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t r
 
 void product_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
                       GradientRows input, GradientRows input_gradient, bool accumulate) {
-  if (input_gradient.data != nullptr)
-    input_backward(ex, parameters.weight, rows, out_gradient, input_gradient, accumulate);
+  input_backward(ex, parameters, rows, out_gradient, input_gradient, accumulate);
+  if (parameters.weight.low_rank != nullptr) ex.sync();
   weight_backward(ex, parameters, rows, out_gradient, input);
 }
 
@@ -116,7 +127,7 @@ void norm_products_backward(Exec& ex, const Tensor& x, const Trainable& norm, fl
   for (std::int64_t t = begin; t < end; ++t) ex.kernels->rms_norm(x.row(t), norm.values, eps, d, n.row(t));
   bool accumulate = false;
   for (const ProductGradient& product : products) {
-    input_backward(ex, product.parameters.weight, rows, product.out, rows_of_values(dn), accumulate);
+    input_backward(ex, product.parameters, rows, product.out, rows_of_values(dn), accumulate);
     accumulate = true;
   }
   ex.sync();

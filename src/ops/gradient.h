@@ -6,9 +6,15 @@
 
 namespace limpid {
 
+// What a low-rank matrix beside a weight keeps of a product: (T, r) each, h of the forward and its gradient.
+struct LowRankRows {
+  float *rows = nullptr, *gradient = nullptr;
+};
+
 // A packed weight's parameters.
 struct TrainableWeight {
   Trainable weight, bias;  // bias.values null: none
+  LowRankRows low;         // where weight.low_rank is there
 };
 TrainableWeight trainable(const Exec& ex, const PackedWeight& weight);  // while recording
 
@@ -27,7 +33,10 @@ inline GradientRows rows_of_values(const Tensor& x) { return {x.f32(), x.columns
 //   weight gradient += out gradient^T input, bias gradient += column sums
 void product_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
                       GradientRows input, GradientRows input_gradient, bool accumulate = true);
-// The parts of it.
+// The parts of it. Between those of a weight with a low-rank matrix stands a barrier, and input_gradient comes first even
+// where no gradient of the input is wanted (product_backward and norm_products_backward see to both).
+void input_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
+                    GradientRows input_gradient, bool accumulate);
 void input_backward(Exec& ex, const Trainable& weight, std::int64_t rows, GradientRows out_gradient,
                     GradientRows input_gradient, bool accumulate);
 void weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,

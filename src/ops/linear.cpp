@@ -2,13 +2,21 @@
 
 #include <algorithm>
 #include <cassert>
+#include <vector>
 
 #include "ops/activations.h"
 #include "ops/linear_backward.h"
+#include "ops/low_rank.h"
 
 namespace limpid {
 
 namespace {
+
+LowRankRows add_low_rank(Exec& ex, const Tensor& input, const PackedWeight& weight, const Tensor& out) {
+  const LowRankRows low = low_rank_forward(ex, input, nullptr, 0.0F, weight, out);
+  if (low.rows != nullptr) ex.sync();
+  return low;
+}
 
 // out (+)= input W^T: quantise, each thread its strips, a barrier.
 void linear_rows(Exec& ex, const Tensor& input, const PackedWeight& weight, const Tensor& out, bool accumulate) {
@@ -22,7 +30,7 @@ void linear_rows(Exec& ex, const Tensor& input, const PackedWeight& weight, cons
   ex.sync();
   ex.scratch.rewind(scratch);
   ex.arena.rewind(arena);  // while a tape records too: backward reads the input itself
-  if (ex.tape != nullptr) record_linear(ex, input, weight, out);
+  if (ex.tape != nullptr) record_linear(ex, input, weight, out, add_low_rank(ex, input, weight, out));
 }
 
 }  // namespace
@@ -51,7 +59,13 @@ void norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps, std::s
     before += count;
   }
   ex.scratch.rewind(scratch);
-  if (ex.tape != nullptr) record_norm_linear(ex, x, gain, eps, weights, out);
+  if (ex.tape == nullptr) return;
+  std::vector<LowRankRows> low(weights.size());
+  if (std::ranges::any_of(weights, [&](const PackedWeight* weight) { return has_low_rank(ex, *weight); })) {
+    ex.sync();  // out is complete
+    for (std::size_t i = 0; i < weights.size(); ++i) low[i] = low_rank_forward(ex, x, gain, eps, *weights[i], out[i]);
+  }
+  record_norm_linear(ex, x, gain, eps, weights, out, low);
 }
 
 void linear(Exec& ex, const Tensor& input, const PackedWeight& weight, Tensor& out) {

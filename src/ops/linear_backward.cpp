@@ -2,18 +2,21 @@
 
 namespace limpid {
 
-void record_linear(Exec& ex, const Tensor& input, const PackedWeight& weight, const Tensor& out) {
-  const TrainableWeight parameters = trainable(ex, weight);
+void record_linear(Exec& ex, const Tensor& input, const PackedWeight& weight, const Tensor& out, LowRankRows low) {
+  TrainableWeight parameters = trainable(ex, weight);
+  parameters.low = low;
   ex.tape->record(ex, [=](Exec& back) {
     product_backward(back, parameters, input.rows(), rows_of_gradient(out), rows_of_values(input), rows_of_gradient(input));
   });
 }
 
 void record_norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps,
-                        std::span<const PackedWeight* const> weights, std::span<const Tensor> out) {
+                        std::span<const PackedWeight* const> weights, std::span<const Tensor> out, std::span<const LowRankRows> low) {
   std::vector<ProductGradient> products;
-  for (std::size_t i = 0; i < weights.size(); ++i)
+  for (std::size_t i = 0; i < weights.size(); ++i) {
     products.push_back({trainable(ex, *weights[i]), rows_of_gradient(out[i])});
+    products.back().parameters.low = low[i];
+  }
   const Trainable norm = gain == nullptr ? Trainable{} : ex.tape->at(gain);
   const Tensor old = keep_copy(ex, x);
   ex.tape->record(

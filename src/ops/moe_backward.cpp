@@ -115,7 +115,7 @@ void weights_backward(Exec& ex, const SavedMoe& s, const Work& w) {
     weight_backward(ex, expert.gate, count, part(s.gates), gathered);
     weight_backward(ex, expert.up, count, part(s.ups), gathered);
   }
-  weight_backward(ex, {s.router, {}}, w.n.rows(), rows_of_values(w.scores), n);
+  weight_backward(ex, {s.router, {}, {}}, w.n.rows(), rows_of_values(w.scores), n);
   if (s.shared_gates.data == nullptr) return;
   weight_backward(ex, s.shared.down, w.n.rows(), gradient_of(s, nullptr), rows_of_values(w.shared_hidden));
   weight_backward(ex, s.shared.gate, w.n.rows(), rows_of_values(s.shared_gates), n);

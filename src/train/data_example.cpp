@@ -57,7 +57,7 @@ std::vector<TokenId> ExampleWriter::prompt(std::string_view prompt) const {
   return ids;
 }
 
-TrainingExample ExampleWriter::reply(std::string_view prompt, std::string_view reply, float prompt_weight) const {
+TrainingExample DocumentWriter::reply(std::string_view prompt, std::string_view reply, float prompt_weight) const {
   return document({"", {{"user", std::string(prompt)}, {"assistant", std::string(reply)}}}, prompt_weight);
 }
 

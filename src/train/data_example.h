@@ -19,19 +19,27 @@ struct TrainingExample {
   std::vector<float> weights;  // (ids.size()); weights[i] is of predicting ids[i] from those before it; BOS has 0
 };
 
-// What an example needs to know of a tokenizer. Throws Error(input) naming the mark that it lacks.
-class ExampleWriter {
+// How documents become examples. Immutable; any thread.
+class DocumentWriter {
+ public:
+  virtual ~DocumentWriter() = default;
+  // What the document holds; everything but the assistant's messages has prompt_weight.
+  virtual TrainingExample document(const Document& document, float prompt_weight) const = 0;
+  // Cut at two characters that draw chooses. Throws Error(unsupported) where the tokenizer has no marks for it.
+  virtual TrainingExample text_with_hole(std::string_view text, Draw& draw) const = 0;
+  TrainingExample reply(std::string_view prompt, std::string_view reply, float prompt_weight) const;
+};
+
+// As models are trained from nothing here. Throws Error(input) naming the mark that it lacks.
+class ExampleWriter final : public DocumentWriter {
  public:
   explicit ExampleWriter(const Tokenizer& tokenizer);  // which must outlive it
 
   // The prompt's ids, as generation starts from them: BOS <|User|> prompt <|Assistant|>.
   std::vector<TokenId> prompt(std::string_view prompt) const;
-  TrainingExample reply(std::string_view prompt, std::string_view reply, float prompt_weight) const;
   TrainingExample text(std::string_view text) const;
-  // Cut at two characters that draw chooses.
-  TrainingExample text_with_hole(std::string_view text, Draw& draw) const;
-  // What the document holds; everything but the assistant's messages has prompt_weight.
-  TrainingExample document(const Document& document, float prompt_weight) const;
+  TrainingExample text_with_hole(std::string_view text, Draw& draw) const override;
+  TrainingExample document(const Document& document, float prompt_weight) const override;
 
  private:
   void append(TrainingExample& example, std::string_view text, float weight) const;

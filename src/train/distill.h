@@ -34,7 +34,7 @@ struct DistillOptions {
   std::function<void(const TraceCounts&)> traced;
 };
 
-// The teacher is made when traces are missing only: a run that is taken up behind them needs none.
-LoopEnd distil(const DistillConfig& config, const std::function<std::unique_ptr<Teacher>()>& teacher, const DistillOptions& options);
+// Throws what make_traces, train_model and fine_tune throw, and Error(input) where no answer of the teacher is kept.
+LoopEnd distil(const DistillConfig& config, Teacher& teacher, const DistillOptions& options);
 
 }  // namespace limpid

@@ -20,31 +20,31 @@ std::uint64_t number_at(const nlohmann::json& position, const char* field) {
 
 }  // namespace
 
-MixExamples::MixExamples(Mix mix, const Tokenizer& tokenizer, const ExampleOptions& options)
-    : mix_(std::move(mix)), writer_(tokenizer), options_(options) {}
+MixExamples::MixExamples(Mix mix, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options)
+    : mix_(std::move(mix)), writer_(std::move(writer)), options_(options) {}
 
 TrainingExample MixExamples::next() {
   const MixedSample mixed = mixed_sample(mix_, Split::train, options_.seed, index_);
   Draw draw(options_.seed, index_++, kHoleDomain);
-  if (!draw.chance(options_.fim)) return writer_.reply(mixed.sample.prompt, mixed.reply(), options_.prompt_weight);
+  if (!draw.chance(options_.fim)) return writer_->reply(mixed.sample.prompt, mixed.reply(), options_.prompt_weight);
   const std::string thinking = mixed.with_thinking ? mixed.sample.thinking + "\n" : "";
-  return writer_.text_with_hole(mixed.sample.prompt + "\n" + thinking + mixed.sample.answer, draw);
+  return writer_->text_with_hole(mixed.sample.prompt + "\n" + thinking + mixed.sample.answer, draw);
 }
 
 nlohmann::json MixExamples::position() const { return {{"index", index_}}; }
 
 void MixExamples::seek(const nlohmann::json& position) { index_ = number_at(position, "index"); }
 
-FileExamples::FileExamples(const std::vector<std::string>& paths, const Tokenizer& tokenizer, const ExampleOptions& options)
-    : files_(paths, {.seed = options.seed}), writer_(tokenizer), options_(options) {}
+FileExamples::FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options)
+    : files_(paths, {.seed = options.seed}), writer_(std::move(writer)), options_(options) {}
 
 TrainingExample FileExamples::next() {
   std::optional<Document> document = files_.next();
   if (!document) document = files_.next();  // the next epoch
   if (!document) fail(ErrorKind::input, "the data files have no document");
   Draw draw(options_.seed, index_++, kHoleDomain);
-  if (document->messages.empty() && draw.chance(options_.fim)) return writer_.text_with_hole(document->text, draw);
-  return writer_.document(*document, options_.prompt_weight);
+  if (document->messages.empty() && draw.chance(options_.fim)) return writer_->text_with_hole(document->text, draw);
+  return writer_->document(*document, options_.prompt_weight);
 }
 
 nlohmann::json FileExamples::position() const {
@@ -92,8 +92,12 @@ DataSpec DataSpec::parse(const std::string& spec) {
 }
 
 std::unique_ptr<ExampleSource> DataSpec::open(const Tokenizer& tokenizer, const ExampleOptions& options) const {
-  if (files.empty()) return std::make_unique<MixExamples>(mix, tokenizer, options);
-  return std::make_unique<FileExamples>(files, tokenizer, options);
+  return open(std::make_shared<const ExampleWriter>(tokenizer), options);
+}
+
+std::unique_ptr<ExampleSource> DataSpec::open(std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options) const {
+  if (files.empty()) return std::make_unique<MixExamples>(mix, std::move(writer), options);
+  return std::make_unique<FileExamples>(files, std::move(writer), options);
 }
 
 }  // namespace limpid

@@ -33,14 +33,14 @@ class ExampleSource {
 // The samples 0, 1, ... of a mix. One with a hole is the text of its prompt, thinking and answer, a line each.
 class MixExamples final : public ExampleSource {
  public:
-  MixExamples(Mix mix, const Tokenizer& tokenizer, const ExampleOptions& options);
+  MixExamples(Mix mix, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options);
   TrainingExample next() override;
   nlohmann::json position() const override;
   void seek(const nlohmann::json& position) override;
 
  private:
   Mix mix_;
-  ExampleWriter writer_;
+  std::shared_ptr<const DocumentWriter> writer_;
   ExampleOptions options_;
   std::uint64_t index_ = 0;
 };
@@ -48,14 +48,14 @@ class MixExamples final : public ExampleSource {
 // Documents of files, shuffled, epoch after epoch. Only plain text is given holes.
 class FileExamples final : public ExampleSource {
  public:
-  FileExamples(const std::vector<std::string>& paths, const Tokenizer& tokenizer, const ExampleOptions& options);
+  FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options);
   TrainingExample next() override;
   nlohmann::json position() const override;
   void seek(const nlohmann::json& position) override;
 
  private:
   DataFiles files_;
-  ExampleWriter writer_;
+  std::shared_ptr<const DocumentWriter> writer_;
   ExampleOptions options_;
   std::uint64_t index_ = 0;
 };
@@ -67,7 +67,9 @@ struct DataSpec {
   std::vector<std::string> files;  // .jsonl or text
   // Throws Error(not_found | input) naming what is wrong.
   static DataSpec parse(const std::string& spec);
+  // As models are trained from nothing here (ExampleWriter); the tokenizer must outlive it.
   std::unique_ptr<ExampleSource> open(const Tokenizer& tokenizer, const ExampleOptions& options) const;
+  std::unique_ptr<ExampleSource> open(std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options) const;
 };
 
 }  // namespace limpid

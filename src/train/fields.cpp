@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -64,6 +65,15 @@ std::size_t Fields::choice(std::string_view field, const std::vector<std::string
     for (std::size_t i = 0; i < allowed.size(); ++i)
       if (value->get<std::string>() == allowed[i]) return i;
   fail(ErrorKind::input, "{}: expected one of {}, found {}", where(field), fmt::join(allowed, ", "), value->dump());
+}
+
+std::vector<std::string> Fields::texts(std::string_view field, std::vector<std::string> otherwise) {
+  const nlohmann::json* value = any(field);
+  if (value == nullptr) return otherwise;
+  const auto is_text = [](const nlohmann::json& one) { return one.is_string() && !one.get_ref<const std::string&>().empty(); };
+  if (!value->is_array() || value->empty() || !std::ranges::all_of(*value, is_text))
+    fail(ErrorKind::input, "{}: expected a list of texts, found {}", where(field), value->dump());
+  return value->get<std::vector<std::string>>();
 }
 
 void Fields::done() const {

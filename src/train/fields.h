@@ -25,6 +25,8 @@ class Fields {
   bool boolean(std::string_view field, bool otherwise);
   std::string text(std::string_view field, std::string otherwise);
   std::size_t choice(std::string_view field, const std::vector<std::string_view>& allowed, std::size_t otherwise);
+  // A list of texts, at least one.
+  std::vector<std::string> texts(std::string_view field, std::vector<std::string> otherwise);
   // The value of a field, whatever it is; null where it is absent.
   const nlohmann::json* any(std::string_view field);
 

@@ -23,12 +23,14 @@ double seconds_since(Clock::time_point start) { return std::chrono::duration<dou
 
 class Loop {
  public:
-  Loop(const RunConfig& config, const DataSpec& data, const LoopOptions& options)
-      : config_(config), options_(options), checkpoint_(options.out + "/" + kCheckpointName), taken_up_(prepare(options, checkpoint_)),
-        tokenizer_(prepare_tokenizer(config, data, options.out, taken_up_)), run_(describe_run(config, data, options.out)),
-        source_(data.open(tokenizer_, {config.seed, static_cast<float>(config.prompt_weight), config.fim})),
-        packer_(*source_, {config.length, config.mask_documents}),
-        trainer_(prepare_model_config(config, tokenizer_, options.out), {config.precision, options.threads, options.kernels}, config.optimiser) {}
+  Loop(const RunConfig& config, RunSetup setup, const LoopOptions& options)
+      : config_(config),
+        options_(options),
+        setup_(std::move(setup)),
+        checkpoint_(options.out + "/" + kCheckpointName),
+        taken_up_(std::filesystem::exists(checkpoint_)),
+        packer_(*setup_.source, {config.length, config.mask_documents}),
+        trainer_(setup_.model, {config.precision, options.threads, options.kernels, 0, config.lora}, config.optimiser) {}
 
   LoopEnd run() {
     begin();
@@ -43,35 +45,27 @@ class Loop {
     const LoopEnd end{!stopped || config_.done(state_.steps, state_.tokens) >= 1, state_.steps, state_.tokens, state_.smooth, seconds_since(start)};
     if (!end.finished) return end;
     save();
-    trainer_.store().save(options_.out + "/model.safetensors");
+    setup_.finish(trainer_);
     return end;
   }
 
  private:
-  // Whether there is a checkpoint to take up.
-  static bool prepare(const LoopOptions& options, const std::string& checkpoint) {
-    std::filesystem::create_directories(options.out);
-    const bool there = std::filesystem::exists(checkpoint);
-    if (there && !options.resume)
-      fail(ErrorKind::input, "{}: there is a checkpoint already: --resume goes on from it, another --out begins anew", checkpoint);
-    return there;
-  }
-
   void say(const std::string& line) const {
     if (options_.say) options_.say(line);
   }
 
   void begin() {
+    if (setup_.frozen) setup_.frozen(trainer_);
     if (taken_up_) {
-      state_ = load_checkpoint(checkpoint_, run_, trainer_);
+      state_ = load_checkpoint(checkpoint_, setup_.run, trainer_);
       packer_.restore(state_.data);
       say(fmt::format("goes on from step {} of {}", state_.steps, checkpoint_));
     } else {
-      trainer_.store().initialise(config_.seed, config_.initial_deviation);
+      setup_.begin(trainer_);
       trainer_.refresh();
     }
     saved_ = state_.steps;
-    say(fmt::format("{} parameters, {} ids", trainer_.store().size(), tokenizer_.vocabulary_size()));
+    say(fmt::format("{} parameters, {} of them trained, {} ids", trainer_.store().size(), trainer_.trained(), setup_.tokenizer->vocabulary_size()));
   }
 
   void step(MetricsFile& metrics) {
@@ -128,17 +122,15 @@ class Loop {
   void save() {
     if (saved_ == state_.steps && state_.steps > 0) return;
     state_.data = packer_.state();
-    save_checkpoint(checkpoint_, run_, state_, trainer_);
+    save_checkpoint(checkpoint_, setup_.run, state_, trainer_);
     saved_ = state_.steps;
   }
 
   const RunConfig& config_;
   const LoopOptions& options_;
+  const RunSetup setup_;
   const std::string checkpoint_;
   const bool taken_up_;
-  const Tokenizer tokenizer_;
-  const nlohmann::json run_;
-  const std::unique_ptr<ExampleSource> source_;
   Packer packer_;
   Trainer trainer_;
   RunState state_;
@@ -148,6 +140,27 @@ class Loop {
 
 }  // namespace
 
-LoopEnd train_model(const RunConfig& config, const DataSpec& data, const LoopOptions& options) { return Loop(config, data, options).run(); }
+bool prepare_run(const LoopOptions& options) {
+  std::filesystem::create_directories(options.out);
+  const std::string checkpoint = options.out + "/" + kCheckpointName;
+  const bool there = std::filesystem::exists(checkpoint);
+  if (there && !options.resume)
+    fail(ErrorKind::input, "{}: there is a checkpoint already: --resume goes on from it, another --out begins anew", checkpoint);
+  return there;
+}
+
+LoopEnd run_loop(const RunConfig& config, RunSetup setup, const LoopOptions& options) { return Loop(config, std::move(setup), options).run(); }
+
+LoopEnd train_model(const RunConfig& config, const DataSpec& data, const LoopOptions& options) {
+  const bool taken_up = prepare_run(options);
+  RunSetup setup;
+  setup.tokenizer = std::make_shared<const Tokenizer>(prepare_tokenizer(config, data, options.out, taken_up));
+  setup.run = describe_run(config, data, options.out + "/tokenizer.json");
+  setup.source = data.open(*setup.tokenizer, {config.seed, static_cast<float>(config.prompt_weight), config.fim});
+  setup.model = prepare_model_config(config, *setup.tokenizer, options.out);
+  setup.begin = [&](Trainer& trainer) { trainer.store().initialise(config.seed, config.initial_deviation); };
+  setup.finish = [&](const Trainer& trainer) { trainer.store().save(options.out + "/model.safetensors"); };
+  return run_loop(config, std::move(setup), options);
+}
 
 }  // namespace limpid

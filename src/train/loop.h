@@ -11,6 +11,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "train/example_source.h"
@@ -51,5 +53,20 @@ struct LoopEnd {
 // meets a number that is none, with what to try; Error(resources) for a full disk or too little memory. The last
 // checkpoint is intact then.
 LoopEnd train_model(const RunConfig& config, const DataSpec& data, const LoopOptions& options);
+
+// The loop under it, which fine-tuning (sft.h) shares.
+struct RunSetup {
+  std::shared_ptr<const Tokenizer> tokenizer;
+  ModelConfig model;
+  nlohmann::json run;  // what the run was told: a checkpoint belongs to it (run_checkpoint.h)
+  std::unique_ptr<ExampleSource> source;
+  std::function<void(Trainer&)> begin;         // the first weights, of a run that is not taken up
+  std::function<void(Trainer&)> frozen;        // weights that are no part of a checkpoint, before anything; may be empty
+  std::function<void(const Trainer&)> finish;  // writes what was trained
+};
+// Makes the directory; whether there is a checkpoint to take up. Throws Error(input) where there is one and nobody asked
+// to.
+bool prepare_run(const LoopOptions& options);
+LoopEnd run_loop(const RunConfig& config, RunSetup setup, const LoopOptions& options);
 
 }  // namespace limpid

@@ -37,11 +37,11 @@ OptimiserSettings OptimiserSettings::parse(const nlohmann::json& json, const std
   return s;
 }
 
-Optimiser::Optimiser(ParameterStore& store, const OptimiserSettings& settings, int threads) : settings_(settings) {
+Optimiser::Optimiser(std::span<const Parameter> parameters, const OptimiserSettings& settings, int threads) : settings_(settings) {
   std::vector<std::size_t> chosen;
   std::size_t largest = 0;
-  for (std::size_t i = 0; i < store.parameters().size(); ++i) {
-    const Parameter& p = store.parameters()[i];
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const Parameter& p = parameters[i];
     if (p.gradient == nullptr) continue;
     chosen.push_back(i);
     const bool muon = settings.kind == OptimiserSettings::Kind::muon && by_muon(p);
@@ -54,15 +54,15 @@ Optimiser::Optimiser(ParameterStore& store, const OptimiserSettings& settings, i
   memory_ = HugeBuffer((state_size_ + work_size_ * static_cast<std::size_t>(threads)) * sizeof(float));
   state_ = reinterpret_cast<float*>(memory_.data());
   work_ = state_ + state_size_;
-  place(chosen, store);
+  place(chosen, parameters);
   share_matrices(threads);
   sums_.resize(parts_.size());
 }
 
-void Optimiser::place(const std::vector<std::size_t>& chosen, ParameterStore& store) {
+void Optimiser::place(const std::vector<std::size_t>& chosen, std::span<const Parameter> parameters) {
   float* at = state_;
   for (const std::size_t i : chosen) {
-    Parameter& p = store.parameters()[i];
+    const Parameter& p = parameters[i];
     const std::int64_t size = padded(p.size());
     for (std::int64_t first = 0; first < size; first += kPart) parts_.push_back({p.gradient + first, std::min(kPart, size - first)});
     if (settings_.kind == OptimiserSettings::Kind::muon && by_muon(p)) {

@@ -36,8 +36,9 @@ struct OptimiserSettings {
 
 class Optimiser {
  public:
-  // For the parameters that have a gradient now. The store must outlive it and stay where it is.
-  Optimiser(ParameterStore& store, const OptimiserSettings& settings, int threads);
+  // For those of the parameters that have a gradient now. Their owner must outlive it and stay where it is.
+  Optimiser(std::span<const Parameter> parameters, const OptimiserSettings& settings, int threads);
+  Optimiser(const ParameterStore& store, const OptimiserSettings& settings, int threads) : Optimiser(store.parameters(), settings, threads) {}
 
   // The norm of all gradients, summed in double in a fixed order; the same on all threads. Starts with a barrier and
   // ends with one. Not finite: so is some gradient.
@@ -69,7 +70,7 @@ class Optimiser {
     std::int64_t rows, columns;
     int thread;  // that does it
   };
-  void place(const std::vector<std::size_t>& chosen, ParameterStore& store);
+  void place(const std::vector<std::size_t>& chosen, std::span<const Parameter> parameters);
   void share_matrices(int threads);
   void adamw(Exec& ex, double rate, float scale) const;
   void muon(Exec& ex, const Matrix& matrix, double rate, float scale, float* work) const;

@@ -8,8 +8,8 @@
 #include "engine/siphash.h"
 #include "formats/json.h"
 #include "models/load.h"
-#include "train/example_source.h"
 #include "train/fields.h"
+#include "train/mix_field.h"
 #include "train/run_checkpoint.h"
 #include "train/run_directory.h"
 
@@ -22,15 +22,6 @@ namespace fs = std::filesystem;
 std::string hash_of(const std::string& path) {
   const Hash128 hash = siphash128({}, MappedFile(path).bytes());
   return fmt::format("{:016x}{:016x}", hash.high, hash.low);
-}
-
-Mix read_mix_field(const nlohmann::json* value, const std::string& where) {
-  if (value == nullptr) return default_mix();
-  if (value->is_object()) return parse_mix(value->dump(), where);
-  if (!value->is_string()) fail(ErrorKind::input, "{}: expected a mix or its name, found {}", where, value->dump());
-  const DataSpec spec = DataSpec::parse(value->get<std::string>());
-  if (!spec.files.empty()) fail(ErrorKind::input, "{}: \"{}\": files of data have no verifier", where, value->get<std::string>());
-  return spec.mix;
 }
 
 class RlLoop {

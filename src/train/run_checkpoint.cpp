@@ -57,7 +57,7 @@ RunState state_of(const Json& json, const std::string& path) {
 }  // namespace
 
 void save_checkpoint(const std::string& path, const Json& run, const RunState& state, Trainer& trainer) {
-  const Bytes values = std::as_bytes(trainer.store().values()), moments = std::as_bytes(trainer.optimiser().state());
+  const Bytes values = std::as_bytes(trainer.values()), moments = std::as_bytes(trainer.optimiser().state());
   const Json json = {{"run", run},           {"steps", state.steps},   {"tokens", state.tokens}, {"data", state.data},
                      {"smooth", state.smooth}, {"least", state.least}, {"optimiser_steps", trainer.optimiser().steps()},
                      {"values", values.size()}, {"moments", moments.size()}};
@@ -94,7 +94,7 @@ RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trai
   const Hash128 hash = siphash128(siphash128(siphash128({}, first), values), moments);
   if (std::memcmp(&hash, all.data() + body.size(), kHash) != 0) damaged("its checksum is wrong");
   compare_runs(path, json.value("run", Json()), run);
-  const std::span<float> to = trainer.store().values(), state = trainer.optimiser().state();
+  const std::span<float> to = trainer.values(), state = trainer.optimiser().state();
   if (value_bytes != to.size_bytes() || moment_bytes != state.size_bytes()) damaged("it is of another model");
   const RunState result = state_of(json, path);
   std::memcpy(to.data(), values.data(), value_bytes);

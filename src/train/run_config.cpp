@@ -54,6 +54,32 @@ void read_lengths(Fields& fields, RunConfig& c) {
     fail(ErrorKind::input, "{}: forward_tokens is {}, a sequence has up to {} (length)", c.path, c.forward_tokens, c.length);
 }
 
+void read_model(Fields& fields, RunConfig& c) {
+  const nlohmann::json* model = fields.any("model");
+  if (model == nullptr) fail(ErrorKind::input, "{}: there is no \"model\"", c.path);
+  check_model_fields(*model, fields.where("model"));
+  c.model = std::shared_ptr<const nlohmann::json>(c.json, model);
+  read_tokenizer(fields, c);
+}
+
+void read_fine_tuning(Fields& fields, RunConfig& c) {
+  for (const char* field : {"model", "tokenizer"})
+    if (fields.has(field)) fail(ErrorKind::input, "{}: fine-tuning takes it from the weights that it is given", fields.where(field));
+  c.prompt_weight = 0;
+  if (const std::string given = fields.text("chat_template", ""); !given.empty())
+    c.chat_template = (std::filesystem::path(c.path).parent_path() / given).string();  // an absolute path stays
+  const nlohmann::json* lora = fields.any("lora");
+  if (lora == nullptr) return;
+  Fields of(*lora, fields.where("lora"));
+  LoraSettings settings;
+  settings.rank = static_cast<int>(of.integer("rank", settings.rank, 1, 4096));
+  settings.alpha = of.number("alpha", 2 * settings.rank, 1e-6, 1e6);
+  settings.targets = of.texts("targets", settings.targets);
+  settings.type = of.choice("type", {"f32", "bf16"}, 0) == 0 ? DType::f32 : DType::bf16;
+  of.done();
+  c.lora = settings;
+}
+
 }  // namespace
 
 void check_model_fields(const nlohmann::json& model, const std::string& name) {
@@ -63,18 +89,18 @@ void check_model_fields(const nlohmann::json& model, const std::string& name) {
       fail(ErrorKind::input, "{}.{}: unknown field; a transformers config.json of llama, qwen2 or deepseek_v3 is expected", name, field);
 }
 
-RunConfig RunConfig::read(const std::string& path) { return parse(read_json(path), path); }
+RunConfig RunConfig::read(const std::string& path, RunKind kind) { return parse(read_json(path), path, kind); }
 
-RunConfig RunConfig::parse(const nlohmann::json& json, const std::string& path) {
+RunConfig RunConfig::parse(const nlohmann::json& json, const std::string& path, RunKind kind) {
   RunConfig c;
+  c.kind = kind;
   c.path = path;
   c.json = std::make_shared<const nlohmann::json>(json);
   Fields fields(*c.json, path);
-  const nlohmann::json* model = fields.any("model");
-  if (model == nullptr) fail(ErrorKind::input, "{}: there is no \"model\"", path);
-  check_model_fields(*model, fields.where("model"));
-  c.model = std::shared_ptr<const nlohmann::json>(c.json, model);
-  read_tokenizer(fields, c);
+  if (kind == RunKind::from_nothing)
+    read_model(fields, c);
+  else
+    read_fine_tuning(fields, c);
   read_lengths(fields, c);
   c.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0, INT64_MAX));
   c.precision = fields.choice("precision", {"f32", "bf16"}, 0) == 0 ? DType::f32 : DType::bf16;

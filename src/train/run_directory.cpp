@@ -76,7 +76,7 @@ ModelConfig prepare_model_config(const RunConfig& config, const Tokenizer& token
   return read;
 }
 
-Json describe_run(const RunConfig& config, const DataSpec& data, const std::string& directory) {
+Json describe_run(const RunConfig& config, const DataSpec& data, const std::string& tokenizer) {
   Json told = *config.json, from = {{"spec", data.text}};
   told.erase("checkpoint_steps");
   for (const std::string& file : data.files) from["files"].push_back({{"path", file}, {"bytes", std::filesystem::file_size(file)}});
@@ -84,7 +84,7 @@ Json describe_run(const RunConfig& config, const DataSpec& data, const std::stri
     from["mix"].push_back({{"family", family_name(part.family)}, {"weight", part.weight}, {"levels", {part.least_level, part.most_level}},
                            {"chinese", part.chinese}});
   if (data.files.empty()) from["thinking"] = data.mix.thinking, from["other_language"] = data.mix.other_language;
-  return {{"config", told}, {"data", from}, {"tokenizer", hash_of(directory + "/tokenizer.json")}};
+  return {{"config", told}, {"data", from}, {"tokenizer", hash_of(tokenizer)}};
 }
 
 MetricsFile::MetricsFile(std::string path, std::int64_t steps) : path_(std::move(path)) {

@@ -22,8 +22,8 @@ Tokenizer prepare_tokenizer(const RunConfig& config, const DataSpec& data, const
 // Throws Error(input) naming the field.
 ModelConfig prepare_model_config(const RunConfig& config, const Tokenizer& tokenizer, const std::string& directory);
 
-// What a checkpoint must agree with: the configuration (but for checkpoint_steps), the data, the tokenizer.
-nlohmann::json describe_run(const RunConfig& config, const DataSpec& data, const std::string& directory);
+// What a checkpoint must agree with: the configuration (but for checkpoint_steps), the data, the tokenizer's file.
+nlohmann::json describe_run(const RunConfig& config, const DataSpec& data, const std::string& tokenizer);
 
 // Lines of JSON. One thread.
 class MetricsFile {

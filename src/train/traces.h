@@ -61,7 +61,7 @@ class Teacher {
 
 // A model of this machine, by the engine, in batches: a directory of safetensors or a .gguf file, asked as its chat
 // template says.
-std::unique_ptr<Teacher> engine_teacher(const std::string& model, const TraceSettings& settings, int threads, const KernelTable& kernels);
+std::unique_ptr<Teacher> engine_teacher(const std::string& model, int threads, const KernelTable& kernels);
 // An OpenAI-compatible endpoint: POST `url`/chat/completions, one request an answer. reasoning_content becomes the
 // thinking. `key`: the bearer token; empty: none.
 std::unique_ptr<Teacher> endpoint_teacher(const std::string& url, const std::string& model, const std::string& key);

@@ -17,25 +17,35 @@ std::size_t arena_size(const TrainerOptions& options) {
   return options.arena_bytes > 0 ? options.arena_bytes : available_memory().bytes / 4 * 3;
 }
 
+ModelConfig trained_config(ModelConfig config, const TrainerOptions& options) {
+  if (options.lora) config.mtp_layers = 0;
+  return config;
+}
+
 }  // namespace
 
 bool StepResult::finite() const { return std::isfinite(loss) && std::isfinite(mtp_loss) && std::isfinite(balance_loss) && std::isfinite(norm); }
 
 Trainer::Trainer(const ModelConfig& config, const TrainerOptions& options, const OptimiserSettings& settings)
-    : config_(config),
+    : config_(trained_config(config, options)),
       options_(options),
-      decoder_(config),
-      store_(decoder_, {.packed = options.precision, .mtp = config.mtp_layers > 0}),
-      optimiser_(store_, settings, options.threads),
+      decoder_(config_),
+      store_(decoder_, {.packed = options.precision, .mtp = config_.mtp_layers > 0, .gradients = !options.lora}),
+      lora_(options.lora ? std::make_unique<LoraAdapter>(store_, *options.lora) : nullptr),
+      optimiser_(lora_ ? lora_->parameters() : store_.parameters(), settings, options.threads),
       team_(options.threads),
       memory_(arena_size(options), kScratch, options.threads) {
   if (config.mtp_layers > 1) fail(ErrorKind::unsupported, "training: {} layers of multi-token prediction, expected 0 or 1", config.mtp_layers);
   tape_.moe = &moe_;
   store_.register_in(tape_);
+  if (lora_) lora_->register_in(tape_);
 }
 
 void Trainer::refresh() {
-  team_.run([&](int thread) { store_.pack(thread, team_.threads()); });
+  team_.run([&](int thread) {
+    store_.pack(thread, team_.threads());
+    if (lora_) lora_->pack(thread, team_.threads());
+  });
 }
 
 Exec Trainer::exec(int thread) { return memory_.exec(team_, thread, options_.kernels); }
@@ -147,7 +157,10 @@ StepResult Trainer::step(std::span<const PackedBatch> batches, const StepPlan& p
     layer.balance_loss = 0;
   }
   moe_.balance = static_cast<float>(sequences > 0 ? plan.balance_loss / static_cast<double>(sequences) : 0.0);
-  team_.run([&](int thread) { store_.zero_gradients(thread, team_.threads()); });
+  team_.run([&](int thread) {
+    store_.zero_gradients(thread, team_.threads());
+    if (lora_) lora_->zero_gradients(thread, team_.threads());
+  });
   tape_.clear();  // of a step that failed
   for (std::size_t i = 0; i < batches.size(); ++i)
     forward_backward(batches[i], prepared[i], plan, weight > 0 ? weight : 1, mtp_weight > 0 ? mtp_weight : 1, result);
@@ -167,7 +180,10 @@ void Trainer::finish_step(const StepPlan& plan, StepResult& result) {
   team_.run([&](int thread) {
     Exec ex = exec(thread);
     optimiser_.step(ex, plan.rate, optimiser_.clip_scale(result.norm));
-    store_.pack(thread, team_.threads());
+    if (lora_)
+      lora_->pack(thread, team_.threads());
+    else
+      store_.pack(thread, team_.threads());
   });
 }
 
@@ -179,7 +195,7 @@ void Trainer::balance(const StepPlan& plan, StepResult& result) {
     if (counts.empty()) continue;
     result.violation += max_violation(counts);
     ++layers;
-    if (plan.balance_speed == 0 || !config_.gate_bias) continue;
+    if (plan.balance_speed == 0 || !config_.gate_bias || lora_) continue;
     const Parameter& bias = store_.at("model.layers." + std::to_string(number) + ".mlp.gate.e_score_correction_bias");
     balance_bias(counts, static_cast<float>(plan.balance_speed), bias.values);
   }
@@ -194,7 +210,9 @@ double Trainer::flops_per_token() const {
     if (p.is_vector() || p.kind == ParameterKind::embedding || p.kind == ParameterKind::head) continue;
     weights += p.kind == ParameterKind::expert ? size * config_.experts_chosen / config_.experts : size;
   }
-  return 6 * (weights + head * (1 + config_.mtp_layers));  // two forward, twice that backward
+  weights += head * (1 + config_.mtp_layers);
+  if (lora_) return 4 * weights + 6 * static_cast<double>(lora_->size());  // frozen weights have no gradient
+  return 6 * weights;                                                      // two forward, twice that backward
 }
 
 }  // namespace limpid

@@ -8,12 +8,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/memory.h"
 #include "base/thread_team.h"
+#include "models/lora.h"
 #include "models/parameter_store.h"
 #include "ops/loss.h"
 #include "ops/moe_training.h"
@@ -28,6 +30,8 @@ struct TrainerOptions {
   const KernelTable* kernels = nullptr;
   std::size_t arena_bytes = 0;  // most memory of a forward with its backward; 0: three quarters of what the machine has.
                                 // Only what a step touches is taken from the machine
+  std::optional<LoraSettings> lora = {};  // adapters are trained and the store's weights are frozen, without gradients;
+                                          // no multi-token prediction then, and no sign rule
 };
 
 struct StepPlan {
@@ -59,7 +63,8 @@ class Trainer {
   // Throws Error(unsupported | resources).
   Trainer(const ModelConfig& config, const TrainerOptions& options, const OptimiserSettings& settings);
 
-  // The parameters were set from outside (initialise, load, a checkpoint): makes the packed weights of them.
+  // The parameters were set from outside (initialise, load, a checkpoint): makes the packed weights of them, and the
+  // forward's form of adapters.
   void refresh();
 
   // The weights of all batches together are the mean's: a step of several batches has the gradient of one large one, but
@@ -67,6 +72,11 @@ class Trainer {
   // where the memory does not suffice for a batch.
   StepResult step(std::span<const PackedBatch> batches, const StepPlan& plan);
 
+  // What is trained: all masters, or the adapters; how many of them are values (not padding).
+  std::span<float> values() { return lora_ ? lora_->values() : store_.values(); }
+  std::int64_t trained() const { return lora_ ? lora_->size() : store_.size(); }
+  LoraAdapter* lora() { return lora_.get(); }  // null: all weights are trained
+  const LoraAdapter* lora() const { return lora_.get(); }
   ParameterStore& store() { return store_; }
   const ParameterStore& store() const { return store_; }
   Optimiser& optimiser() { return optimiser_; }
@@ -101,6 +111,7 @@ class Trainer {
   const TrainerOptions options_;
   Decoder decoder_;
   ParameterStore store_;
+  std::unique_ptr<LoraAdapter> lora_;
   Optimiser optimiser_;
   Tape tape_;
   MoeTraining moe_;

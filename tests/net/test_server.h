@@ -27,6 +27,7 @@ namespace limpid::test {
 struct Request {
   std::string method, target;
   std::map<std::string, std::string> headers;  // names in lower case
+  std::string body = "";
 
   std::string header(const std::string& name) const {
     const auto found = headers.find(name);
@@ -99,7 +100,7 @@ class TestServer {
       http::request<http::string_body> message;
       http::read(socket, buffer, message, error);
       if (error) break;
-      Request request{std::string(message.method_string()), std::string(message.target()), {}};
+      Request request{std::string(message.method_string()), std::string(message.target()), {}, message.body()};
       for (const auto& field : message) {
         std::string name(field.name_string());
         for (char& c : name) c = static_cast<char>(std::tolower(c));

@@ -38,12 +38,13 @@ class Parameter {
     return {DType::f32, rows_, columns_, packed_.front().bytes, bias ? bias->values.data() : nullptr};
   }
   void add_to(Tape& tape) {
-    const Trainable t{values.data(), frozen ? nullptr : gradient.data(), rows_, columns_, bf16};
+    const Trainable t{values.data(), frozen ? nullptr : gradient.data(), rows_, columns_, bf16, low_rank};
     tape.add(packed_.front().bytes, t);
     tape.add(values.data(), t);  // as a gain or bias
   }
   std::vector<float> values, gradient;
   bool frozen = false, bf16 = false;
+  const LowRank* low_rank = nullptr;
 
  private:
   std::int64_t rows_, columns_;
@@ -62,10 +63,13 @@ class GradientWorld {
     return parameters_.emplace_back(rows, columns, ++seed_, spread);
   }
   void on(Forward forward) { forward_ = std::move(forward); }
+  // Called before each run; the loss is then computed with a tape too, for what only a forward in training does.
+  void before_each(std::function<void()> prepare) { prepare_ = std::move(prepare); }
 
   // Gradients of x, then of each parameter, as one list. `input_wanted` false: x has none.
   std::vector<float> gradients(const How& how, bool input_wanted = true) {
     Tape tape;
+    if (prepare_) prepare_();
     for (Parameter& p : parameters_) {
       std::ranges::fill(p.gradient, 0.0F);
       p.add_to(tape);
@@ -127,7 +131,11 @@ class GradientWorld {
   double loss() {
     std::vector<float> x = x_;
     double sum = 0;
+    Tape tape;
+    if (prepare_) prepare_();
+    for (Parameter& p : parameters_) p.add_to(tape);
     run_step({}, kArena, kScratch, [&](Exec& ex) {
+      if (prepare_) ex.tape = &tape;
       Tensor in = tensor_of(x, rows_);
       const Tensor out = forward_(ex, in);
       ex.sync();
@@ -144,6 +152,7 @@ class GradientWorld {
   unsigned seed_;
   std::deque<Parameter> parameters_;
   Forward forward_;
+  std::function<void()> prepare_;
 };
 
 }  // namespace limpid::ops_test

@@ -1,0 +1,38 @@
+// limpid merge: a model with an adapter merged in.
+#include <memory>
+#include <string>
+
+#include "app/commands.h"
+#include "app/hub_setup.h"
+#include "app/output.h"
+#include "base/error.h"
+#include "convert/merge.h"
+
+namespace limpid {
+
+namespace {
+
+struct Arguments {
+  std::string model, adapter, out;
+};
+
+int merge(const Arguments& arguments) {
+  const ModelFiles merged = ModelFiles::open(resolve_model(arguments.model).string()).with_adapter(arguments.adapter);
+  write_model(merged, arguments.out);
+  print("{}: {} with {}\n", arguments.out, arguments.model, arguments.adapter);
+  return 0;
+}
+
+}  // namespace
+
+void add_merge(Program& program) {
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("merge", "A model with an adapter (LoRA) merged in");
+  command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
+  command.positional("ADAPTER", arguments->adapter, "a directory with adapter_config.json and adapter_model.safetensors");
+  command.positional("OUT", arguments->out, "a directory, or a file where the model is a .gguf");
+  command.examples("limpid merge smollm2-135m smollm2-think think.gguf\nlimpid merge base-directory adapter merged-directory");
+  command.run([arguments](const Context&) { return merge(*arguments); });
+}
+
+}  // namespace limpid

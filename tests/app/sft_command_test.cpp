@@ -1,0 +1,162 @@
+// limpid sft, merge, traces and distill, as a user runs them: on all weights and by adapters, taken up with the same bytes, and with
+// what is wrong named.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/app/shell.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class SftCommand : public testing::Test {
+ protected:
+  // A model to go on from: a tiny Llama that was trained a little.
+  static void SetUpTestSuite() {
+    folder_ = fs::path(testing::TempDir()) / ("sft_" + std::to_string(::getpid()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    const json config = json::parse(R"({
+      "model": {"model_type": "llama", "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1,
+                "intermediate_size": 48, "max_position_embeddings": 256, "rope_theta": 300, "tie_word_embeddings": true},
+      "tokenizer": {"vocabulary": 400, "samples": 600}, "steps": 30, "batch_tokens": 192, "length": 96,
+      "schedule": {"learning_rate": 0.01}})");
+    const ShellResult made = limpid("train " + file("base.json", config.dump()) + " --data addsub --out " + at("base") + " -t 1 2>&1");
+    ASSERT_EQ(made.code, 0) << made.output;
+  }
+  static void TearDownTestSuite() { fs::remove_all(folder_); }
+
+  static std::string file(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name) << text;
+    return at(name);
+  }
+  static std::string at(const std::string& name) { return (folder_ / name).string(); }
+  static std::string bytes(const std::string& name) {
+    std::ifstream in(folder_ / name, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  static json settings(bool lora) {
+    json config = json::parse(R"({"steps": 16, "batch_tokens": 192, "length": 96, "checkpoint_steps": 2, "schedule": {"learning_rate": 0.01},
+                                  "optimiser": {"decay": 0}})");
+    if (lora) config["lora"] = {{"rank", 4}};
+    return config;
+  }
+  static ShellResult sft(const json& config, const std::string& out, const std::string& more = "-t 1 --data addsub") {
+    return limpid("sft " + file(out + ".json", config.dump()) + " --model " + at("base") + " --out " + at(out) + " " + more + " 2>&1");
+  }
+  static std::vector<double> losses(const std::string& out) {
+    std::vector<double> result;
+    std::ifstream metrics(folder_ / out / "metrics.jsonl");
+    for (std::string line; std::getline(metrics, line);) result.push_back(json::parse(line).at("loss"));
+    return result;
+  }
+  static std::string logits_of(const std::string& model) {
+    const ShellResult result = limpid("logits " + model + " --ids 0,5,6,17 -o " + at("logits.npy") + " 2>&1");
+    EXPECT_EQ(result.code, 0) << result.output;
+    return bytes("logits.npy");
+  }
+  static fs::path folder_;
+};
+fs::path SftCommand::folder_;
+
+TEST_F(SftCommand, AllWeightsGoOnFromWhereTheyAre) {
+  const std::string data = file("replies.jsonl", R"({"prompt": "7 + 5", "completion": "<think>\n\n</think>\n\n12"}
+{"messages": [{"role": "user", "content": "3 + 4"}, {"role": "assistant", "content": "7"}]}
+)");
+  const ShellResult made = sft(settings(false), "full", "-t 2 --data " + data);
+  ASSERT_EQ(made.code, 0) << made.output;
+  const std::vector<double> loss = losses("full");
+  ASSERT_EQ(loss.size(), 16U);
+  EXPECT_LT(loss.back(), 0.3 * loss.front());
+  EXPECT_EQ(limpid("logits " + at("full") + " --ids 0,5,6 --check >/dev/null 2>&1").code, 0);
+  EXPECT_NE(bytes("full/model.safetensors"), bytes("base/model.safetensors"));
+  EXPECT_EQ(bytes("full/model.safetensors").size(), bytes("base/model.safetensors").size());
+}
+
+TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
+  const ShellResult made = sft(settings(true), "lora");
+  ASSERT_EQ(made.code, 0) << made.output;
+  const std::vector<double> loss = losses("lora");
+  EXPECT_LT(loss.back(), loss.front());
+  EXPECT_LT(bytes("lora/adapter_model.safetensors").size(), bytes("base/model.safetensors").size());
+  ASSERT_EQ(sft(settings(true), "two", "-t 2 --data addsub").code, 0);
+  EXPECT_EQ(bytes("two/adapter_model.safetensors"), bytes("lora/adapter_model.safetensors"));
+  // Stopped in the middle by a signal, and taken up.
+  const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1 --data addsub --model " + at("base") + " --out " + at("cut");
+  shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("cut/metrics.jsonl") +
+        " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
+  ASSERT_EQ(limpid(run + " --resume >/dev/null 2>&1").code, 0);
+  EXPECT_EQ(bytes("cut/adapter_model.safetensors"), bytes("lora/adapter_model.safetensors"));
+
+  const ShellResult merged = limpid("merge " + at("base") + " " + at("lora") + " " + at("merged") + " 2>&1");
+  ASSERT_EQ(merged.code, 0) << merged.output;
+  const std::string one = logits_of(at("merged"));
+  EXPECT_NE(one, logits_of(at("base")));
+  // Trained on, the merged model has the loss that the adapter ended with, not the base's.
+  json more = settings(false);
+  more["steps"] = 1;
+  const std::string path = file("more.json", more.dump());
+  ASSERT_EQ(limpid("sft " + path + " -t 1 --data addsub --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
+  EXPECT_LT(losses("more").front(), 0.5 * (loss.front() + loss.back()));
+  // The model and its adapter, named together.
+  EXPECT_EQ(logits_of(at("base") + "+" + at("lora")), one);
+  const ShellResult nowhere = limpid("logits " + at("base") + "+nowhere --ids 0,5,6 --check 2>&1");
+  EXPECT_EQ(nowhere.code, 2);
+  EXPECT_NE(nowhere.output.find("no adapter nowhere"), std::string::npos) << nowhere.output;
+}
+
+TEST_F(SftCommand, WhatIsWrongIsNamed) {
+  const auto says = [&](const json& config, const std::string& name, const std::string& what, const std::string& more = "-t 1 --data addsub") {
+    const ShellResult result = sft(config, name, more);
+    EXPECT_EQ(result.code, 2) << result.output;
+    EXPECT_NE(result.output.find(what), std::string::npos) << result.output;
+  };
+  json config = settings(true);
+  config["lora"]["ranks"] = 3;
+  says(config, "e1", "lora.ranks: unknown field");
+  config = settings(true);
+  config["lora"]["targets"] = {"q_proj", "kv_b_proj"};
+  says(config, "e2", "kv_b_proj");
+  config = settings(false);
+  config["model"] = {{"model_type", "llama"}};
+  says(config, "e3", "model: fine-tuning");
+  says(settings(false), "e4", "broken.jsonl:2", "-t 1 --data " + file("broken.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \n"));
+  config = settings(true);
+  ASSERT_EQ(sft(config, "e5").code, 0);
+  says(config, "e5", "--resume");
+  config["lora"]["rank"] = 5;
+  says(config, "e5", "lora.rank was 4, is 5", "-t 1 --data addsub --resume");
+  const ShellResult merge = limpid("merge " + at("base") + " " + at("base") + " " + at("e6") + " 2>&1");
+  EXPECT_EQ(merge.code, 2);
+  EXPECT_NE(merge.output.find("adapter_config.json"), std::string::npos) << merge.output;
+}
+
+TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
+  json config = {{"traces", {{"mix", "addsub"}, {"problems", 12}, {"samples", 2}, {"keep", 0}, {"chunk", 5}, {"max_tokens", 40}, {"correct", false},
+                             {"well_formed", false}, {"reasoned", false}, {"language", 0}}},
+                 {"train", settings(true)}};
+  const std::string run = " --teacher " + at("base") + " --model " + at("base") + " -t 1";
+  const ShellResult made = limpid("distill " + file("d.json", config.dump()) + run + " --out " + at("d") + " 2>&1");
+  if (made.output.find("none is kept") == std::string::npos) {
+    ASSERT_EQ(made.code, 0) << made.output;
+    EXPECT_FALSE(bytes("d/traces.jsonl").empty());
+    EXPECT_FALSE(bytes("d/adapter_model.safetensors").empty());
+  }
+  config["traces"]["correct"] = config["traces"]["well_formed"] = config["traces"]["reasoned"] = true;
+  config["traces"]["max_tokens"] = 2;  // nothing can be right
+  const ShellResult none = limpid("distill " + file("d2.json", config.dump()) + run + " --out " + at("d2") + " 2>&1");
+  EXPECT_EQ(none.code, 2);
+  EXPECT_NE(none.output.find("of 24 answers of the teacher none is kept"), std::string::npos) << none.output;
+  config["train"]["model"] = {{"model_type", "llama"}};
+  EXPECT_NE(limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1").output.find("lora: unknown field"), std::string::npos);
+  const ShellResult down = limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
+  EXPECT_EQ(down.code, 2);
+  EXPECT_NE(down.output.find("--teacher-model"), std::string::npos) << down.output;
+}
+
+}  // namespace
