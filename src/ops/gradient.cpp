@@ -13,12 +13,11 @@ void multiply(const Exec& ex, const Trainable& weight, const GemmArgs& args) {
   (weight.bf16 ? ex.kernels->gradient->gemm_bf16 : ex.kernels->gradient->gemm)(args);
 }
 
-// Rows of a tile of the product: shares of threads are multiples of it.
+}  // namespace
+
 std::int64_t gemm_unit(const Exec& ex, const Trainable& weight) {
   return weight.bf16 ? 32 : ex.kernels->gradient->gemm_rows;
 }
-
-}  // namespace
 
 TrainableWeight trainable(const Exec& ex, const PackedWeight& weight) {
   TrainableWeight found{ex.tape->at(weight.data), {}, {}};

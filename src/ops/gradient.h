@@ -33,6 +33,8 @@ inline GradientRows rows_of_values(const Tensor& x) { return {x.f32(), x.columns
 //   weight gradient += out gradient^T input, bias gradient += column sums
 void product_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,
                       GradientRows input, GradientRows input_gradient, bool accumulate = true);
+// Rows of a tile of a weight's products: threads share rows in multiples of it.
+std::int64_t gemm_unit(const Exec& ex, const Trainable& weight);
 // The parts of it. Between those of a weight with a low-rank matrix stands a barrier, and input_gradient comes first even
 // where no gradient of the input is wanted (product_backward and norm_products_backward see to both).
 void input_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,

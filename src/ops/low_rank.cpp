@@ -82,7 +82,8 @@ void low_rank_input_backward(Exec& ex, const TrainableWeight& parameters, std::i
                              GradientRows input_gradient) {
   const LowRank& beside = *parameters.weight.low_rank;
   const std::int64_t r = beside.rank;
-  const auto [begin, end] = ex.share(rows);
+  // The rows that this thread's part of the plain product has: no barrier stands between.
+  const auto [begin, end] = ex.share(rows, gemm_unit(ex, parameters.weight));
   if (begin == end) return;
   float* dh = parameters.low.gradient + begin * r;
   product(ex, out_gradient.data + begin * out_gradient.stride, out_gradient.stride, parameters.weight.rows, beside.b, r, dh, r, end - begin, false);

@@ -22,7 +22,6 @@ TOKENS, SAMPLES, RANK, ALPHA = 70, 12, 3, 4.5
 TARGETS = {
     "llama3": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
     "qwen2": ["q_proj", "v_proj", "down_proj"],
-    "deepseek_v3": ["q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "o_proj", "layers.0.mlp.gate_proj", "layers.0.mlp.up_proj", "layers.0.mlp.down_proj"],
 }
 
 
