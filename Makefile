@@ -1,7 +1,7 @@
 # Thin front: everything is done by CMake presets and tools/. `make help` lists the targets.
 JOBS ?= $(shell nproc)
 
-.PHONY: all chat r1-zero test test-all setup bench fuzz clean help
+.PHONY: all chat r1-zero recipe recipe-smoke test test-all setup bench fuzz clean help
 all: build/limpid
 
 setup:            ## install what is missing (Debian packages), once
@@ -26,10 +26,15 @@ fuzz:             ## make fuzz TARGET=gguf TIME=60: libFuzzer with ASan and UBSa
 chat: build/limpid  ## start a conversation in the terminal
 	@tools/chat
 
-RUN ?= runs/r1-zero
-r1-zero: build/limpid  ## from nothing to the R1-Zero effect, into runs/r1-zero (RUN=DIR); goes on where it was stopped
-	@echo "limpid recipe r1-zero --out $(RUN) --resume    (its model, curves and answers come to stand there)"
-	@build/limpid recipe r1-zero --out $(RUN) --resume
+RUNS ?= runs
+r1-zero: build/limpid  ## from nothing to the R1-Zero effect, into runs/r1-zero (RUNS=DIR: DIR/r1-zero); goes on where it was stopped
+	@tools/recipe r1-zero $(RUNS)
+
+recipe: build/limpid  ## all of R1 at the size of a toy, into runs/r1-nano; goes on where it was stopped
+	@tools/recipe r1-nano $(RUNS)
+
+recipe-smoke: build/limpid  ## every stage, tiny, into a directory that is removed again; make test does it too
+	@tools/recipe smoke
 
 help:
 	@grep -hE '^[a-z/-]+:.*##' Makefile | sed 's/:.*##/ -/'

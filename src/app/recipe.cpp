@@ -12,7 +12,7 @@
 #include "app/rl_curve.h"
 #include "app/train_line.h"
 #include "base/error.h"
-#include "train/recipe.h"
+#include "train/recipe_run.h"
 
 namespace limpid {
 
@@ -21,7 +21,7 @@ namespace {
 struct Arguments {
   std::string name, out, stage;
   std::int64_t seed = -1;
-  bool resume = false;
+  bool resume = false, control = false;
 };
 
 std::string recipe_list() {
@@ -31,17 +31,18 @@ std::string recipe_list() {
 }
 
 int recipe(const Arguments& arguments, const Context& context) {
-  const std::optional<std::uint64_t> seed =
-      arguments.seed >= 0 ? std::optional(static_cast<std::uint64_t>(arguments.seed)) : std::nullopt;
-  const Recipe recipe = Recipe::open(arguments.name, seed);
+  RecipeChoice choice;
+  if (arguments.seed >= 0) choice.seed = static_cast<std::uint64_t>(arguments.seed);
+  choice.control = arguments.control;
+  const Recipe recipe = Recipe::open(arguments.name, choice);
   Interrupts interrupts;
   RecipeOptions options;
   options.out = arguments.out;
   options.only = arguments.stage;
   options.resume = arguments.resume;
-  options.train.threads = options.rl.threads = context.threads();
-  options.train.kernels = options.rl.kernels = &context.kernels();
-  options.train.stop = options.rl.stop = [&] { return interrupts.requested(); };
+  options.threads = context.threads();
+  options.kernels = &context.kernels();
+  options.stop = [&] { return interrupts.requested(); };
   if (std::ranges::any_of(recipe.stages, [](const RecipeStage& s) { return s.run.has_value(); }))
     options.train.peak_flops = measure_product_speed(context.kernels(), context.threads());
   TrainLine line;
@@ -57,9 +58,10 @@ int recipe(const Arguments& arguments, const Context& context) {
   };
   options.begin = [&](const RecipeStage& next) {
     end_stage();
-    fmt::print(stderr, "-- {}\n", next.name);
+    fmt::print(stderr, "-- {}{}{}\n", next.name, next.about.empty() ? "" : ": ", next.about);
     if (next.rl) curve.begin(next.rl->grpo.steps);
   };
+  options.traced = [&](const TraceCounts& counts) { line.count(counts); };
   options.evaluated = [&](const RecipeStage&, const std::string& model, Reasoning reasoning, const EvalReport& report) {
     fmt::print(stderr, "{}, reasoning {}: pass@1 {:.1f} %, {:.1f} tokens, {:.0f} s\n", model, reasoning_name(reasoning),
                100 * report.rows[0].pass_1, report.rows[0].tokens, report.seconds);
@@ -68,7 +70,7 @@ int recipe(const Arguments& arguments, const Context& context) {
   const bool finished = run_recipe(recipe, options);
   end_stage();
   if (!finished) fail(ErrorKind::cancelled, "stopped; --resume goes on from there");
-  print("{}: every stage is done\n", arguments.out);
+  print("{0}: every stage is done; limpid report {0} shows what they did\n", arguments.out);
   return 0;
 }
 
@@ -82,6 +84,7 @@ void add_recipe(Program& program) {
   command.option("--stage", arguments->stage, "only this stage");
   command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62, "other seed, other model (default: the recipe's)");
   command.flag("--resume", arguments->resume, "go on where it was stopped");
+  command.flag("--control", arguments->control, "rewards go to answers by lot: reinforcement must not help then");
   command.threads();
   command.examples("limpid recipe r1-zero --out run\nlimpid recipe r1-zero --out run --resume\nlimpid recipe my.json --out run --stage rl");
   command.run([arguments](const Context& context) { return recipe(*arguments, context); });

@@ -18,6 +18,7 @@ void TrainLine::end() {
   if (open_) std::fputc('\n', stderr);
   open_ = false;
   shown_ = -1;
+  counted_ = 0;
 }
 
 void TrainLine::show_in(LoopOptions& options) {
@@ -39,6 +40,16 @@ void TrainLine::show(const Progress& p) {
   if (p.result.violation > 0) line += fmt::format("  MaxVio {:.2f}", p.result.violation);
   if (p.peak_share > 0) line += fmt::format("  {:.0f}% of bf16 peak", 100 * p.peak_share);
   line += fmt::format("  {} left", human_time(p.seconds_left));
+  if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
+  std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
+  std::fflush(stderr);
+  open_ = terminal_;
+}
+
+void TrainLine::count(const TraceCounts& c) {
+  if (!terminal_ && c.problems < 2 * counted_) return;
+  counted_ = c.problems;
+  std::string line = fmt::format("{} problems, {} answers: {} right, {} in one language, {} kept", c.problems, c.answers, c.correct, c.one_language, c.kept);
   if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
   std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
   std::fflush(stderr);

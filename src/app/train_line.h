@@ -5,6 +5,7 @@
 #include <string>
 
 #include "train/loop.h"
+#include "train/traces.h"
 
 namespace limpid {
 
@@ -18,11 +19,13 @@ class TrainLine {
   void show_in(LoopOptions& options);  // progress and say; the options must not outlive it
   void say(const std::string& line);
   void show(const Progress& progress);
+  void count(const TraceCounts& counts);  // of traces that are being made; elsewhere than on a terminal each doubling of the problems
   void end();  // of one run: the next one begins on a fresh line
 
  private:
   const bool terminal_;
   int shown_ = -1;  // per cent
+  std::int64_t counted_ = 0;
   bool open_ = false;
 };
 

@@ -212,4 +212,32 @@ nlohmann::ordered_json eval_json(const EvalReport& report) {
   return {{"k", report.k}, {"generated", report.tokens}, {"curve", curve}, {"rows", rows}};
 }
 
+EvalReport eval_from_json(const nlohmann::json& json, const std::string& name) {
+  EvalReport report;
+  try {
+    report.k = json.at("k").get<int>();
+    report.tokens = json.at("generated").get<std::int64_t>();
+    for (const nlohmann::json& point : json.at("curve"))
+      report.curve.push_back({point.at("n").get<int>(), point.at("pass").get<double>(), point.at("cons").get<double>()});
+    const auto name_of = [](const nlohmann::json& value) { return value == "all" ? std::string() : value.get<std::string>(); };
+    for (const nlohmann::json& row : json.at("rows")) {
+      EvalRow& out = report.rows.emplace_back();
+      out.family = name_of(row.at("family"));
+      out.language = name_of(row.at("language"));
+      out.problems = row.at("problems").get<std::int64_t>();
+      out.pass_1 = row.at("pass@1").at("value").get<double>();
+      out.pass_k = row.at("pass@k").at("value").get<double>();
+      out.cons_k = row.at("cons@k").at("value").get<double>();
+      const std::pair<const char*, double*> rates[] = {{"tokens", &out.tokens}, {"longest", &out.longest}, {"reasoned", &out.reasoned},
+                                                       {"well_formed", &out.well_formed}, {"one_language", &out.one_language},
+                                                       {"readable", &out.readable}, {"finished", &out.finished}};
+      for (const auto& [field, value] : rates) *value = row.at(field).get<double>();
+    }
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorKind::input, "{}: no evaluation: {}", name, error.what());
+  }
+  if (report.rows.empty()) fail(ErrorKind::input, "{}: no evaluation: no rows", name);
+  return report;
+}
+
 }  // namespace limpid

@@ -82,5 +82,7 @@ std::vector<EvalPoint> eval_curve(const std::vector<EvalAnswer>& answers, int k)
 
 // {"k", "generated": tokens, "curve": [{"n", "pass", "cons"}, ...], "rows": [{"family", "language", "problems", "pass@1": {"value", "low", "high"}, ...}]}
 nlohmann::ordered_json eval_json(const EvalReport& report);
+// Back again, without the answers and the seconds. Throws Error(input) naming `name` for what eval_json does not write.
+EvalReport eval_from_json(const nlohmann::json& json, const std::string& name);
 
 }  // namespace limpid

@@ -1,66 +1,83 @@
 // Recipes: how a model is made, from nothing to its evaluation, as a data file that a reader can follow: stages in order,
 // each with the configuration of its command and, under "sources", where each line comes from.
-//   {"name", "about", "sources", "stages": [
-//     {"stage": "pretrain", "kind": "train", "data": "mix" | {...}, "config": {...}},         train/run_config.h
-//     {"stage": "rl", "kind": "rl", "from": "pretrain", "config": {...}},                      train/rl_loop.h
-//     {"stage": "eval", "kind": "eval", "of": ["pretrain", "rl"], "mix": ..., "problems": 50, "k": 16, "max_tokens": 96}]}
-// Each stage has a directory of its name in the recipe's; an evaluation writes MODEL-REASONING.json into its own.
+//   {"name", "about", "sources", "cost": {"machine", "usd_per_hour", "source"}, "parts": {...}, "stages": [
+//     {"stage": "words", "kind": "tokenizer", "data": MIX, "vocabulary": 1024, "samples": 40000, "seed": 1},
+//     {"stage": "pretrain", "kind": "train", "tokenizer": "words", "data": DATA, "config": {...}},       train/run_config.h
+//     {"stage": "zero", "kind": "rl", "from": "pretrain", "config": {...}},                              train/rl_loop.h
+//     {"stage": "traces", "kind": "sample", "from": "zero", "config": {...}},                            train/traces.h
+//     {"stage": "talk", "kind": "data", "data": MIX, "samples": 2000, "seed": 1},
+//     {"stage": "cold", "kind": "sft", "from": "pretrain", "data": ["traces", "talk"], "config": {...}}, train/sft.h
+//     {"stage": "student", "kind": "distill", "teacher": "cold", "from": "small" (none: from nothing), "config": {...}},
+//     {"stage": "eval", "kind": "eval", "of": ["pretrain", "zero"], "mix": MIX, "problems": 50, "k": 16, "max_tokens": 96},
+//     {"stage": "report", "kind": "report"}]}
+// "parts": {"name": VALUE} gives values names: a field of a stage that says "@name" has that value.
+// MIX is a mix (train/data_mix.h) or the name of one; DATA a MIX or a list of stages that made data. A stage builds on
+// those before it. Each has a directory of its name in the recipe's; train/recipe_run.h says what comes to stand there.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "train/loop.h"
+#include "train/distill.h"
+#include "train/evaluate.h"
 #include "train/rl_loop.h"
+#include "train/run_config.h"
+#include "train/traces.h"
 
 namespace limpid {
 
 struct RecipeStage {
-  enum class Kind : std::uint8_t { train, rl, eval };
-  std::string name;
+  enum class Kind : std::uint8_t { tokenizer, train, rl, sample, data, sft, distill, eval, report };
+  std::string name, about;
   Kind kind = Kind::train;
-  // train
-  std::shared_ptr<const nlohmann::json> data;  // a mix, or the text of a DataSpec
-  std::optional<RunConfig> run;
-  // rl
-  std::string from;
+  std::shared_ptr<const nlohmann::json> told;  // the stage as the file has it, with the seed that counts
+
+  std::string from;                       // rl, sample, sft, distill: the model to begin with
+  std::string teacher;                    // distill
+  std::string tokenizer;                  // train, distill: the stage that learned it; empty: as the configuration says
+  std::shared_ptr<const nlohmann::json> data;  // train, tokenizer, data: a mix, or the text of a DataSpec; sft: none
+  std::vector<std::string> data_stages;   // train, sft: stages that made data
+  std::optional<RunConfig> run;           // train, sft
   std::optional<RlConfig> rl;
+  std::optional<TraceSettings> traces;    // sample
+  std::optional<DistillConfig> distill;
+  std::int64_t vocabulary = 1024, samples = 40000;  // tokenizer, data
+  std::uint64_t seed = 1;
   // eval
   std::vector<std::string> of;
-  Mix mix;
+  Mix mix;  // of data too
   int problems = 50, k = 16, max_tokens = 96;
+  double temperature = 1, top_p = 1;
   std::vector<Reasoning> reasoning = {Reasoning::free, Reasoning::forced, Reasoning::none};
+
+  bool makes_model() const { return kind == Kind::train || kind == Kind::rl || kind == Kind::sft || kind == Kind::distill; }
+  bool makes_data() const { return kind == Kind::sample || kind == Kind::data; }
+  std::vector<std::string> builds_on() const;  // names of stages
+};
+
+struct RecipeChoice {
+  std::optional<std::uint64_t> seed;  // instead of the file's; those of the stages keep their distance from the smallest
+  // Rewards of every reinforcement go to answers by lot: nothing may be learned. These stages, and those that build on
+  // them, are named NAME-control, so that they stand beside the others in a directory.
+  bool control = false;
 };
 
 struct Recipe {
   std::string name, about;
+  bool control = false;
   std::vector<RecipeStage> stages;
+  std::shared_ptr<const nlohmann::json> json;  // the file with parts, seeds and names put in
 
-  // seed: instead of those in the file. Throws Error(input) naming the file and field: also for a stage that builds on one
-  // that does not come before it.
-  static Recipe parse(const nlohmann::json& json, const std::string& path, std::optional<std::uint64_t> seed);
+  // Throws Error(input) naming the file and field: also for a stage that builds on one that does not come before it.
+  static Recipe parse(const nlohmann::json& json, const std::string& path, const RecipeChoice& choice = {});
   // A file that ends in .json, or a recipe that the program carries inside. Throws Error(not_found) naming those.
-  static Recipe open(const std::string& name, std::optional<std::uint64_t> seed);
+  static Recipe open(const std::string& name, const RecipeChoice& choice = {});
   static std::vector<std::string> built_in();
 };
 
 std::string_view reasoning_name(Reasoning reasoning);  // "free", "forced", "none"
-
-struct RecipeOptions {
-  std::string out;
-  std::string only;     // this stage; empty: all
-  bool resume = false;  // stages that are done stay, the one that was stopped goes on
-  LoopOptions train;    // what callers watch; out and resume are set
-  RlOptions rl;         // likewise
-  std::function<void(const RecipeStage&)> begin;
-  std::function<void(const RecipeStage&, const std::string& model, Reasoning, const EvalReport&)> evaluated;
-};
-
-// False: stopped. Throws as the stages do.
-bool run_recipe(const Recipe& recipe, const RecipeOptions& options);
 
 }  // namespace limpid

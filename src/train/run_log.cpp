@@ -95,6 +95,19 @@ StageLog read_stage(const fs::path& folder, const std::string& name, const Json&
   return stage;
 }
 
+// The recipe's stages, those left out that another recipe in the directory has.
+void read_recipe(const std::string& directory, const std::string& path, RunLog& log) {
+  const Json recipe = read_json(path);
+  const auto stages = recipe.is_object() ? recipe.find("stages") : recipe.end();
+  if (!recipe.is_object() || stages == recipe.end() || !stages->is_array()) fail(ErrorKind::input, "{}: expected a recipe with stages", path);
+  if (log.recipe.is_null()) log.recipe = recipe;
+  for (const Json& told : *stages) {
+    const std::string name = text_in(told, "stage");
+    if (std::ranges::any_of(log.stages, [&](const StageLog& stage) { return stage.name == name; })) continue;
+    log.stages.push_back(read_stage(fs::path(directory) / fs::path(name).filename(), name, told));
+  }
+}
+
 // What the runner measured: longer than the steps alone, but it misses what was killed.
 void add_times(const std::string& directory, std::vector<StageLog>& stages) {
   for (StageLog& stage : stages) {
@@ -145,14 +158,11 @@ RunLog read_run(const std::string& directory) {
   RunLog log;
   log.directory = directory;
   if (!fs::is_directory(directory)) fail(ErrorKind::not_found, "{}: no such directory", directory);
-  if (fs::exists(directory + "/recipe.json")) {
-    log.recipe = read_json(directory + "/recipe.json");
-    const auto stages = log.recipe.is_object() ? log.recipe.find("stages") : log.recipe.end();
-    if (!log.recipe.is_object() || stages == log.recipe.end() || !stages->is_array()) fail(ErrorKind::input, "{}/recipe.json: expected a recipe with stages", directory);
-    for (const Json& told : *stages) log.stages.push_back(read_stage(fs::path(directory) / fs::path(text_in(told, "stage")).filename(), text_in(told, "stage"), told));
-  } else if (fs::exists(directory + "/metrics.jsonl")) {
+  for (const char* name : {"/recipe.json", "/recipe-control.json"})
+    if (fs::exists(directory + name)) read_recipe(directory, directory + name, log);
+  if (log.recipe.is_null() && fs::exists(directory + "/metrics.jsonl")) {
     log.stages.push_back(read_stage(directory, "", nullptr));
-  } else {
+  } else if (log.recipe.is_null()) {
     std::vector<std::string> names;
     for (const fs::directory_entry& entry : fs::directory_iterator(directory))
       if (entry.is_directory()) names.push_back(entry.path().filename().string());
