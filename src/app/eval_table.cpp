@@ -16,7 +16,8 @@ constexpr int kFamily = 9;
 const EvalRow* row_of(const Evaluated* from, const std::string& family, const std::string& language) {
   if (from == nullptr) return nullptr;
   const std::vector<EvalRow>& rows = from->report.rows;
-  const auto found = std::ranges::find_if(rows, [&](const EvalRow& row) { return row.family == family && row.language == language; });
+  const auto found =
+      std::ranges::find_if(rows, [&](const EvalRow& row) { return row.family == family && row.language == language; });
   return found == rows.end() ? nullptr : &*found;
 }
 
@@ -36,12 +37,17 @@ std::vector<OfModel> by_model(const std::vector<Evaluated>& evaluated) {
   return models;
 }
 
-std::string percent(const EvalRow* row, double EvalRow::*rate) { return row == nullptr ? "" : fmt::format("{:.1f}", 100 * row->*rate); }
+std::string percent(const EvalRow* row, double EvalRow::*rate) {
+  return row == nullptr ? "" : fmt::format("{:.1f}", 100 * row->*rate);
+}
 
 std::string models_table(const std::vector<OfModel>& models, std::size_t width) {
-  const int k = models[0].free != nullptr ? models[0].free->report.k : models[0].forced != nullptr ? models[0].forced->report.k : models[0].none->report.k;
-  std::string out = fmt::format("{:{}}  {:>18}  {:>8}  {:>8}  {:>6}  {:>6}  {:>12}  {:>6}  {:>6}\n", "", width, "pass@1", fmt::format("pass@{}", k),
-                                fmt::format("cons@{}", k), "length", "thinks", "one language", "forced", "direct");
+  const int k = models[0].free != nullptr     ? models[0].free->report.k
+                : models[0].forced != nullptr ? models[0].forced->report.k
+                                              : models[0].none->report.k;
+  std::string out = fmt::format("{:{}}  {:>18}  {:>8}  {:>8}  {:>6}  {:>6}  {:>12}  {:>6}  {:>6}\n", "", width,
+                                "pass@1", fmt::format("pass@{}", k), fmt::format("cons@{}", k), "length", "thinks",
+                                "one language", "forced", "direct");
   for (const OfModel& m : models) {
     const EvalRow* row = row_of(m.free, "", "");
     std::string pass;
@@ -49,8 +55,9 @@ std::string models_table(const std::vector<OfModel>& models, std::size_t width) 
       const Interval interval = wilson(row->pass_1, row->problems);
       pass = fmt::format("{:.1f} [{:.1f}-{:.1f}]", 100 * row->pass_1, 100 * interval.low, 100 * interval.high);
     }
-    out += fmt::format("{:{}}  {:>18}  {:>8}  {:>8}  {:>6}  {:>6}  {:>12}  {:>6}  {:>6}\n", m.model, width, pass, percent(row, &EvalRow::pass_k),
-                       percent(row, &EvalRow::cons_k), row == nullptr ? "" : fmt::format("{:.1f}", row->tokens), percent(row, &EvalRow::reasoned),
+    out += fmt::format("{:{}}  {:>18}  {:>8}  {:>8}  {:>6}  {:>6}  {:>12}  {:>6}  {:>6}\n", m.model, width, pass,
+                       percent(row, &EvalRow::pass_k), percent(row, &EvalRow::cons_k),
+                       row == nullptr ? "" : fmt::format("{:.1f}", row->tokens), percent(row, &EvalRow::reasoned),
                        percent(row, &EvalRow::one_language), percent(row_of(m.forced, "", ""), &EvalRow::pass_1),
                        percent(row_of(m.none, "", ""), &EvalRow::pass_1));
   }
@@ -59,9 +66,11 @@ std::string models_table(const std::vector<OfModel>& models, std::size_t width) 
 
 std::string family_cells(const OfModel& m, const EvalRow& row, bool detailed) {
   const EvalRow* free = row_of(m.free, row.family, row.language);
-  std::string out = fmt::format(" {:>6} {:>6}", percent(free, &EvalRow::pass_1), free == nullptr ? "" : fmt::format("{:.1f}", free->tokens));
+  std::string out = fmt::format(" {:>6} {:>6}", percent(free, &EvalRow::pass_1),
+                                free == nullptr ? "" : fmt::format("{:.1f}", free->tokens));
   if (detailed)
-    out += fmt::format(" {:>6} {:>6} {:>6}", percent(free, &EvalRow::reasoned), percent(row_of(m.forced, row.family, row.language), &EvalRow::pass_1),
+    out += fmt::format(" {:>6} {:>6} {:>6}", percent(free, &EvalRow::reasoned),
+                       percent(row_of(m.forced, row.family, row.language), &EvalRow::pass_1),
                        percent(row_of(m.none, row.family, row.language), &EvalRow::pass_1));
   return out;
 }
@@ -77,7 +86,11 @@ std::string families_table(const std::vector<OfModel>& models, const std::vector
   std::string out = names + "\n" + titles + "\n";
   for (const EvalRow& row : rows) {
     if (!row.family.empty() && !row.language.empty()) continue;
-    out += fmt::format("{:{}}", !row.family.empty() ? row.family : !row.language.empty() ? row.language : "all", kFamily);
+    out += fmt::format("{:{}}",
+                       !row.family.empty()     ? row.family
+                       : !row.language.empty() ? row.language
+                                               : "all",
+                       kFamily);
     for (const OfModel& m : models) out += family_cells(m, row, detailed);
     out += "\n";
   }
@@ -92,7 +105,8 @@ std::string eval_table(const std::vector<Evaluated>& evaluated) {
   std::size_t width = 5;
   for (const OfModel& m : models) width = std::max(width, m.model.size());
   return models_table(models, width) + "\n" + families_table(models, evaluated[0].report.rows) +
-         "per cent, with Wilson's 95 % interval over problems; length in tokens; thinks: share of the answers with reasoning;\n"
+         "per cent, with Wilson's 95 % interval over problems; length in tokens; thinks: share of the answers with "
+         "reasoning;\n"
          "forced, direct: pass@1 when every reply has to think, or must not\n";
 }
 

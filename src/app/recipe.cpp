@@ -82,11 +82,14 @@ void add_recipe(Program& program) {
   command.positional("NAME", arguments->name, recipe_list());
   command.option("--out", arguments->out, "directory of all stages", true);
   command.option("--stage", arguments->stage, "only this stage");
-  command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62, "other seed, other model (default: the recipe's)");
+  command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62,
+                 "other seed, other model (default: the recipe's)");
   command.flag("--resume", arguments->resume, "go on where it was stopped");
   command.flag("--control", arguments->control, "rewards go to answers by lot: reinforcement must not help then");
   command.threads();
-  command.examples("limpid recipe r1-zero --out run\nlimpid recipe r1-zero --out run --resume\nlimpid recipe my.json --out run --stage rl");
+  command.examples(
+      "limpid recipe r1-zero --out run\nlimpid recipe r1-zero --out run --resume\nlimpid recipe my.json --out run "
+      "--stage rl");
   command.run([arguments](const Context& context) { return recipe(*arguments, context); });
 }
 

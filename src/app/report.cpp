@@ -27,7 +27,8 @@ int report(const Arguments& arguments) {
   print("{}\n", out);
   flush_out();
   while (arguments.watch && !finished && !interrupts.requested()) {
-    for (int tenth = 0; tenth < 10 * kSeconds && !interrupts.requested(); ++tenth) std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    for (int tenth = 0; tenth < 10 * kSeconds && !interrupts.requested(); ++tenth)
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
     finished = write_report(arguments.directory, out, {kSeconds});
   }
   if (arguments.watch && !finished) write_report(arguments.directory, out);  // nobody renews it any more
@@ -41,7 +42,8 @@ void add_report(Program& program) {
   Command command = program.add("report", "A run's curves, tables and samples as one page of HTML");
   command.positional("DIR", arguments->directory, "the --out of limpid recipe, train or rl");
   command.option("--out", arguments->out, "the page (DIR/report.html)");
-  command.flag("--watch", arguments->watch, "write it anew every 3 seconds until the run is finished; the page reloads itself");
+  command.flag("--watch", arguments->watch,
+               "write it anew every 3 seconds until the run is finished; the page reloads itself");
   command.examples("limpid report runs/r1-zero\nlimpid report runs/r1-zero --watch");
   command.run([arguments](const Context&) { return report(*arguments); });
 }

@@ -28,9 +28,12 @@ std::string shown(std::string_view left) {
   while (!left.empty() && out.size() < kLongest) {
     const Utf8Step step = utf8_step(left);
     const bool control = step.size == 1 && (static_cast<unsigned char>(left[0]) < 0x20 || left[0] == 0x7F);
-    if (control) out += ' ';
-    else if (step.state == Utf8State::valid) out += left.substr(0, step.size);
-    else out += "\xEF\xBF\xBD";
+    if (control)
+      out += ' ';
+    else if (step.state == Utf8State::valid)
+      out += left.substr(0, step.size);
+    else
+      out += "\xEF\xBF\xBD";
     left.remove_prefix(std::max<std::size_t>(step.size, 1));
   }
   return out + (left.empty() ? "" : " ...");
@@ -44,7 +47,8 @@ double axis_top(double most) {
 
 }  // namespace
 
-std::vector<std::string> bar_panel(const std::vector<double>& values, std::size_t all, double top, int rows, int columns) {
+std::vector<std::string> bar_panel(const std::vector<double>& values, std::size_t all, double top, int rows,
+                                   int columns) {
   static constexpr std::string_view kBlocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
   std::vector<std::string> lines(static_cast<std::size_t>(rows));
   const auto width = static_cast<std::size_t>(columns);
@@ -68,7 +72,9 @@ RlCurve::~RlCurve() = default;
 
 void RlCurve::show_in(RlOptions& options) {
   options.progress = [this](const GrpoMetrics& metrics) { step(metrics); };
-  options.sample = [this](std::int64_t after, const EvalProblem& problem, const EvalAnswer& answer) { sample(after, problem, answer); };
+  options.sample = [this](std::int64_t after, const EvalProblem& problem, const EvalAnswer& answer) {
+    sample(after, problem, answer);
+  };
 }
 
 void RlCurve::begin(std::int64_t steps) {
@@ -89,9 +95,10 @@ void RlCurve::line(const GrpoMetrics& m) const {
   const std::int64_t every = std::max<std::int64_t>(1, steps_ / 10);
   if (m.step % every != 0 && m.step != 1 && m.step != steps_) return;
   const int cells = static_cast<int>(m.accuracy * kBar + 0.5);
-  const std::string text = fmt::format("step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {:.0f} tokens/s\n",
-                                       m.step, steps_, 100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens,
-                                       100 * m.reasoned, m.entropy, static_cast<double>(m.rollout_tokens) / m.rollout_seconds);
+  const std::string text = fmt::format(
+      "step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {:.0f} tokens/s\n",
+      m.step, steps_, 100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens,
+      100 * m.reasoned, m.entropy, static_cast<double>(m.rollout_tokens) / m.rollout_seconds);
   std::fputs(text.c_str(), stderr);
 }
 
@@ -123,11 +130,13 @@ std::string RlCurve::panels(int columns) const {
   for (std::size_t p = 0; p < 3; ++p) {
     const auto& panel = all_panels[p];
     const std::string gap(p == 0 ? 0 : kGap, ' ');
-    lines[0] += fmt::format("{}{:{}}{:<{}}", gap, "", kLabel, std::string_view(panel.title).substr(0, static_cast<std::size_t>(width)), width);
+    lines[0] += fmt::format("{}{:{}}{:<{}}", gap, "", kLabel,
+                            std::string_view(panel.title).substr(0, static_cast<std::size_t>(width)), width);
     const std::vector<std::string> bars = bar_panel(panel.values, all, panel.top, kPanelRows, width);
     for (int r = 0; r < kPanelRows; ++r) {
       const std::string label = r == 0 ? fmt::format("{:.0f}", panel.shown) : r == kPanelRows - 1 ? "0" : "";
-      lines[static_cast<std::size_t>(r) + 1] += fmt::format("{}{:>{}} {}", gap, label, kLabel - 1, bars[static_cast<std::size_t>(r)]);
+      lines[static_cast<std::size_t>(r) + 1] +=
+          fmt::format("{}{:>{}} {}", gap, label, kLabel - 1, bars[static_cast<std::size_t>(r)]);
     }
   }
   std::string out;
@@ -139,9 +148,10 @@ void RlCurve::draw(const GrpoMetrics& m) {
   const int columns = window_size().columns;
   erase();
   const double seconds = m.rollout_seconds + m.train_seconds;
-  std::string status = fmt::format("step {}/{}  right {:.1f}%  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}  {:.1f} s a step  {} left", m.step,
-                                   steps_, 100 * m.accuracy, m.tokens, 100 * m.reasoned, m.entropy, seconds,
-                                   human_time(seconds * static_cast<double>(steps_ - m.step)));
+  std::string status =
+      fmt::format("step {}/{}  right {:.1f}%  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}  {:.1f} s a step  {} left",
+                  m.step, steps_, 100 * m.accuracy, m.tokens, 100 * m.reasoned, m.entropy, seconds,
+                  human_time(seconds * static_cast<double>(steps_ - m.step)));
   status.resize(std::min(status.size(), static_cast<std::size_t>(columns - 1)));
   std::fputs((panels(columns) + status + "\n").c_str(), stderr);
   std::fflush(stderr);
@@ -158,9 +168,11 @@ void RlCurve::sample(std::int64_t after, const EvalProblem& problem, const EvalA
   }
   if (shown_++ >= kSamples) return;
   const ReplyParts parts = take_apart(answer.reply);
-  const std::string thinking = parts.thinking.empty() ? "" : style_.dim(shown(parts.thinking)) + (parts.answer.empty() ? "" : " -> ");
-  const std::string text = fmt::format("  {}\n    {}{}  ({}{})\n", shown(problem.sample.prompt), thinking, shown(parts.answer),
-                                       answer.correct ? "right" : "wrong", parts.thinking.empty() ? ", answered at once" : "");
+  const std::string thinking =
+      parts.thinking.empty() ? "" : style_.dim(shown(parts.thinking)) + (parts.answer.empty() ? "" : " -> ");
+  const std::string text =
+      fmt::format("  {}\n    {}{}  ({}{})\n", shown(problem.sample.prompt), thinking, shown(parts.answer),
+                  answer.correct ? "right" : "wrong", parts.thinking.empty() ? ", answered at once" : "");
   std::fputs(text.c_str(), stderr);
 }
 

@@ -1,6 +1,6 @@
-// The curve of a reinforcement run as it grows, on standard error: accuracy, length and share of reasoning, and samples of
-// the thinking before, between and after. On a terminal three panels that are drawn anew in place after each step, with
-// the samples above them; elsewhere, or where the window is small, a line for each tenth of the run. One thread.
+// The curve of a reinforcement run as it grows, on standard error: accuracy, length and share of reasoning, and samples
+// of the thinking before, between and after. On a terminal three panels that are drawn anew in place after each step,
+// with the samples above them; elsewhere, or where the window is small, a line for each tenth of the run. One thread.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +42,9 @@ class RlCurve {
   int shown_ = 0;
 };
 
-// One panel of such a chart: `rows` lines of `columns` cells, each an eighth block high or more; values[i] belongs to the
-// i-th of `all` steps and NaN leaves its place free. Exposed for tests.
-std::vector<std::string> bar_panel(const std::vector<double>& values, std::size_t all, double top, int rows, int columns);
+// One panel of such a chart: `rows` lines of `columns` cells, each an eighth block high or more; values[i] belongs to
+// the i-th of `all` steps and NaN leaves its place free. Exposed for tests.
+std::vector<std::string> bar_panel(const std::vector<double>& values, std::size_t all, double top, int rows,
+                                   int columns);
 
 }  // namespace limpid

@@ -35,7 +35,8 @@ void TrainLine::show(const Progress& p) {
   const int percent = static_cast<int>(100 * p.done);
   if (!terminal_ && percent / 10 == shown_ / 10 && shown_ >= 0) return;
   shown_ = percent;
-  std::string line = fmt::format("step {}  {:3}%  loss {:.4f}  {:.0f} tokens/s", p.step, percent, p.result.loss, p.tokens_per_second);
+  std::string line =
+      fmt::format("step {}  {:3}%  loss {:.4f}  {:.0f} tokens/s", p.step, percent, p.result.loss, p.tokens_per_second);
   if (p.result.mtp_loss > 0) line += fmt::format("  mtp {:.4f}", p.result.mtp_loss);
   if (p.result.violation > 0) line += fmt::format("  MaxVio {:.2f}", p.result.violation);
   if (p.peak_share > 0) line += fmt::format("  {:.0f}% of bf16 peak", 100 * p.peak_share);
@@ -49,7 +50,8 @@ void TrainLine::show(const Progress& p) {
 void TrainLine::count(const TraceCounts& c) {
   if (!terminal_ && c.problems < 2 * counted_) return;
   counted_ = c.problems;
-  std::string line = fmt::format("{} problems, {} answers: {} right, {} in one language, {} kept", c.problems, c.answers, c.correct, c.one_language, c.kept);
+  std::string line = fmt::format("{} problems, {} answers: {} right, {} in one language, {} kept", c.problems,
+                                 c.answers, c.correct, c.one_language, c.kept);
   if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
   std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
   std::fflush(stderr);

@@ -1,5 +1,5 @@
-// The progress of a training run on standard error: one line, rewritten in place on a terminal, a line for each tenth of
-// the run elsewhere. Ends its line when it is destroyed. One thread.
+// The progress of a training run on standard error: one line, rewritten in place on a terminal, a line for each tenth
+// of the run elsewhere. Ends its line when it is destroyed. One thread.
 #pragma once
 
 #include <string>
@@ -19,8 +19,9 @@ class TrainLine {
   void show_in(LoopOptions& options);  // progress and say; the options must not outlive it
   void say(const std::string& line);
   void show(const Progress& progress);
-  void count(const TraceCounts& counts);  // of traces that are being made; elsewhere than on a terminal each doubling of the problems
-  void end();  // of one run: the next one begins on a fresh line
+  void count(const TraceCounts&
+                 counts);  // of traces that are being made; elsewhere than on a terminal each doubling of the problems
+  void end();              // of one run: the next one begins on a fresh line
 
  private:
   const bool terminal_;

@@ -10,12 +10,18 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 std::string_view escaped(char c) {
   switch (c) {
-    case '&': return "&amp;";
-    case '<': return "&lt;";
-    case '>': return "&gt;";
-    case '"': return "&quot;";
-    case '\'': return "&#39;";
-    default: return {};
+    case '&':
+      return "&amp;";
+    case '<':
+      return "&lt;";
+    case '>':
+      return "&gt;";
+    case '"':
+      return "&quot;";
+    case '\'':
+      return "&#39;";
+    default:
+      return {};
   }
 }
 
@@ -30,9 +36,12 @@ std::string html_text(std::string_view text) {
     const std::string_view entity = size == 1 ? escaped(text[0]) : std::string_view();
     const auto byte = static_cast<unsigned char>(text[0]);
     const bool control = size == 1 && ((byte < 0x20 && byte != '\n' && byte != '\t') || byte == 0x7F);
-    if (!entity.empty()) out += entity;
-    else if (step.state != Utf8State::valid || control) out += kReplacement;
-    else out += text.substr(0, size);
+    if (!entity.empty())
+      out += entity;
+    else if (step.state != Utf8State::valid || control)
+      out += kReplacement;
+    else
+      out += text.substr(0, size);
     text.remove_prefix(size);
   }
   return out;

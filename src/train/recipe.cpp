@@ -60,7 +60,8 @@ void read_data(Fields& fields, RecipeStage& stage) {
   const Json* data = fields.any("data");
   if (data != nullptr && data->is_array()) {
     stage.data_stages = texts(fields, "data");
-    if (stage.data_stages.empty()) fail(ErrorKind::input, "{}: expected stages that make data, found none", fields.where("data"));
+    if (stage.data_stages.empty())
+      fail(ErrorKind::input, "{}: expected stages that make data, found none", fields.where("data"));
     return;
   }
   stage.data = std::make_shared<const Json>(data != nullptr ? *data : Json("mix"));
@@ -87,7 +88,10 @@ void read_distill(Fields& fields, RecipeStage& stage) {
   stage.tokenizer = fields.text("tokenizer", "");
   stage.distill = DistillConfig::parse(config_of(fields), fields.where("config"));
   if (stage.distill->from_nothing != stage.from.empty())
-    fail(ErrorKind::input, "{}: a student is trained from nothing (config.train.model) or from a stage's weights (from): expected one of them", fields.where("from"));
+    fail(ErrorKind::input,
+         "{}: a student is trained from nothing (config.train.model) or from a stage's weights (from): expected one of "
+         "them",
+         fields.where("from"));
 }
 
 void read_eval(Fields& fields, RecipeStage& stage) {
@@ -100,19 +104,27 @@ void read_eval(Fields& fields, RecipeStage& stage) {
   stage.top_p = fields.number("top_p", stage.top_p, 0, 1);
   if (!fields.has("reasoning")) return;
   stage.reasoning.clear();
-  for (const std::string& name : texts(fields, "reasoning")) stage.reasoning.push_back(reasoning_from(name, fields.where("reasoning")));
+  for (const std::string& name : texts(fields, "reasoning"))
+    stage.reasoning.push_back(reasoning_from(name, fields.where("reasoning")));
 }
 
 void read_kind(Fields& fields, RecipeStage& stage) {
-  static const std::vector<std::string_view> kKinds = {"tokenizer", "train", "rl", "sample", "data", "sft", "distill", "eval", "report"};
-  if (!fields.has("kind")) fail(ErrorKind::input, "{}: expected one of {}", fields.where("kind"), fmt::join(kKinds, ", "));
+  static const std::vector<std::string_view> kKinds = {"tokenizer", "train",   "rl",   "sample", "data",
+                                                       "sft",       "distill", "eval", "report"};
+  if (!fields.has("kind"))
+    fail(ErrorKind::input, "{}: expected one of {}", fields.where("kind"), fmt::join(kKinds, ", "));
   stage.kind = static_cast<Kind>(fields.choice("kind", kKinds, 0));
   switch (stage.kind) {
-    case Kind::tokenizer: return read_tokenizer(fields, stage);
-    case Kind::data: return read_generated(fields, stage);
-    case Kind::distill: return read_distill(fields, stage);
-    case Kind::eval: return read_eval(fields, stage);
-    case Kind::report: return;
+    case Kind::tokenizer:
+      return read_tokenizer(fields, stage);
+    case Kind::data:
+      return read_generated(fields, stage);
+    case Kind::distill:
+      return read_distill(fields, stage);
+    case Kind::eval:
+      return read_eval(fields, stage);
+    case Kind::report:
+      return;
     case Kind::train:
       read_data(fields, stage);
       stage.tokenizer = fields.text("tokenizer", "");
@@ -147,7 +159,8 @@ void check_needs(const RecipeStage& stage, const std::string& where, const std::
   check(models, "model", model);
   check(stage.data_stages, "data", [](const RecipeStage& s) { return s.makes_data(); });
   if (!stage.tokenizer.empty())
-    check({stage.tokenizer}, "tokenizer", [](const RecipeStage& s) { return s.kind == Kind::tokenizer || s.makes_model(); });
+    check({stage.tokenizer}, "tokenizer",
+          [](const RecipeStage& s) { return s.kind == Kind::tokenizer || s.makes_model(); });
 }
 
 RecipeStage read_stage(const Json& json, const std::string& where, const std::vector<RecipeStage>& before) {
@@ -156,8 +169,11 @@ RecipeStage read_stage(const Json& json, const std::string& where, const std::ve
   stage.told = std::make_shared<const Json>(json);
   stage.name = fields.text("stage", "");
   stage.about = fields.text("about", "");
-  const bool plain = !stage.name.empty() && std::ranges::all_of(stage.name, [](char c) { return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
-  if (!plain) fail(ErrorKind::input, "{}: expected letters a-z, digits and -, found \"{}\"", fields.where("stage"), stage.name);
+  const bool plain = !stage.name.empty() && std::ranges::all_of(stage.name, [](char c) {
+    return c == '-' || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+  });
+  if (!plain)
+    fail(ErrorKind::input, "{}: expected letters a-z, digits and -, found \"{}\"", fields.where("stage"), stage.name);
   if (std::ranges::any_of(before, [&](const RecipeStage& s) { return s.name == stage.name; }))
     fail(ErrorKind::input, "{}: there are two stages \"{}\"", fields.where("stage"), stage.name);
   read_kind(fields, stage);
@@ -173,7 +189,8 @@ void put_in_parts(Json& value, const Json& parts, const std::string& path) {
     const std::string text = value.get<std::string>();
     if (!text.starts_with("@")) return;
     const auto part = parts.find(text.substr(1));
-    if (part == parts.end()) fail(ErrorKind::input, "{}: \"{}\": the recipe's \"parts\" have no \"{}\"", path, text, text.substr(1));
+    if (part == parts.end())
+      fail(ErrorKind::input, "{}: \"{}\": the recipe's \"parts\" have no \"{}\"", path, text, text.substr(1));
     value = *part;
     return;
   }
@@ -181,8 +198,8 @@ void put_in_parts(Json& value, const Json& parts, const std::string& path) {
     for (Json& inner : value) put_in_parts(inner, parts, path);
 }
 
-// The control: rewards of every reinforcement go to answers by lot. Its stages and those that build on them have names of
-// their own, so that they stand beside the others in a directory and share what comes before.
+// The control: rewards of every reinforcement go to answers by lot. Its stages and those that build on them have names
+// of their own, so that they stand beside the others in a directory and share what comes before.
 void make_control(Json& stages) {
   std::set<std::string> renamed;
   const auto rename = [&](Json& name) {
@@ -195,10 +212,12 @@ void make_control(Json& stages) {
       if (!stage.contains(field)) continue;
       if (stage[field].is_array())
         for (Json& name : stage[field]) rename(name);
-      else rename(stage[field]);
+      else
+        rename(stage[field]);
     }
     const bool rl = stage.contains("kind") && stage["kind"] == "rl";
-    if (rl && stage.contains("config") && stage["config"].is_object()) stage["config"]["grpo"]["shuffle_rewards"] = true;
+    if (rl && stage.contains("config") && stage["config"].is_object())
+      stage["config"]["grpo"]["shuffle_rewards"] = true;
     if (stage == before || !stage.contains("stage") || !stage["stage"].is_string()) continue;
     const std::string name = stage["stage"].get<std::string>();
     stage["stage"] = name + "-control";
@@ -214,8 +233,10 @@ void each_seed(Json& value, const F& f) {
   if (!value.is_object()) return;
   for (auto& [name, inner] : value.items()) {
     if (name == "sources") continue;
-    if (name == "seed" && inner.is_number_unsigned()) f(inner);
-    else each_seed(inner, f);
+    if (name == "seed" && inner.is_number_unsigned())
+      f(inner);
+    else
+      each_seed(inner, f);
   }
 }
 
@@ -281,7 +302,8 @@ Recipe Recipe::parse(const Json& json, const std::string& path, const RecipeChoi
   const Json* parts = fields.any("parts");
   if (parts != nullptr && !parts->is_object()) fail(ErrorKind::input, "{}: expected an object", fields.where("parts"));
   const Json* told = fields.any("stages");
-  if (told == nullptr || !told->is_array() || told->empty()) fail(ErrorKind::input, "{}: expected a list", fields.where("stages"));
+  if (told == nullptr || !told->is_array() || told->empty())
+    fail(ErrorKind::input, "{}: expected a list", fields.where("stages"));
   fields.done();
   Json stages = *told;
   put_in_parts(stages, parts != nullptr ? *parts : Json::object(), fields.where("stages"));

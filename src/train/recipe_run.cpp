@@ -49,7 +49,8 @@ class RecipeRun {
     const Json described = describe_stage(recipe_, stage, options_.out);
     const StageState state = read_stage_state(folder(stage.name), described);
     if (state.begun && !options_.resume)
-      fail(ErrorKind::input, "{}: this stage is there already: --resume goes on from it, another --out begins anew", folder(stage.name));
+      fail(ErrorKind::input, "{}: this stage is there already: --resume goes on from it, another --out begins anew",
+           folder(stage.name));
     if (state.finished && stage.kind != Kind::eval) return true;  // evaluations that are there are told again
     if (options_.begin) options_.begin(stage);
     fs::create_directories(folder(stage.name));
@@ -68,15 +69,24 @@ class RecipeRun {
 
   bool run(const RecipeStage& stage) const {
     switch (stage.kind) {
-      case Kind::tokenizer: return tokenizer(stage);
-      case Kind::train: return train_model(run_config(stage), data_of(stage), loop_options(stage)).finished;
-      case Kind::sft: return fine_tune(run_config(stage), folder(stage.from), data_of(stage), loop_options(stage)).finished;
-      case Kind::rl: return rl(stage);
-      case Kind::sample: return sample(stage);
-      case Kind::data: return generate(stage);
-      case Kind::distill: return distill(stage);
-      case Kind::eval: return evaluate_all(stage);
-      case Kind::report: return true;
+      case Kind::tokenizer:
+        return tokenizer(stage);
+      case Kind::train:
+        return train_model(run_config(stage), data_of(stage), loop_options(stage)).finished;
+      case Kind::sft:
+        return fine_tune(run_config(stage), folder(stage.from), data_of(stage), loop_options(stage)).finished;
+      case Kind::rl:
+        return rl(stage);
+      case Kind::sample:
+        return sample(stage);
+      case Kind::data:
+        return generate(stage);
+      case Kind::distill:
+        return distill(stage);
+      case Kind::eval:
+        return evaluate_all(stage);
+      case Kind::report:
+        return true;
     }
     return true;
   }
@@ -99,7 +109,8 @@ class RecipeRun {
 
   DataSpec data_of(const RecipeStage& stage) const {
     std::string spec;
-    for (const std::string& name : stage.data_stages) spec += (spec.empty() ? "" : ",") + folder(name) + "/traces.jsonl";
+    for (const std::string& name : stage.data_stages)
+      spec += (spec.empty() ? "" : ",") + folder(name) + "/traces.jsonl";
     if (stage.data && stage.data->is_string()) spec = stage.data->get<std::string>();
     if (stage.data && !stage.data->is_string()) {
       spec = folder(stage.name) + "/mix.json";
@@ -111,7 +122,8 @@ class RecipeRun {
   bool tokenizer(const RecipeStage& stage) const {
     TokenizerPlan plan;
     plan.vocabulary = static_cast<std::size_t>(stage.vocabulary);
-    write_tokenizer(learn_tokenizer(stage.mix, stage.seed, static_cast<std::uint64_t>(stage.samples), plan), folder(stage.name));
+    write_tokenizer(learn_tokenizer(stage.mix, stage.seed, static_cast<std::uint64_t>(stage.samples), plan),
+                    folder(stage.name));
     return true;
   }
 
@@ -128,15 +140,19 @@ class RecipeRun {
 
   bool sample(const RecipeStage& stage) const {
     const std::unique_ptr<Teacher> teacher = engine_teacher(folder(stage.from), options_.threads, *options_.kernels);
-    const TraceEnd end = make_traces(*teacher, *stage.traces, {folder(stage.name) + "/traces.jsonl", true, options_.traced, options_.stop});
+    const TraceEnd end = make_traces(*teacher, *stage.traces,
+                                     {folder(stage.name) + "/traces.jsonl", true, options_.traced, options_.stop});
     const TraceCounts& c = end.counts;
-    const nlohmann::ordered_json counts = {{"problems", c.problems}, {"answers", c.answers},           {"finished", c.finished}, {"correct", c.correct},
-                                           {"well_formed", c.well_formed}, {"one_language", c.one_language}, {"kept", c.kept},   {"solved", c.solved},
-                                           {"tokens", c.tokens}};
+    const nlohmann::ordered_json counts = {
+        {"problems", c.problems}, {"answers", c.answers},         {"finished", c.finished},
+        {"correct", c.correct},   {"well_formed", c.well_formed}, {"one_language", c.one_language},
+        {"kept", c.kept},         {"solved", c.solved},           {"tokens", c.tokens}};
     if (end.finished) write_text(folder(stage.name) + "/counts.json", counts.dump(1) + "\n");
     if (end.finished && c.kept == 0)
-      fail(ErrorKind::input, "stage \"{}\": of {} answers none is kept ({} ended, {} right, {} well formed): the model of \"{}\" is not good enough to learn from", stage.name,
-           c.answers, c.finished, c.correct, c.well_formed, stage.from);
+      fail(ErrorKind::input,
+           "stage \"{}\": of {} answers none is kept ({} ended, {} right, {} well formed): the model of \"{}\" is not "
+           "good enough to learn from",
+           stage.name, c.answers, c.finished, c.correct, c.well_formed, stage.from);
     return end.finished;
   }
 
@@ -145,7 +161,8 @@ class RecipeRun {
     AtomicFile file(folder(stage.name) + "/traces.jsonl");
     for (std::int64_t i = 0; i < stage.samples; ++i) {
       const MixedSample mixed = mixed_sample(stage.mix, Split::train, stage.seed, static_cast<std::uint64_t>(i));
-      const nlohmann::ordered_json line = {{"prompt", mixed.sample.prompt}, {"completion", mixed.reply()}, {"family", family_name(mixed.sample.family)}};
+      const nlohmann::ordered_json line = {
+          {"prompt", mixed.sample.prompt}, {"completion", mixed.reply()}, {"family", family_name(mixed.sample.family)}};
       file.write(line.dump() + "\n");
       if (i % 1024 == 0 && stopped()) return false;
     }
@@ -211,7 +228,8 @@ class RecipeRun {
       const PromptMaker forced = training_prompts(tokenizer_, Reasoning::none);  // the longest beginning
       for (const EvalProblem& problem : problems_) longest = std::max(longest, forced(problem.sample).ids.size());
       const int positions = std::min(files_.config().context, static_cast<int>(longest) + stage.max_tokens);
-      engine_ = std::make_unique<Engine>(*model_, rollout_engine(kEvalRows, positions, CacheType::f32, run.options_.threads, *run.options_.kernels));
+      engine_ = std::make_unique<Engine>(
+          *model_, rollout_engine(kEvalRows, positions, CacheType::f32, run.options_.threads, *run.options_.kernels));
     }
 
     EvalReport ask(Reasoning reasoning) {
@@ -243,7 +261,8 @@ class RecipeRun {
 }  // namespace
 
 bool run_recipe(const Recipe& recipe, const RecipeOptions& options) {
-  if (!options.only.empty() && std::ranges::none_of(recipe.stages, [&](const RecipeStage& s) { return s.name == options.only; })) {
+  if (!options.only.empty() &&
+      std::ranges::none_of(recipe.stages, [&](const RecipeStage& s) { return s.name == options.only; })) {
     std::string known;
     for (const RecipeStage& stage : recipe.stages) known += (known.empty() ? "" : ", ") + stage.name;
     fail(ErrorKind::input, "recipe {}: it has no stage \"{}\"; there are {}", recipe.name, options.only, known);

@@ -5,8 +5,8 @@
 //   STAGE/...            what its kind leaves: a model's directory with metrics (train, sft, distill, rl), a tokenizer,
 //                        traces.jsonl with counts.json (sample, data), MODEL-REASONING.json (eval)
 //   report.html          by a stage of kind report
-// Stopped or killed at any moment and taken up again it ends with the same bytes as a run that was not, but for times and
-// the report. A stage that another recipe made, or that was made from other weights, is an error that names the
+// Stopped or killed at any moment and taken up again it ends with the same bytes as a run that was not, but for times
+// and the report. A stage that another recipe made, or that was made from other weights, is an error that names the
 // difference. One thread calls it.
 #pragma once
 

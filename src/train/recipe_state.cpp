@@ -45,7 +45,8 @@ std::string difference(const Json& was, const Json& is, const std::string& path)
     for (const auto& [name, value] : is.items())
       if (!was.contains(name)) return fmt::format("{}{} was not told then and is {}", path, name, value.dump());
   }
-  return fmt::format("{} was {} and is {}", path.empty() ? path : path.substr(0, path.size() - 1), was.dump(), is.dump());
+  return fmt::format("{} was {} and is {}", path.empty() ? path : path.substr(0, path.size() - 1), was.dump(),
+                     is.dump());
 }
 
 }  // namespace
@@ -63,7 +64,9 @@ Json describe_stage(const Recipe& recipe, const RecipeStage& stage, const std::s
   for (const std::string& name : stage.builds_on()) {
     const auto needed = std::ranges::find_if(recipe.stages, [&](const RecipeStage& s) { return s.name == name; });
     const std::string path = product_of(*needed, out);
-    if (!fs::exists(path)) fail(ErrorKind::not_found, "{}: stage \"{}\" builds on stage \"{}\", which has to run first", path, stage.name, name);
+    if (!fs::exists(path))
+      fail(ErrorKind::not_found, "{}: stage \"{}\" builds on stage \"{}\", which has to run first", path, stage.name,
+           name);
     from[name] = hash_of(path);
   }
   return {{"told", told}, {"from", from}};
@@ -73,11 +76,13 @@ StageState read_stage_state(const std::string& folder, const Json& described) {
   const std::string path = folder + "/stage.json";
   if (!fs::exists(path)) return {};
   Json state = read_json(path);
-  if (!state.is_object() || !state.contains("finished") || !state["finished"].is_boolean()) fail(ErrorKind::input, "{}: expected the state of a stage", path);
+  if (!state.is_object() || !state.contains("finished") || !state["finished"].is_boolean())
+    fail(ErrorKind::input, "{}: expected the state of a stage", path);
   const bool finished = state["finished"].get<bool>();
   state.erase("finished");
   if (state != described)
-    fail(ErrorKind::input, "{}: this stage was made otherwise: {}. Remove {} to make it anew, or use another --out", path, difference(state, described, ""), folder);
+    fail(ErrorKind::input, "{}: this stage was made otherwise: {}. Remove {} to make it anew, or use another --out",
+         path, difference(state, described, ""), folder);
   return {true, finished};
 }
 
@@ -90,7 +95,8 @@ void write_stage_state(const std::string& folder, const Json& described, bool fi
 }
 
 void add_stage_time(const std::string& out, const std::string& stage, double seconds, int threads, bool finished) {
-  const nlohmann::ordered_json line = {{"stage", stage}, {"seconds", seconds}, {"threads", threads}, {"finished", finished}};
+  const nlohmann::ordered_json line = {
+      {"stage", stage}, {"seconds", seconds}, {"threads", threads}, {"finished", finished}};
   std::ofstream file(out + "/times.jsonl", std::ios::app | std::ios::binary);
   file << line.dump() + "\n";
   file.close();

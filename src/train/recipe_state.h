@@ -8,8 +8,8 @@
 
 namespace limpid {
 
-// What a stage is a function of: what it was told (but for names, sources and how often it saves) and the hashes of what
-// it builds on, which must be there. Throws Error(not_found) naming the stage that is to run first.
+// What a stage is a function of: what it was told (but for names, sources and how often it saves) and the hashes of
+// what it builds on, which must be there. Throws Error(not_found) naming the stage that is to run first.
 nlohmann::json describe_stage(const Recipe& recipe, const RecipeStage& stage, const std::string& out);
 
 struct StageState {

@@ -19,11 +19,13 @@ using Json = nlohmann::json;
 using Lines = std::vector<Json>;
 
 std::string text_of(const Json& object, const char* field) {
-  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>() : "";
+  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>()
+                                                                                   : "";
 }
 
 // y may be a path of two, "families/chain".
-ChartSeries series_of(const Lines& lines, const std::string& name, const char* x, const char* y, const char* inner = nullptr) {
+ChartSeries series_of(const Lines& lines, const std::string& name, const char* x, const char* y,
+                      const char* inner = nullptr) {
   ChartSeries series{name, {}, {}};
   for (const Json& line : lines) {
     const double at = number_in(line, x);
@@ -67,10 +69,13 @@ std::optional<double> x_end(const StageLog& stage) {
   return std::isfinite(steps) ? std::optional(steps) : std::nullopt;
 }
 
-bool varies(const ChartSeries& series) { return std::ranges::any_of(series.y, [](double y) { return std::isfinite(y) && y != 0; }); }
+bool varies(const ChartSeries& series) {
+  return std::ranges::any_of(series.y, [](double y) { return std::isfinite(y) && y != 0; });
+}
 
 std::string rate_chart(const StageLog& stage, const char* title, const char* unit, const char* field, bool percent) {
-  Chart chart{title, "step", unit, {series_of(stage.metrics, title, "step", field)}, {}, {}, x_end(stage), false, percent};
+  Chart chart{title,        "step", unit,   {series_of(stage.metrics, title, "step", field)}, {}, {},
+              x_end(stage), false,  percent};
   if (percent) chart.low = 0, chart.high = 1;
   return svg_chart(chart);
 }
@@ -91,22 +96,28 @@ std::string families_chart(const StageLog& stage) {
 std::string reply_html(const std::string& reply) {
   const ReplyParts parts = take_apart(reply);
   std::string out;
-  if (!parts.thinking.empty()) out += fmt::format("<div class=\"think\">{}</div>", html_text(parts.thinking));
-  else out += "<div class=\"think\">(answers at once)</div>";
-  return out + fmt::format("<div class=\"answer\">{}</div>", parts.answer.empty() ? "<span class=\"soft\">no answer</span>" : html_text(parts.answer));
+  if (!parts.thinking.empty())
+    out += fmt::format("<div class=\"think\">{}</div>", html_text(parts.thinking));
+  else
+    out += "<div class=\"think\">(answers at once)</div>";
+  return out + fmt::format("<div class=\"answer\">{}</div>",
+                           parts.answer.empty() ? "<span class=\"soft\">no answer</span>" : html_text(parts.answer));
 }
 
 std::string turn_html(const Json& sample, const std::string& when) {
   const bool right = sample.contains("correct") && sample["correct"] == true;
-  return fmt::format("<div class=\"turn\"><div class=\"when\">{}<br><span class=\"{}\">{}</span></div><div>{}</div></div>", html_text(when), right ? "right" : "wrong",
-                     right ? "right" : "wrong", reply_html(text_of(sample, "reply")));
+  return fmt::format(
+      "<div class=\"turn\"><div class=\"when\">{}<br><span class=\"{}\">{}</span></div><div>{}</div></div>",
+      html_text(when), right ? "right" : "wrong", right ? "right" : "wrong", reply_html(text_of(sample, "reply")));
 }
 
 // The same problem before, half-way and after, the rest folded away.
 std::string sample_html(const std::vector<const Json*>& samples) {
   const Json& first = *samples.front();
-  std::string out = fmt::format("<div class=\"sample\"><p><b>{}</b> <span class=\"soft\">{}, {}; the answer is {}</span></p>", html_text(text_of(first, "prompt")),
-                                html_text(text_of(first, "family")), html_text(text_of(first, "language")), html_text(text_of(first, "answer")));
+  std::string out =
+      fmt::format("<div class=\"sample\"><p><b>{}</b> <span class=\"soft\">{}, {}; the answer is {}</span></p>",
+                  html_text(text_of(first, "prompt")), html_text(text_of(first, "family")),
+                  html_text(text_of(first, "language")), html_text(text_of(first, "answer")));
   const auto label = [](const Json& sample) {
     const double step = number_in(sample, "step");
     return step == 0 ? std::string("before") : fmt::format("after step {:.0f}", step);
@@ -114,8 +125,10 @@ std::string sample_html(const std::vector<const Json*>& samples) {
   const std::size_t middle = (samples.size() - 1) / 2, last = samples.size() - 1;
   std::string folded;
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    if (i == 0 || i == middle || i == last) out += turn_html(*samples[i], label(*samples[i]));
-    else folded += turn_html(*samples[i], label(*samples[i]));
+    if (i == 0 || i == middle || i == last)
+      out += turn_html(*samples[i], label(*samples[i]));
+    else
+      folded += turn_html(*samples[i], label(*samples[i]));
   }
   if (!folded.empty()) out += "<details><summary>and between</summary>" + folded + "</details>";
   return out + "</div>\n";
@@ -135,7 +148,8 @@ std::string samples_html(const StageLog& stage) {
 }
 
 std::string heading(const StageLog& stage, const char* what) {
-  return stage.name.empty() ? fmt::format("<h2>{}</h2>\n", what) : fmt::format("<h2>{}: {}</h2>\n", html_text(stage.name), what);
+  return stage.name.empty() ? fmt::format("<h2>{}</h2>\n", what)
+                            : fmt::format("<h2>{}: {}</h2>\n", html_text(stage.name), what);
 }
 
 }  // namespace
@@ -149,14 +163,17 @@ std::string report_reinforcement(const StageLog& stage) {
   out += families_chart(stage);
   out += rate_chart(stage, "Words of the thinking in the prompt's language", "%", "language", true);
   out += rate_chart(stage, "Entropy of the tokens drawn", "nats a token", "entropy", false);
-  if (varies(series_of(stage.metrics, "", "step", "kl"))) out += rate_chart(stage, "Divergence from the reference", "nats a token", "kl", false);
+  if (varies(series_of(stage.metrics, "", "step", "kl")))
+    out += rate_chart(stage, "Divergence from the reference", "nats a token", "kl", false);
   out += "</div>\n";
   return "<section>" + out + samples_html(stage) + "</section>\n";
 }
 
 std::string report_training(const StageLog& stage) {
   if (stage.metrics.empty() || stage.kind == "rl") return "";
-  const auto series = [&](const char* name, const char* field) { return series_of(stage.metrics, name, "step", field); };
+  const auto series = [&](const char* name, const char* field) {
+    return series_of(stage.metrics, name, "step", field);
+  };
   const std::optional<double> end = x_end(stage);
   std::string out = heading(stage, stage.kind == "train" ? "training" : "fine-tuning") + "<div class=\"charts\">\n";
   const ChartSeries loss = series("a step", "loss"), mtp = series("the second next token (MTP)", "mtp_loss");
@@ -165,10 +182,17 @@ std::string report_training(const StageLog& stage) {
   out += svg_chart(losses);
   const ChartSeries violation = series("MaxVio", "violation");
   if (varies(violation))
-    out += svg_chart({"Balance of the experts: MaxVio, (most loaded - mean) / mean", "step", "MaxVio", {violation, smoothed(violation, "smoothed")}, {}, {}, end});
+    out += svg_chart({"Balance of the experts: MaxVio, (most loaded - mean) / mean",
+                      "step",
+                      "MaxVio",
+                      {violation, smoothed(violation, "smoothed")},
+                      {},
+                      {},
+                      end});
   ChartSeries speed = series("tokens/s", "rows");
   const ChartSeries seconds = series("", "seconds");
-  for (std::size_t i = 0; i < speed.y.size(); ++i) speed.y[i] = i < seconds.y.size() && seconds.y[i] > 0 ? speed.y[i] / seconds.y[i] : NAN;
+  for (std::size_t i = 0; i < speed.y.size(); ++i)
+    speed.y[i] = i < seconds.y.size() && seconds.y[i] > 0 ? speed.y[i] / seconds.y[i] : NAN;
   out += svg_chart({"Speed", "step", "tokens/s", {speed}, 0, {}, end});
   out += svg_chart({"Learning rate", "step", "rate", {series("rate", "rate")}, 0, {}, end});
   return "<section>" + out + "</div></section>\n";
@@ -177,16 +201,23 @@ std::string report_training(const StageLog& stage) {
 std::string report_traces(const StageLog& stage) {
   if (!stage.traces.is_object()) return "";
   std::string out = heading(stage, "sampled traces");
-  static constexpr std::pair<const char*, const char*> kCounts[] = {
-      {"problems", "problems asked"}, {"answers", "answers"}, {"finished", "that ended by themselves"}, {"correct", "right"},
-      {"well_formed", "well formed"}, {"one_language", "in the prompt's language"}, {"kept", "kept"}, {"solved", "problems with one that is kept"}};
+  static constexpr std::pair<const char*, const char*> kCounts[] = {{"problems", "problems asked"},
+                                                                    {"answers", "answers"},
+                                                                    {"finished", "that ended by themselves"},
+                                                                    {"correct", "right"},
+                                                                    {"well_formed", "well formed"},
+                                                                    {"one_language", "in the prompt's language"},
+                                                                    {"kept", "kept"},
+                                                                    {"solved", "problems with one that is kept"}};
   out += "<table>";
   for (const auto& [field, what] : kCounts)
-    if (const double n = number_in(stage.traces, field); std::isfinite(n)) out += fmt::format("<tr><td>{}</td><td>{:.0f}</td></tr>", what, n);
+    if (const double n = number_in(stage.traces, field); std::isfinite(n))
+      out += fmt::format("<tr><td>{}</td><td>{:.0f}</td></tr>", what, n);
   out += "</table>\n";
   std::string shown;
   for (const Json& trace : stage.kept)
-    shown += fmt::format("<div class=\"sample\"><p><b>{}</b></p>{}</div>", html_text(text_of(trace, "prompt")), reply_html(text_of(trace, "completion")));
+    shown += fmt::format("<div class=\"sample\"><p><b>{}</b></p>{}</div>", html_text(text_of(trace, "prompt")),
+                         reply_html(text_of(trace, "completion")));
   if (!shown.empty()) out += "<details><summary>The first of those that were kept</summary>" + shown + "</details>";
   return "<section>" + out + "</section>\n";
 }

@@ -41,14 +41,16 @@ std::vector<StageEval> read_evals(const fs::path& folder, const Json& told) {
     const std::string reasoning = name.substr(dash + 1);
     if (std::ranges::find(kReasoning, reasoning) == std::end(kReasoning)) continue;
     Json report = read_json(entry.path().string());
-    if (report.is_object() && report.contains("rows") && report["rows"].is_array()) evals.push_back({name.substr(0, dash), reasoning, std::move(report)});
+    if (report.is_object() && report.contains("rows") && report["rows"].is_array())
+      evals.push_back({name.substr(0, dash), reasoning, std::move(report)});
   }
   std::vector<std::string> order;
   if (told.is_object() && told.contains("of"))
     for (const Json& model : told["of"].is_array() ? told["of"] : Json::array({told["of"]}))
       if (model.is_string()) order.push_back(model.get<std::string>());
   const auto rank = [&](const StageEval& e) {
-    return std::tuple(std::ranges::find(order, e.model) - order.begin(), e.model, std::ranges::find(kReasoning, e.reasoning) - std::begin(kReasoning));
+    return std::tuple(std::ranges::find(order, e.model) - order.begin(), e.model,
+                      std::ranges::find(kReasoning, e.reasoning) - std::begin(kReasoning));
   };
   std::ranges::sort(evals, [&](const StageEval& a, const StageEval& b) { return rank(a) < rank(b); });
   return evals;
@@ -87,7 +89,9 @@ StageLog read_stage(const fs::path& folder, const std::string& name, const Json&
     if (stage.kept.size() > kKept) stage.kept.resize(kKept);
   }
   if (stage.kind.empty())
-    stage.kind = !stage.metrics.empty() ? (stage.metrics[0].contains("accuracy") ? "rl" : "train") : !stage.evals.empty() ? "eval" : "";
+    stage.kind = !stage.metrics.empty() ? (stage.metrics[0].contains("accuracy") ? "rl" : "train")
+                 : !stage.evals.empty() ? "eval"
+                                        : "";
   stage.seconds = sum_of(stage.metrics, {"seconds", "rollout_seconds", "train_seconds"});
   stage.tokens = static_cast<std::int64_t>(std::clamp(sum_of(stage.metrics, {"rollout_tokens", "rows"}), 0.0, 1e18));
   for (const StageEval& e : stage.evals) stage.tokens += count_in(e.report, "generated");
@@ -99,7 +103,8 @@ StageLog read_stage(const fs::path& folder, const std::string& name, const Json&
 void read_recipe(const std::string& directory, const std::string& path, RunLog& log) {
   const Json recipe = read_json(path);
   const auto stages = recipe.is_object() ? recipe.find("stages") : recipe.end();
-  if (!recipe.is_object() || stages == recipe.end() || !stages->is_array()) fail(ErrorKind::input, "{}: expected a recipe with stages", path);
+  if (!recipe.is_object() || stages == recipe.end() || !stages->is_array())
+    fail(ErrorKind::input, "{}: expected a recipe with stages", path);
   if (log.recipe.is_null()) log.recipe = recipe;
   for (const Json& told : *stages) {
     const std::string name = text_in(told, "stage");
@@ -115,7 +120,8 @@ void add_times(const std::string& directory, std::vector<StageLog>& stages) {
     for (const Json& line : read_json_lines(directory + "/times.jsonl")) {
       if (text_in(line, "stage") != stage.name) continue;
       if (const double value = number_in(line, "seconds"); value > 0) seconds += value;
-      stage.threads = std::max(stage.threads, static_cast<int>(std::min<std::int64_t>(count_in(line, "threads"), 1 << 20)));
+      stage.threads =
+          std::max(stage.threads, static_cast<int>(std::min<std::int64_t>(count_in(line, "threads"), 1 << 20)));
     }
     stage.seconds = std::max(stage.seconds, seconds);
   }
@@ -142,7 +148,8 @@ std::vector<Json> read_json_lines(const std::string& path) {
     if (end == std::string_view::npos) break;  // being written
     if (end > 0) {
       Json line = parse_json(text.substr(0, end), fmt::format("{}:{}", path, number));
-      if (!line.is_object()) fail(ErrorKind::input, "{}:{}: expected an object, found {}", path, number, line.type_name());
+      if (!line.is_object())
+        fail(ErrorKind::input, "{}:{}: expected an object, found {}", path, number, line.type_name());
       lines.push_back(std::move(line));
     }
     text.remove_prefix(end + 1);
@@ -168,9 +175,11 @@ RunLog read_run(const std::string& directory) {
       if (entry.is_directory()) names.push_back(entry.path().filename().string());
     std::ranges::sort(names);
     for (const std::string& name : names)
-      if (StageLog stage = read_stage(fs::path(directory) / name, name, nullptr); !stage.kind.empty()) log.stages.push_back(std::move(stage));
+      if (StageLog stage = read_stage(fs::path(directory) / name, name, nullptr); !stage.kind.empty())
+        log.stages.push_back(std::move(stage));
   }
-  if (log.stages.empty()) fail(ErrorKind::input, "{}: there is no recipe.json, no metrics.jsonl and no stage of a run in it", directory);
+  if (log.stages.empty())
+    fail(ErrorKind::input, "{}: there is no recipe.json, no metrics.jsonl and no stage of a run in it", directory);
   add_times(directory, log.stages);
   return log;
 }

@@ -14,9 +14,9 @@ struct StageEval {
 };
 
 struct StageLog {
-  std::string name;                     // its folder's; "" for a directory that is one run itself
-  std::string kind;                     // as the recipe says; else by what is there: "train", "rl", "eval"
-  nlohmann::json told;                  // the recipe's stage; null without a recipe
+  std::string name;     // its folder's; "" for a directory that is one run itself
+  std::string kind;     // as the recipe says; else by what is there: "train", "rl", "eval"
+  nlohmann::json told;  // the recipe's stage; null without a recipe
   bool begun = false, finished = false;
   std::vector<nlohmann::json> metrics, samples;  // a line each
   std::vector<StageEval> evals;                  // in the order of the recipe's models
@@ -34,8 +34,8 @@ struct RunLog {
   bool finished() const;  // every stage is
 };
 
-// Throws Error(not_found | input) for a directory that is not there or holds no run, and naming file and line for what is
-// broken elsewhere than at its end.
+// Throws Error(not_found | input) for a directory that is not there or holds no run, and naming file and line for what
+// is broken elsewhere than at its end.
 RunLog read_run(const std::string& directory);
 
 // The lines of a file of JSON objects; none where there is no file.

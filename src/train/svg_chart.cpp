@@ -34,7 +34,8 @@ Range y_range(const Chart& chart, const std::vector<ChartSeries>& series) {
   Range range{INFINITY, -INFINITY};
   for (const ChartSeries& s : series)
     for (double y : s.y)
-      if (const double t = transformed(chart, y); std::isfinite(t)) range = {std::min(range.low, t), std::max(range.high, t)};
+      if (const double t = transformed(chart, y); std::isfinite(t))
+        range = {std::min(range.low, t), std::max(range.high, t)};
   if (!chart.log_y) {
     range.low = chart.low.value_or(std::min(range.low, 0.0));
     range.high = chart.high.value_or(std::max(range.high, range.low) * 1.05);
@@ -66,25 +67,33 @@ std::vector<double> log_ticks(Range range) {
 
 class Drawing {
  public:
-  Drawing(const Chart& chart, const std::vector<ChartSeries>& series) : chart_(chart), x_(x_range(chart, series)), y_(y_range(chart, series)) {}
+  Drawing(const Chart& chart, const std::vector<ChartSeries>& series)
+      : chart_(chart), x_(x_range(chart, series)), y_(y_range(chart, series)) {}
 
   std::string axes() const {
     std::string out;
     for (double tick : chart_.log_y ? log_ticks(y_) : axis_ticks(y_.low, y_.high, 5)) {
       const double value = chart_.log_y ? std::pow(10.0, tick) : tick;
       const double y = y_at(tick);
-      out += fmt::format("<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/><text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kLeft, y,
-                         kWidth - kRight, kLeft - 6, y + 4, number(chart_.percent ? 100 * value : value));
+      out += fmt::format(
+          "<path class=\"grid\" d=\"M{:.1f} {:.1f}H{:.1f}\"/><text x=\"{:.1f}\" y=\"{:.1f}\" "
+          "text-anchor=\"end\">{}</text>",
+          kLeft, y, kWidth - kRight, kLeft - 6, y + 4, number(chart_.percent ? 100 * value : value));
     }
     const double base = kHeight - kBottom;
     for (double tick : axis_ticks(x_.low, x_.high, 6))
-      out += fmt::format("<path class=\"axis\" d=\"M{0:.1f} {1:.1f}v4\"/><text x=\"{0:.1f}\" y=\"{2:.1f}\" text-anchor=\"middle\">{3}</text>", x_at(tick),
-                         base, base + 16, number(tick));
+      out += fmt::format(
+          "<path class=\"axis\" d=\"M{0:.1f} {1:.1f}v4\"/><text x=\"{0:.1f}\" y=\"{2:.1f}\" "
+          "text-anchor=\"middle\">{3}</text>",
+          x_at(tick), base, base + 16, number(tick));
     out += fmt::format("<path class=\"axis\" d=\"M{:.1f} {:.1f}V{:.1f}H{:.1f}\"/>", kLeft, kTop, base, kWidth - kRight);
-    out += fmt::format("<text class=\"unit\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kWidth - kRight, kHeight - 8, html_text(chart_.x_unit));
+    out += fmt::format("<text class=\"unit\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>", kWidth - kRight,
+                       kHeight - 8, html_text(chart_.x_unit));
     const double middle = (kTop + base) / 2;
-    out += fmt::format("<text class=\"unit\" x=\"12\" y=\"{0:.1f}\" text-anchor=\"middle\" transform=\"rotate(-90 12 {0:.1f})\">{1}</text>", middle,
-                       html_text(chart_.y_unit));
+    out += fmt::format(
+        "<text class=\"unit\" x=\"12\" y=\"{0:.1f}\" text-anchor=\"middle\" transform=\"rotate(-90 12 "
+        "{0:.1f})\">{1}</text>",
+        middle, html_text(chart_.y_unit));
     return out;
   }
 
@@ -102,13 +111,17 @@ class Drawing {
     if (points == 0) return "";
     const std::string name = html_text(series.name);
     std::string out = fmt::format("<path class=\"line s{}\" d=\"{}\"><title>{}</title></path>", index, path, name);
-    if (points == 1) out += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}</title></circle>", index, last_x, last_y, name);
+    if (points == 1)
+      out += fmt::format("<circle class=\"dot s{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"><title>{}</title></circle>",
+                         index, last_x, last_y, name);
     return out;
   }
 
  private:
   double x_at(double x) const { return kLeft + (x - x_.low) / (x_.high - x_.low) * (kWidth - kLeft - kRight); }
-  double y_at(double y) const { return kHeight - kBottom - (y - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom); }
+  double y_at(double y) const {
+    return kHeight - kBottom - (y - y_.low) / (y_.high - y_.low) * (kHeight - kTop - kBottom);
+  }
 
   const Chart& chart_;
   const Range x_, y_;
@@ -123,7 +136,8 @@ std::vector<double> axis_ticks(double low, double high, int most) {
   for (const double m : {5.0, 2.0, 1.0})
     if (m * power >= raw * (1 - 1e-9)) step = m * power;
   std::vector<double> ticks;
-  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && ticks.size() < 64; ++i) ticks.push_back(i == 0 ? 0 : i * step);
+  for (double i = std::ceil(low / step - 1e-9); i * step <= high + 1e-9 * step && ticks.size() < 64; ++i)
+    ticks.push_back(i == 0 ? 0 : i * step);
   return ticks;
 }
 
@@ -152,14 +166,17 @@ std::string svg_chart(const Chart& chart) {
   }
   if (!any) return "";
   const Drawing drawing(chart, series);
-  std::string out = fmt::format("<figure class=\"chart\"><figcaption>{}</figcaption><svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
-                                html_text(chart.title), kWidth, kHeight, html_text(chart.title));
+  std::string out = fmt::format(
+      "<figure class=\"chart\"><figcaption>{}</figcaption><svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
+      html_text(chart.title), kWidth, kHeight, html_text(chart.title));
   out += drawing.axes();
   for (std::size_t i = 0; i < series.size(); ++i) out += drawing.line(series[i], i);
   out += "</svg>";
   if (series.size() > 1) {
     out += "<p class=\"legend\">";
-    for (std::size_t i = 0; i < series.size(); ++i) out += fmt::format("<span><svg viewBox=\"0 0 18 8\"><path class=\"line s{}\" d=\"M0 4H18\"/></svg>{}</span> ", i, html_text(series[i].name));
+    for (std::size_t i = 0; i < series.size(); ++i)
+      out += fmt::format("<span><svg viewBox=\"0 0 18 8\"><path class=\"line s{}\" d=\"M0 4H18\"/></svg>{}</span> ", i,
+                         html_text(series[i].name));
     out += "</p>";
   }
   return out + "</figure>\n";

@@ -16,10 +16,11 @@ struct ChartSeries {
 struct Chart {
   std::string title, x_unit, y_unit;
   std::vector<ChartSeries> series;
-  std::optional<double> low = std::nullopt, high = std::nullopt;  // ends of the y axis; else those of the values, 0 among them
-  std::optional<double> x_high = std::nullopt;                    // end of the x axis; else that of the values
-  bool log_y = false;               // values that are not above 0 are left out
-  bool percent = false;             // values from 0 to 1, shown as 0 to 100
+  std::optional<double> low = std::nullopt,
+                        high = std::nullopt;    // ends of the y axis; else those of the values, 0 among them
+  std::optional<double> x_high = std::nullopt;  // end of the x axis; else that of the values
+  bool log_y = false;                           // values that are not above 0 are left out
+  bool percent = false;                         // values from 0 to 1, shown as 0 to 100
 };
 
 // A <figure> with title, chart and, for more than one series, a legend. "" where there is not a single point.

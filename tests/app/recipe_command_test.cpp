@@ -1,5 +1,5 @@
-// limpid recipe and limpid report as a user runs them: killed without warning at any moment and taken up again, the same
-// bytes; what is wrong is named.
+// limpid recipe and limpid report as a user runs them: killed without warning at any moment and taken up again, the
+// same bytes; what is wrong is named.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -32,7 +32,8 @@ class RecipeCommand : public testing::Test {
     std::map<std::string, std::string> files;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder_ / out)) {
       const std::string name = entry.path().filename().string();
-      if (name == "model.safetensors" || name == "traces.jsonl" || name == "samples.jsonl" || name == "tokenizer.json" || name.ends_with("-free.json"))
+      if (name == "model.safetensors" || name == "traces.jsonl" || name == "samples.jsonl" ||
+          name == "tokenizer.json" || name.ends_with("-free.json"))
         files[fs::relative(entry.path(), folder_ / out).string()] = bytes(entry.path());
     }
     return files;
@@ -66,10 +67,12 @@ TEST_F(RecipeCommand, KilledAgainAndAgainItEndsWithTheSameBytes) {
   EXPECT_NE(whole.output.find("every stage is done"), std::string::npos) << whole.output;
   EXPECT_NE(whole.output.find("pass@1"), std::string::npos) << whole.output;
   const double all = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
-  const std::vector<std::string> arguments = {LIMPID_BINARY, "recipe", "smoke", "--out", at("killed"), "--resume", "-t", "1"};
+  const std::vector<std::string> arguments = {LIMPID_BINARY, "recipe",   "smoke", "--out",
+                                              at("killed"),  "--resume", "-t",    "1"};
   std::mt19937 random(20261122);
   int code = -1;
-  for (int kills = 0; kills < 12 && code == -1; ++kills) code = run_and_kill(arguments, static_cast<int>(std::uniform_real_distribution<double>(0, all / 3)(random)));
+  for (int kills = 0; kills < 12 && code == -1; ++kills)
+    code = run_and_kill(arguments, static_cast<int>(std::uniform_real_distribution<double>(0, all / 3)(random)));
   const ShellResult last = limpid("recipe smoke --out " + at("killed") + " --resume -t 1 2>&1");
   ASSERT_EQ(last.code, 0) << last.output;
   const auto expected = results("whole"), found = results("killed");
@@ -90,7 +93,8 @@ TEST_F(RecipeCommand, MistakesAreNamed) {
   r = limpid("recipe smoke --stage nothing --out " + at("x") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("no stage \"nothing\""), std::string::npos) << r.output;
-  std::ofstream(at("bad.json")) << R"({"stages": [{"stage": "a", "kind": "train", "config": {"model": {"model_type": "llama"}, "steps": 3, "lerning": 1}}]})";
+  std::ofstream(at("bad.json"))
+      << R"({"stages": [{"stage": "a", "kind": "train", "config": {"model": {"model_type": "llama"}, "steps": 3, "lerning": 1}}]})";
   r = limpid("recipe " + at("bad.json") + " --out " + at("x") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("lerning"), std::string::npos) << r.output;

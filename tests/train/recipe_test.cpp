@@ -1,6 +1,6 @@
 // Recipes: the files that ship are read and name the sources of what they say, mistakes in one are named, and the tiny
-// one runs through all its stages: stopped anywhere and taken up again it ends with the same bytes, and another seed with
-// other ones.
+// one runs through all its stages: stopped anywhere and taken up again it ends with the same bytes, and another seed
+// with other ones.
 #include "train/recipe_run.h"
 
 #include <gtest/gtest.h>
@@ -55,11 +55,14 @@ TEST(Recipes, ThoseInsideAreReadAndTheirSourcesSpeakOfFieldsThatAreThere) {
     EXPECT_FALSE(recipe.about.empty());
     for (const RecipeStage& stage : recipe.stages) {
       const json& told = *stage.told;
-      if (name.starts_with("r1-") && stage.kind != Kind::report) { EXPECT_TRUE(told.contains("sources")) << name << " " << stage.name; }
+      if (name.starts_with("r1-") && stage.kind != Kind::report) {
+        EXPECT_TRUE(told.contains("sources")) << name << " " << stage.name;
+      }
       const json sources = told.value("sources", json::object());
       for (const auto& [keys, source] : sources.items()) {
         std::istringstream each(keys);
-        for (std::string key; std::getline(each >> std::ws, key, ',');) EXPECT_TRUE(has_field(told, key)) << name << ", " << stage.name << ": " << key;
+        for (std::string key; std::getline(each >> std::ws, key, ',');)
+          EXPECT_TRUE(has_field(told, key)) << name << ", " << stage.name << ": " << key;
       }
     }
   }
@@ -81,8 +84,9 @@ TEST(Recipes, ThePapersSettings) {
 
 TEST(Recipes, SeedsKeepTheirDistance) {
   const auto seeds = [](const Recipe& r) {
-    return std::vector<std::uint64_t>{stage_of(r, "words").seed, stage_of(r, "pretrain").run->seed, stage_of(r, "zero").rl->grpo.seed,
-                                      stage_of(r, "cold-traces").traces->seed, stage_of(r, "talk").seed};
+    return std::vector<std::uint64_t>{stage_of(r, "words").seed, stage_of(r, "pretrain").run->seed,
+                                      stage_of(r, "zero").rl->grpo.seed, stage_of(r, "cold-traces").traces->seed,
+                                      stage_of(r, "talk").seed};
   };
   EXPECT_EQ(seeds(Recipe::open("smoke")), (std::vector<std::uint64_t>{1, 1, 1, 2, 5}));
   EXPECT_EQ(seeds(Recipe::open("smoke", {7, false})), (std::vector<std::uint64_t>{7, 7, 7, 8, 11}));
@@ -94,7 +98,8 @@ TEST(Recipes, TheControlDrawsRewardsByLotAndSharesWhatComesBefore) {
   EXPECT_EQ(stage_of(control, "zero-control").from, "pretrain");
   EXPECT_EQ(stage_of(control, "cold-traces-control").from, "zero-control");
   EXPECT_EQ(*stage_of(control, "pretrain").told, *stage_of(Recipe::open("smoke"), "pretrain").told);
-  EXPECT_EQ(stage_of(control, "eval-control").of, (std::vector<std::string>{"pretrain", "zero-control", "cold-control", "final-control", "student-control"}));
+  EXPECT_EQ(stage_of(control, "eval-control").of,
+            (std::vector<std::string>{"pretrain", "zero-control", "cold-control", "final-control", "student-control"}));
 }
 
 TEST(Recipes, MistakesAreNamed) {
@@ -123,13 +128,18 @@ TEST(Recipes, MistakesAreNamed) {
   names(R"({"stage": "e", "kind": "report"}, {"stage": "e", "kind": "report"})", "two stages");
   names(R"({"stage": "w", "kind": "tokenizer", "vocabulary": 5})", "vocabulary");
   names(R"({"stage": "d", "kind": "data"}, {"stage": "e", "kind": "eval", "of": "d"})", "no model");
-  names(R"({"stage": "w", "kind": "tokenizer"}, {"stage": "p", "kind": "train", "data": ["w"], "config": {"model": {"model_type": "llama"}, "steps": 1}})", "no data");
-  names(R"({"stage": "p", "kind": "train", "data": [], "config": {"model": {"model_type": "llama"}, "steps": 1}})", "data");
-  names(R"({"stage": "p", "kind": "train", "config": {"model": {"model_type": "llama"}, "steps": 1, "stepz": 2}})", "stepz");
+  names(
+      R"({"stage": "w", "kind": "tokenizer"}, {"stage": "p", "kind": "train", "data": ["w"], "config": {"model": {"model_type": "llama"}, "steps": 1}})",
+      "no data");
+  names(R"({"stage": "p", "kind": "train", "data": [], "config": {"model": {"model_type": "llama"}, "steps": 1}})",
+        "data");
+  names(R"({"stage": "p", "kind": "train", "config": {"model": {"model_type": "llama"}, "steps": 1, "stepz": 2}})",
+        "stepz");
   EXPECT_NE(error(R"({"stages": []})").find("stages"), std::string::npos);
   EXPECT_NE(error(R"({"stages": [3]})").find("stages[0]"), std::string::npos);
   EXPECT_NE(error(R"({"stages": [{"stage": "e", "kind": "report"}], "stagez": 1})").find("stagez"), std::string::npos);
-  EXPECT_NE(error(R"({"stages": [{"stage": "e", "kind": "report"}], "cost": {"usd": 1}})").find("usd"), std::string::npos);
+  EXPECT_NE(error(R"({"stages": [{"stage": "e", "kind": "report"}], "cost": {"usd": 1}})").find("usd"),
+            std::string::npos);
 }
 
 class RecipeRuns : public testing::Test {
@@ -147,7 +157,8 @@ class RecipeRuns : public testing::Test {
     return o;
   }
   // stop_after: answers "stop" when asked for the n-th time; 0: never.
-  bool run(const std::string& out, const RecipeChoice& choice, int threads, bool resume = false, int stop_after = 0) const {
+  bool run(const std::string& out, const RecipeChoice& choice, int threads, bool resume = false,
+           int stop_after = 0) const {
     return run_recipe(Recipe::open("smoke", choice), options(out, threads, resume, stop_after));
   }
   std::string error(const Recipe& recipe, const RecipeOptions& o) const {
@@ -163,8 +174,8 @@ class RecipeRuns : public testing::Test {
     std::map<std::string, std::string> files;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root_ / out)) {
       const std::string name = entry.path().filename().string();
-      if (entry.is_regular_file() && name != "metrics.jsonl" && name != "times.jsonl" && name != "report.html" && name != "checkpoint.limpid" &&
-          name != "traces.jsonl.progress.json")
+      if (entry.is_regular_file() && name != "metrics.jsonl" && name != "times.jsonl" && name != "report.html" &&
+          name != "checkpoint.limpid" && name != "traces.jsonl.progress.json")
         files[fs::relative(entry.path(), root_ / out).string()] = read_all(entry.path());
     }
     return files;
@@ -182,7 +193,9 @@ TEST_F(RecipeRuns, StoppedAndTakenUpItEndsWithTheSameBytes) {
     EXPECT_EQ(report["rows"][0]["problems"], 6) << name;
   }
   const std::string page = read_all(root_ / "whole/report.html");
-  for (const char* what : {"eval ✓", "MaxVio", "Accuracy by family", "sampled traces", "What it cost", "second next token"}) EXPECT_NE(page.find(what), std::string::npos) << what;
+  for (const char* what :
+       {"eval ✓", "MaxVio", "Accuracy by family", "sampled traces", "What it cost", "second next token"})
+    EXPECT_NE(page.find(what), std::string::npos) << what;
 
   int attempts = 0;  // stopped after ever more questions, so that every stage is hit
   while (!run("parts", {}, 1, true, 7 + 11 * attempts)) ASSERT_LT(++attempts, 200);
@@ -209,7 +222,8 @@ TEST_F(RecipeRuns, StoppedAndTakenUpItEndsWithTheSameBytes) {
   EXPECT_NE(error(smoke, nothing).find("no stage \"zeroes\"; there are words, pretrain"), std::string::npos);
   // A stage that what it builds on was made anew for has to be made anew too.
   fs::copy(root_ / "whole", root_ / "mended", fs::copy_options::recursive);
-  fs::copy_file(root_ / "mended/final/model.safetensors", root_ / "mended/pretrain/model.safetensors", fs::copy_options::overwrite_existing);
+  fs::copy_file(root_ / "mended/final/model.safetensors", root_ / "mended/pretrain/model.safetensors",
+                fs::copy_options::overwrite_existing);
   EXPECT_NE(error(smoke, options("mended", 1, true)).find("from.pretrain was"), std::string::npos);
 }
 
@@ -224,7 +238,8 @@ TEST_F(RecipeRuns, AnotherSeedGivesOtherBytesAndTheControlStandsBeside) {
   };
   first(two, {}, {"words", "pretrain", "zero", "cold-traces", "talk"});
   first(other, {2, false}, {"words", "pretrain", "zero", "cold-traces", "talk"});
-  for (const char* name : {"pretrain/model.safetensors", "zero/model.safetensors", "cold-traces/traces.jsonl", "talk/traces.jsonl"})
+  for (const char* name :
+       {"pretrain/model.safetensors", "zero/model.safetensors", "cold-traces/traces.jsonl", "talk/traces.jsonl"})
     EXPECT_FALSE(read_all(root_ / "whole" / name) == read_all(root_ / "other" / name)) << name;
   const std::string before = read_all(root_ / "whole/zero/model.safetensors");
   first(two, {std::nullopt, true}, {"pretrain", "zero-control"});
