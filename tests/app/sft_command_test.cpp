@@ -60,15 +60,18 @@ class SftCommand : public testing::Test {
     EXPECT_EQ(result.code, 0) << result.output;
     return bytes("logits.npy");
   }
+  // Two replies to learn by heart: the loss falls whatever the base knows.
+  static std::string replies() {
+    return file("replies.jsonl", R"({"prompt": "7 + 5", "completion": "<think>\n\n</think>\n\n12"}
+{"messages": [{"role": "user", "content": "3 + 4"}, {"role": "assistant", "content": "7"}]}
+)");
+  }
   static fs::path folder_;
 };
 fs::path SftCommand::folder_;
 
 TEST_F(SftCommand, AllWeightsGoOnFromWhereTheyAre) {
-  const std::string data = file("replies.jsonl", R"({"prompt": "7 + 5", "completion": "<think>\n\n</think>\n\n12"}
-{"messages": [{"role": "user", "content": "3 + 4"}, {"role": "assistant", "content": "7"}]}
-)");
-  const ShellResult made = sft(settings(false), "full", "-t 2 --data " + data);
+  const ShellResult made = sft(settings(false), "full", "-t 2 --data " + replies());
   ASSERT_EQ(made.code, 0) << made.output;
   const std::vector<double> loss = losses("full");
   ASSERT_EQ(loss.size(), 16U);
@@ -79,15 +82,16 @@ TEST_F(SftCommand, AllWeightsGoOnFromWhereTheyAre) {
 }
 
 TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
-  const ShellResult made = sft(settings(true), "lora");
+  const std::string data = " --data " + replies();
+  const ShellResult made = sft(settings(true), "lora", "-t 1" + data);
   ASSERT_EQ(made.code, 0) << made.output;
   const std::vector<double> loss = losses("lora");
   EXPECT_LT(loss.back(), loss.front());
   EXPECT_LT(bytes("lora/adapter_model.safetensors").size(), bytes("base/model.safetensors").size());
-  ASSERT_EQ(sft(settings(true), "two", "-t 2 --data addsub").code, 0);
+  ASSERT_EQ(sft(settings(true), "two", "-t 2" + data).code, 0);
   EXPECT_EQ(bytes("two/adapter_model.safetensors"), bytes("lora/adapter_model.safetensors"));
   // Stopped in the middle by a signal, and taken up.
-  const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1 --data addsub --model " + at("base") + " --out " + at("cut");
+  const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1" + data + " --model " + at("base") + " --out " + at("cut");
   shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("cut/metrics.jsonl") +
         " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
   ASSERT_EQ(limpid(run + " --resume >/dev/null 2>&1").code, 0);
@@ -101,7 +105,7 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   json more = settings(false);
   more["steps"] = 1;
   const std::string path = file("more.json", more.dump());
-  ASSERT_EQ(limpid("sft " + path + " -t 1 --data addsub --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
+  ASSERT_EQ(limpid("sft " + path + " -t 1" + data + " --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
   EXPECT_LT(losses("more").front(), 0.5 * (loss.front() + loss.back()));
   // The model and its adapter, named together.
   EXPECT_EQ(logits_of(at("base") + "+" + at("lora")), one);
