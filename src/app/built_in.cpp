@@ -18,9 +18,11 @@ std::optional<MemoryFiles> built_in_files() {
 
 std::string built_in_introduction(std::int64_t parameters) {
   std::string text = fmt::format(
-      "{} is a DeepSeek-V3 of {:.1f} million parameters that this program trained from nothing. It solves small problems of\n"
-      "arithmetic, counting, order and logic, in English and Chinese, and thinks in plain sight. It knows nothing of the world,\n"
-      "cannot write texts or code, and takes every message by itself. limpid chat --menu has models that can more.\n",
+      "{} is a DeepSeek-V3 of {:.1f} million parameters that this program trained\n"
+      "from nothing. It solves small problems of arithmetic, counting, order and\n"
+      "logic, in English and Chinese, and thinks in plain sight. It cannot write\n"
+      "texts or code, knows nothing of the world, and takes every message by itself.\n"
+      "limpid chat --menu has models that can do more. Try:\n",
       kBuiltInName, static_cast<double>(parameters) / 1e6);
   for (const char* example : kBuiltInExamples) text += fmt::format("  {}\n", example);
   return text;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <utility>
 #include <vector>
 
 #include "app/bandwidth.h"
@@ -53,8 +54,14 @@ class Keys {
       char key = 0;
       if (read(STDIN_FILENO, &key, 1) != 1) return std::nullopt;
       if (key != kEscape || !waits(kSequence)) return key;
-      char rest[32];  // an arrow or the like: no key of the menu's
-      if (read(STDIN_FILENO, rest, sizeof rest) <= 0) return std::nullopt;
+      // An arrow or the like, no key of the menu's: ESC [ ... and a last byte from @ on, or ESC and one more.
+      char next = 0;
+      bool sequence = false;
+      do {
+        if (read(STDIN_FILENO, &next, 1) != 1) return std::nullopt;
+        if (!sequence && next != '[' && next != 'O') break;
+        if (std::exchange(sequence, true) && next >= '@' && next <= '~') break;
+      } while (waits(kSequence));
     }
     return std::nullopt;
   }
@@ -83,7 +90,7 @@ Entry entry_of(const ModelChoice& choice, bool best) {
   entry.head = choice.title;
   entry.facts = fmt::format("{} {}, {}", size, choice.here ? "here" : "to fetch", speed(choice.tokens_per_second));
   if (best) entry.lines.emplace_back("the best for this machine");
-  entry.lines.push_back(fmt::format("{}; AIME 2024: {:.1f} %", choice.good_at, choice.aime));
+  entry.lines.push_back(fmt::format("{}; AIME {:.0f} %", choice.good_at, choice.aime));
   entry.fetch = !choice.here;
   return entry;
 }
@@ -95,7 +102,6 @@ class Menu {
   std::optional<std::string> run() {
     look();
     for (;;) {
-      show();
       const Entry* chosen = ask();
       if (chosen == nullptr) return std::nullopt;
       if (take(*chosen)) return name_;
@@ -113,8 +119,8 @@ class Menu {
     print("\r{}", style_.colour() ? "\x1b[K" : "\n");
     if (built_in_bytes() > 0)
       entries_.push_back({std::string(kBuiltInName), std::string(kBuiltInName), "here, starts at once",
-                          {"trained from nothing by this program: small sums, counting, order and logic, in English and Chinese;",
-                           "it knows nothing of the world and writes no letters",
+                          {"made by this program from nothing: sums, counting, order, logic; in English",
+                           "and Chinese. It knows nothing of the world and writes no letters.",
                            fmt::format("try: {}  {}", kBuiltInExamples[0], kBuiltInExamples[1])},
                           false});
     std::vector<std::string> here;
@@ -146,7 +152,8 @@ class Menu {
   // Null: leave.
   const Entry* ask() {
     Interrupts interrupts;
-    Keys keys;
+    Keys keys;  // before the menu is seen: what is typed at once is a key too
+    show();
     while (const std::optional<char> key = keys.next(interrupts)) {
       if (*key == 'q' || *key == 'Q' || *key == kEscape || *key == kEndOfInput) break;
       const std::size_t number = *key == '\r' || *key == '\n' ? 1 : static_cast<std::size_t>(*key - '0');
