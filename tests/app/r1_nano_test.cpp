@@ -3,8 +3,6 @@
 
 #include "tests/app/shell.h"
 
-namespace limpid {
-
 namespace {
 
 TEST(R1Nano, AnswersEachQuestionByItselfInBothLanguages) {
@@ -21,5 +19,3 @@ TEST(R1Nano, ShowsItsThinking) {
 }
 
 }  // namespace
-
-}  // namespace limpid
