@@ -30,7 +30,7 @@ class ChatExamples : public testing::Test {
   static void SetUpTestSuite() {
     folder_ = fs::path(testing::TempDir()) / ("chat_examples_" + std::to_string(::getpid()));
     TokenizerPlan plan;
-    plan.vocabulary = 400;
+    plan.vocabulary = 600;
     write_tokenizer(learn_tokenizer(default_mix(), 1, 600, plan), folder_.string());
     tokenizer_ = std::make_unique<Tokenizer>(Tokenizer::open(folder_.string()));
   }
