@@ -102,10 +102,12 @@ TEST_F(ChatExamples, WhereEarlierTurnsAreRenderedOtherwiseOnlyLaterRepliesCount)
   const ChatWriter writer(*tokenizer_, kPlain);
   const TrainingExample e =
       writer.document({"", {{"user", "7"}, {"assistant", "<think>\na\n</think>\n\n7"}, {"user", "8"}, {"assistant", "<think>\nb\n</think>\n\n8"}}}, 0);
+  // In a turn that is over the marks of thinking are text to the template's reader, not the model's tokens: other ids.
   const std::string counted = text(e, 1);
   EXPECT_NE(counted.find("b\n</think>\n\n8<｜end▁of▁sentence｜>"), std::string::npos) << counted;
-  const bool forgotten = all(e).find("a\n</think>") == std::string::npos;
-  EXPECT_EQ(counted.find("7") == std::string::npos, forgotten) << counted;
+  EXPECT_EQ(counted.find("7"), std::string::npos) << counted;
+  const TrainingExample plain = writer.document({"", {{"user", "1"}, {"assistant", "7"}, {"user", "2"}, {"assistant", "8"}}}, 0);
+  EXPECT_EQ(text(plain, 1), "7<｜end▁of▁sentence｜>8<｜end▁of▁sentence｜>") << all(plain);
 }
 
 TEST_F(ChatExamples, PlainTextIsAllCounted) {
