@@ -10,7 +10,6 @@
 #include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
-#include "app/product_speed.h"
 #include "app/train_line.h"
 #include "base/error.h"
 #include "formats/json.h"
@@ -50,14 +49,9 @@ int distill(const Arguments& arguments, const Context& context) {
     TrainLine line;
     DistillOptions options;
     if (!arguments.student.empty()) options.student = resolve_model(arguments.student).string();
-    options.loop.out = arguments.out;
-    options.loop.resume = arguments.resume;
-    options.loop.threads = context.threads();
-    options.loop.kernels = &context.kernels();
-    options.loop.peak_flops = measure_product_speed(context.kernels(), options.loop.threads);
+    options.loop = line.options(context, arguments.out, arguments.resume);
     options.loop.stop = [&] { return interrupts.requested(); };
     options.traced = [&](const TraceCounts& counts) { line.say(line_of(counts, config.traces.problems)); };
-    line.show_in(options.loop);
     end = distil(config, *teacher, options);
   }
   if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);

@@ -7,7 +7,6 @@
 #include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
-#include "app/product_speed.h"
 #include "app/train_line.h"
 #include "base/error.h"
 #include "train/sft.h"
@@ -28,13 +27,7 @@ int sft(const Arguments& arguments, const Context& context) {
   LoopEnd end;
   {
     TrainLine line;
-    LoopOptions options;
-    options.out = arguments.out;
-    options.resume = arguments.resume;
-    options.threads = context.threads();
-    options.kernels = &context.kernels();
-    options.peak_flops = measure_product_speed(context.kernels(), options.threads);
-    line.show_in(options);
+    LoopOptions options = line.options(context, arguments.out, arguments.resume);
     options.stop = [&] { return interrupts.requested(); };
     end = fine_tune(config, resolve_model(arguments.model).string(), data, options);
   }

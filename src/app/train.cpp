@@ -6,7 +6,6 @@
 #include "app/format.h"
 #include "app/interrupt.h"
 #include "app/output.h"
-#include "app/product_speed.h"
 #include "app/train_line.h"
 #include "base/error.h"
 #include "train/loop.h"
@@ -27,13 +26,7 @@ int train(const Arguments& arguments, const Context& context) {
   LoopEnd end;
   {
     TrainLine line;
-    LoopOptions options;
-    options.out = arguments.out;
-    options.resume = arguments.resume;
-    options.threads = context.threads();
-    options.kernels = &context.kernels();
-    options.peak_flops = measure_product_speed(context.kernels(), options.threads);
-    line.show_in(options);
+    LoopOptions options = line.options(context, arguments.out, arguments.resume);
     options.stop = [&] { return interrupts.requested(); };
     end = train_model(config, data, options);
   }

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "app/format.h"
+#include "app/product_speed.h"
 #include "app/terminal.h"
 
 namespace limpid {
@@ -19,6 +20,17 @@ void TrainLine::end() {
   open_ = false;
   shown_ = -1;
   counted_ = 0;
+}
+
+LoopOptions TrainLine::options(const Context& context, const std::string& out, bool resume) {
+  LoopOptions options;
+  options.out = out;
+  options.resume = resume;
+  options.threads = context.threads();
+  options.kernels = &context.kernels();
+  options.peak_flops = measure_product_speed(context.kernels(), options.threads);
+  show_in(options);
+  return options;
 }
 
 void TrainLine::show_in(LoopOptions& options) {

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "app/command.h"
 #include "train/loop.h"
 #include "train/traces.h"
 
@@ -16,6 +17,8 @@ class TrainLine {
   TrainLine(const TrainLine&) = delete;
   TrainLine& operator=(const TrainLine&) = delete;
 
+  // What every run is told: this machine's threads, kernels and peak, and show_in().
+  LoopOptions options(const Context& context, const std::string& out, bool resume);
   void show_in(LoopOptions& options);  // progress and say; the options must not outlive it
   void say(const std::string& line);
   void show(const Progress& progress);
