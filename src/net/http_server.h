@@ -1,0 +1,107 @@
+// HttpServer: HTTP/1.1 over Boost.Beast for one process that also computes: it admits before it works, bounds
+// everything, and never lets one peer hold up another.
+//
+// One thread does all input and output; a few workers call the handler, which may block (a database, a template, a
+// model being loaded) and answers through the exchange at once or later, from any thread: a stream that lasts minutes
+// holds no worker. Every queue is bounded: connections (in all and by address), requests that wait for a worker, bytes
+// that wait for a slow reader. What is over a limit is answered (503 with Retry-After, 413, 431, 408, 400) where the
+// peer can still read, and cut.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace limpid {
+
+using HttpFields = std::vector<std::pair<std::string, std::string>>;  // names as they came; compared without case
+
+// A request as it came, whole. (HttpRequest is the client's, net/http_client.h.)
+struct ServedRequest {
+  std::string method;  // "GET"
+  std::string path;    // before '?', percent-decoded, always begins with '/'; no "..", no NUL
+  std::string query;   // after '?', as it came
+  HttpFields headers;
+  std::string body;
+  std::string peer;    // the address, "127.0.0.1"
+  bool tls = false;
+
+  std::string_view header(std::string_view name) const;  // the first of that name; empty: none
+};
+
+struct ServedResponse {
+  int status = 200;
+  HttpFields headers;  // Content-Length, Connection and Date are the server's
+  std::string body;
+};
+
+// One request and its answer. From any thread. Either respond(), or begin(), send()*, end(). Released without an answer:
+// the peer gets 500.
+class HttpExchange {
+ public:
+  virtual ~HttpExchange() = default;
+  virtual const ServedRequest& request() const = 0;
+
+  virtual void respond(ServedResponse response) = 0;
+
+  virtual void begin(int status, HttpFields headers) = 0;  // a chunked body follows
+  // Queues bytes; never blocks. False: the peer is gone, or read so slowly that it was cut; nothing more will arrive.
+  virtual bool send(std::string_view bytes) = 0;
+  virtual void end() = 0;
+
+  // Called once, from the thread of input and output, when the peer goes away before the answer is whole; at once
+  // where it has already gone. Quick, no blocking.
+  virtual void on_close(std::function<void()> gone) = 0;
+  virtual bool open() const = 0;
+};
+
+using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
+
+struct HttpServerOptions {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 0;  // 0: any that is free
+  std::string certificate, key;  // PEM files; both or neither: TLS
+  int workers = 4;
+  int connections = 8192, connections_by_address = 8192;
+  int waiting_requests = 512;                     // for a worker
+  std::size_t header_bytes = 64 * 1024;
+  std::size_t body_bytes = std::size_t{32} << 20;
+  std::size_t unsent_bytes = std::size_t{4} << 20;  // queued for one peer; beyond: cut
+  double header_seconds = 10;  // from the first byte of a request to the end of its headers
+  double body_seconds = 60;    // for a whole body, and 16 KiB/s after that
+  double idle_seconds = 75;    // between requests of a connection
+  double write_seconds = 30;   // without a byte accepted by the peer
+};
+
+struct HttpServerStatistics {
+  std::uint64_t accepted = 0, refused = 0, requests = 0, timeouts = 0, slow_readers = 0, bad_requests = 0;
+  int connections = 0, waiting = 0, active = 0;  // active: exchanges without a whole answer
+};
+
+class HttpServer {
+ public:
+  // Binds and listens. Throws Error(system) naming address and port, Error(input) for a certificate that does not load.
+  HttpServer(HttpServerOptions options, HttpHandler handler);
+  ~HttpServer();  // stop()
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  void start();  // returns; threads of its own serve
+  std::uint16_t port() const;
+  // No new connections and requests; those that run may end. Returns when all have, or after `seconds`: false.
+  bool drain(double seconds);
+  void stop();                // cuts what is left, joins the threads
+  void reload_certificate();  // for new connections. Throws Error(input): the old one stays
+  HttpServerStatistics statistics() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace limpid

@@ -1,0 +1,61 @@
+// Admission: who asks, may they, and is there room; and what it cost. Everything that computes goes through it, before
+// any work. Two kinds: open (one person on this machine: everybody is `local`, nothing is counted against a limit but
+// the load) and the team's (accounts, keys, tiers, quotas, an exact ledger; server/team_admission.h).
+//
+// Called from worker threads, any number at a time; may block for a write to the database. Throws ApiError.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/http_server.h"
+
+namespace limpid {
+
+// Who asks. `account` is also the scope of the prefix cache: nobody learns from timing what others asked.
+struct Identity {
+  std::string account;              // stable id; "local" where there are no accounts
+  std::string key;                  // id of the API key (not the key), or of the browser session; empty: neither
+  std::string user;                 // the request's user_id, where given: a scope within the account
+  int priority = 0;                 // of the tier, as Request::priority: larger goes first, the lowest is shed first
+  bool admin = false;
+  bool session = false;             // by cookie: state-changing requests need the CSRF header
+  std::vector<std::string> scopes;  // of the key: "chat", "models", "usage", "admin"; empty: all that the account may
+};
+
+// What a request will take, known before it runs.
+struct Demand {
+  std::string model;
+  std::int64_t prompt_tokens = 0;
+  std::int64_t most_completion_tokens = 0;  // max_tokens times n
+  int choices = 1;
+};
+
+// What it took.
+struct Consumption {
+  std::int64_t cached_tokens = 0;  // of the prompt, found in the cache
+  std::int64_t prompt_tokens = 0;  // cached ones included
+  std::int64_t completion_tokens = 0;
+};
+
+// One accepted request: holds a place among the account's concurrent ones and a reservation of its balance. Charged
+// exactly once: by settle(), or, where it never comes (the process was killed), by the ledger's recovery at the next
+// start. Destroyed without settle(): nothing was computed, the reservation is given back.
+class Charge {
+ public:
+  virtual ~Charge() = default;
+  virtual void settle(const Consumption& consumption) = 0;  // at most once; does not throw
+};
+
+class Admission {
+ public:
+  virtual ~Admission() = default;
+  // From the Authorization header (Bearer), x-api-key or the session's cookie. Throws 401.
+  virtual Identity identify(const ServedRequest& request) = 0;
+  // Throws 402, 403 (scope, model), 429, 503.
+  virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
+};
+
+}  // namespace limpid
