@@ -23,6 +23,8 @@ struct Identity {
   bool admin = false;
   bool session = false;             // by cookie: state-changing requests need the CSRF header
   std::vector<std::string> scopes;  // of the key: "chat", "models", "usage", "admin"; empty: all that the account may
+  std::string tier;                 // its name; empty where there are no tiers
+  std::int64_t context = 0;         // most tokens of a request, prompt and completion, by tier; 0: the model's
 };
 
 // What a request will take, known before it runs.
@@ -42,17 +44,22 @@ struct Consumption {
 
 // One accepted request: holds a place among the account's concurrent ones and a reservation of its balance. Charged
 // exactly once: by settle(), or, where it never comes (the process was killed), by the ledger's recovery at the next
-// start. Destroyed without settle(): nothing was computed, the reservation is given back.
+// start, for what progress() told last. Destroyed without settle(): nothing was computed, the reservation is given back.
 class Charge {
  public:
   virtual ~Charge() = default;
-  virtual void settle(const Consumption& consumption) = 0;  // at most once; does not throw
+  // What has been delivered so far; for each token, from the thread that delivers it. A few stores to memory that
+  // outlives the process: cheap enough for the engine's thread.
+  virtual void progress(const Consumption& consumption) noexcept { (void)consumption; }
+  // The end. At most once; neither throws nor waits for the disk, so that the engine's thread may call it.
+  virtual void settle(const Consumption& consumption) noexcept = 0;
 };
 
 class Admission {
  public:
   virtual ~Admission() = default;
-  // From the Authorization header (Bearer), x-api-key or the session's cookie. Throws 401.
+  // From the Authorization header (Bearer), x-api-key or the session's cookie. Throws 401; 403 where the account is
+  // banned or waits, or where a cookie comes with a state-changing method and without the CSRF header.
   virtual Identity identify(const ServedRequest& request) = 0;
   // Throws 402, 403 (scope, model), 429, 503.
   virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
