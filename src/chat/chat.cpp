@@ -113,6 +113,10 @@ ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const ChatPro
 
 RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
   const ChatPrompt made = prompt(request);
+  return submit(std::move(request), made, std::move(handler));
+}
+
+RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHandler handler) {
   StreamParser::Options options;
   if (!request.raw) {
     options.thinks = builder_.thinks();

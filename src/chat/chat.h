@@ -101,6 +101,8 @@ class ChatEngine {
 
   // Throws Error as PromptBuilder::build and Engine::submit do.
   RequestId submit(ChatRequest request, ChatHandler handler);
+  // With the prompt that prompt() made of it, or another one (fill in the middle): not built again.
+  RequestId submit(ChatRequest request, const ChatPrompt& made, ChatHandler handler);
   void cancel(RequestId id) { engine_.cancel(id); }
   void stop_thinking(RequestId id) { engine_.stop_thinking(id); }
 

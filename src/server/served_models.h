@@ -24,6 +24,8 @@ struct ServedModelInfo {
   int context = 0;           // tokens; 0: not known before it is loaded
   bool thinks = false;       // knows <think>
   bool loaded = false;
+  std::string fingerprint;   // of model, precision and build: answers with equal ones are equal (system_fingerprint)
+  Sampling sampling;         // the model's own advice: what a request does not say
 };
 
 // Keeps the model loaded while it lives: a request holds one.
