@@ -24,11 +24,11 @@ using HttpFields = std::vector<std::pair<std::string, std::string>>;  // names a
 // A request as it came, whole. (HttpRequest is the client's, net/http_client.h.)
 struct ServedRequest {
   std::string method;  // "GET"
-  std::string path;    // before '?', percent-decoded, always begins with '/'; no "..", no NUL
+  std::string path;    // before '?', percent-decoded, normalised (net/http_target.h); "OPTIONS *" comes as "/"
   std::string query;   // after '?', as it came
   HttpFields headers;
   std::string body;
-  std::string peer;    // the address, "127.0.0.1"
+  std::string peer;  // the address, "127.0.0.1"
   bool tls = false;
 
   std::string_view header(std::string_view name) const;  // the first of that name; empty: none
@@ -40,8 +40,9 @@ struct ServedResponse {
   std::string body;
 };
 
-// One request and its answer. From any thread. Either respond(), or begin(), send()*, end(). Released without an answer:
-// the peer gets 500.
+// One request and its answer. From any thread. Either respond(), or begin(), send()*, end(); the first answer stands,
+// what comes after it is dropped. Released without an answer, or when the handler throws: the peer gets 500; after
+// begin(), it is cut, so that half an answer never looks whole. HEAD is answered like GET: the body is left out here.
 class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
@@ -54,8 +55,9 @@ class HttpExchange {
   virtual bool send(std::string_view bytes) = 0;
   virtual void end() = 0;
 
-  // Called once, from the thread of input and output, when the peer goes away before the answer is whole; at once
-  // where it has already gone. Quick, no blocking.
+  // Called once, from the thread of input and output, when the peer goes away before the answer is whole (a peer that
+  // ends its sending side counts as gone); at once, from the calling thread, where it has already gone. Quick, no
+  // blocking; may use this exchange. Released with the answer. A second callback takes the place of the first.
   virtual void on_close(std::function<void()> gone) = 0;
   virtual bool open() const = 0;
 };
@@ -64,20 +66,22 @@ using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1";
-  std::uint16_t port = 0;  // 0: any that is free
+  std::uint16_t port = 0;        // 0: any that is free
   std::string certificate, key;  // PEM files; both or neither: TLS
   int workers = 4;
   int connections = 8192, connections_by_address = 8192;
-  int waiting_requests = 512;                     // for a worker
+  int waiting_requests = 512;  // for a worker
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = std::size_t{32} << 20;
   std::size_t unsent_bytes = std::size_t{4} << 20;  // queued for one peer; beyond: cut
-  double header_seconds = 10;  // from the first byte of a request to the end of its headers
-  double body_seconds = 60;    // for a whole body, and 16 KiB/s after that
-  double idle_seconds = 75;    // between requests of a connection
-  double write_seconds = 30;   // without a byte accepted by the peer
+  double header_seconds = 10;                       // from the first byte of a request to the end of its headers
+  double body_seconds = 60;                         // for a whole body, and 16 KiB/s after that
+  double idle_seconds = 75;                         // between requests of a connection
+  double write_seconds = 30;                        // without a byte accepted by the peer
 };
 
+// Since the start. timeouts: of handshakes, heads and bodies. slow_readers: cut for unsent_bytes or write_seconds.
+// refused: connections over a cap. bad_requests: answered 4xx by the server itself, or cut for what they sent.
 struct HttpServerStatistics {
   std::uint64_t accepted = 0, refused = 0, requests = 0, timeouts = 0, slow_readers = 0, bad_requests = 0;
   int connections = 0, waiting = 0, active = 0;  // active: exchanges without a whole answer

@@ -1,0 +1,350 @@
+#include "net/http_connection.h"
+
+#include <boost/asio/post.hpp>
+#include <numeric>
+#include <utility>
+
+#include "net/http_channel.h"
+#include "net/http_wire.h"
+
+namespace limpid {
+namespace {
+
+constexpr std::size_t kSentAhead = 256 * 1024;   // bytes of later requests that are held while one is answered
+constexpr double kBodyRate = 16 * 1024;          // bytes a second, on the average, after body_seconds
+constexpr double kLingerSeconds = 2;             // for a peer that is still sending to see the answer
+constexpr std::size_t kJoinedBytes = 64 * 1024;  // what waits to be sent grows to this before another buffer begins
+constexpr int kReadsInTurn = 8;                  // then others have theirs
+
+Deadlines::Time after(Deadlines::Time start, double seconds) {
+  return start + std::chrono::duration_cast<Deadlines::Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(HttpLoop& loop, HttpLoop::Socket socket, HttpSocket::Tls tls, std::string peer,
+                               std::string counted_as)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      transport_(socket_.native_handle(), std::move(tls)),
+      peer_(std::move(peer)),
+      counted_as_(std::move(counted_as)) {
+  deadline_.late = [this] { guarded(&HttpConnection::late); };
+}
+
+void HttpConnection::start() {
+  phase_ = transport_.tls() ? Phase::handshake : Phase::idle;
+  set_deadline(transport_.tls() ? loop_.options.header_seconds : loop_.options.idle_seconds);
+  wait_read();
+}
+
+void HttpConnection::drain() {
+  if ((phase_ == Phase::idle && !parser_) || phase_ == Phase::handshake) cut();
+}
+
+void HttpConnection::cut() {
+  if (std::exchange(phase_, Phase::closed) == Phase::closed) return;
+  const std::shared_ptr<HttpConnection> self = shared_from_this();
+  const std::shared_ptr<HttpChannel> channel = std::exchange(channel_, nullptr);
+  loop_.deadlines.remove(deadline_);
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  out_.clear();
+  parser_.reset();
+  loop_.forget(this, counted_as_);
+  if (!channel) return;
+  channel->close();
+  loop_.exchange_ends();
+}
+
+void HttpConnection::guarded(Step step) {
+  if (phase_ == Phase::closed) return;
+  const std::shared_ptr<HttpConnection> self = shared_from_this();
+  try {
+    (this->*step)();
+  } catch (...) {
+    cut();
+  }
+}
+
+void HttpConnection::post(Step step) {
+  boost::asio::post(loop_.context, [self = shared_from_this(), step] { self->guarded(step); });
+}
+
+void HttpConnection::wait_read() {
+  if (read_waits_ || phase_ == Phase::closed) return;
+  read_waits_ = true;
+  socket_.async_wait(HttpLoop::Socket::wait_read, [self = shared_from_this()](const boost::system::error_code&) {
+    self->read_waits_ = false;
+    self->guarded(&HttpConnection::readable);
+  });
+}
+
+void HttpConnection::wait_write() {
+  if (write_waits_ || phase_ == Phase::closed) return;
+  write_waits_ = true;
+  socket_.async_wait(HttpLoop::Socket::wait_write, [self = shared_from_this()](const boost::system::error_code&) {
+    self->write_waits_ = false;
+    self->guarded(self->phase_ == Phase::handshake ? &HttpConnection::readable : &HttpConnection::write_out);
+  });
+}
+
+void HttpConnection::set_deadline(double seconds) {
+  loop_.set_deadline(deadline_, after(Deadlines::Clock::now(), seconds));
+}
+
+void HttpConnection::late() {
+  switch (phase_) {
+    case Phase::head:
+    case Phase::body:
+      ++loop_.counters.timeouts;
+      return answer_now(error_response(408, "request_timeout", "the request did not arrive in time"), false);
+    case Phase::handshake:
+      ++loop_.counters.timeouts;
+      return cut();
+    case Phase::answering:
+      ++loop_.counters.slow_readers;
+      return cut();
+    default:
+      return cut();
+  }
+}
+
+void HttpConnection::readable() {
+  using Outcome = HttpSocket::Outcome;
+  if (phase_ == Phase::handshake) {
+    const HttpSocket::Result shaken = transport_.handshake();
+    if (shaken.outcome == Outcome::wait_read) return wait_read();
+    if (shaken.outcome == Outcome::wait_write) return wait_write();
+    if (shaken.outcome == Outcome::closed) return cut();
+    phase_ = Phase::idle;
+    set_deadline(loop_.options.idle_seconds);
+  }
+  if (!out_.empty() && !write_waits_) write_out();  // TLS may have had to read before it could write
+  if (phase_ == Phase::closed) return;
+  for (int turn = 0; turn < kReadsInTurn; ++turn) {
+    const HttpSocket::Result read =
+        phase_ == Phase::lingering ? transport_.discard(loop_.scratch) : transport_.read(loop_.scratch);
+    if (read.outcome == Outcome::closed) return cut();
+    if (read.outcome == Outcome::wait_write) return wait_write();
+    if (read.outcome == Outcome::wait_read) return wait_read();
+    received(read.bytes);
+    if (phase_ == Phase::closed) return;
+    if (!transport_.pending() && read.bytes < loop_.scratch.size()) return wait_read();
+  }
+  post(&HttpConnection::readable);
+}
+
+void HttpConnection::received(std::size_t bytes) {
+  if (phase_ == Phase::lingering) return;
+  if (!parser_) {
+    parser_ = std::make_unique<HttpRequestParser>(
+        HttpRequestLimits{.header_bytes = loop_.options.header_bytes, .body_bytes = loop_.options.body_bytes});
+  }
+  parser_->feed({loop_.scratch.data(), bytes});
+  if (phase_ != Phase::answering) return advance();
+  if (parser_->buffered() <= kSentAhead) return;
+  ++loop_.counters.bad_requests;  // left in the kernel it would hide that the peer goes away
+  cut();
+}
+
+void HttpConnection::advance() {
+  switch (parser_->stage()) {
+    case HttpRequestParser::Stage::head:
+      if (phase_ != Phase::idle) return;
+      phase_ = Phase::head;
+      return set_deadline(loop_.options.header_seconds);
+    case HttpRequestParser::Stage::body: {
+      if (std::exchange(phase_, Phase::body) != Phase::body) {
+        began_ = Deadlines::Clock::now();
+        if (parser_->awaits_continue()) {
+          queue("HTTP/1.1 100 Continue\r\n\r\n");
+          write_out();
+          if (phase_ == Phase::closed) return;
+        }
+      }
+      const double earned = static_cast<double>(parser_->body_received()) / kBodyRate;
+      return loop_.set_deadline(deadline_, after(began_, loop_.options.body_seconds + earned));
+    }
+    case HttpRequestParser::Stage::done:
+      return begin_exchange();
+    case HttpRequestParser::Stage::fault:
+      return refuse(parser_->fault());
+  }
+}
+
+// With a request that came ahead: by way of the loop, so that others have their turn.
+void HttpConnection::resume() {
+  if (phase_ == Phase::idle && parser_) advance();
+}
+
+void HttpConnection::refuse(const HttpFault& fault) {
+  ++loop_.counters.bad_requests;
+  answer_now(error_response(fault.status, fault.code, fault.message), false);
+}
+
+void HttpConnection::begin_exchange() {
+  ++loop_.counters.requests;
+  loop_.set_deadline(deadline_, Deadlines::kNever);
+  phase_ = Phase::answering;
+  keep_alive_ = parser_->keep_alive();
+  http_1_0_ = parser_->http_1_0();
+  ServedRequest request = parser_->take();
+  head_request_ = request.method == "HEAD";
+  request.peer = peer_;
+  request.tls = transport_.tls();
+  if (loop_.draining) return answer_now(error_response(503, "shutting_down", "the server is shutting down", 5), false);
+
+  channel_ = std::make_shared<HttpChannel>(loop_.options.unsent_bytes,
+                                           [loop = loop_.shared_from_this(), weak = weak_from_this()] {
+                                             boost::asio::post(loop->context, [weak] {
+                                               if (const auto self = weak.lock())
+                                                 self->guarded(&HttpConnection::answer_ready);
+                                             });
+                                           });
+  loop_.exchange_begins();
+  std::shared_ptr<HttpExchange> exchange = make_exchange(channel_, std::move(request));
+  const bool accepted = loop_.workers.submit([&handler = loop_.handler, exchange, channel = channel_] {
+    if (!exchange->open()) return;  // the peer went away while it waited
+    try {
+      handler(exchange);
+    } catch (...) {
+      channel->abandon();
+    }
+  });
+  if (accepted) return;
+  std::exchange(channel_, nullptr)->close();
+  loop_.exchange_ends();
+  answer_now(error_response(503, "overloaded", "the server is overloaded: too many requests wait", 1), keep_alive_);
+}
+
+void HttpConnection::answer_ready() {
+  if (!channel_) return;  // of an exchange that has ended
+  HttpChannel::Ready ready = channel_->take();
+  if (ready.cut) {
+    if (ready.slow) ++loop_.counters.slow_readers;
+    return cut();
+  }
+  if (ready.head) {
+    keep_alive_ = keep_alive_ && !loop_.draining;
+    if (ready.streamed) {
+      queue_head(*ready.head, std::nullopt);
+    } else {
+      queue_response(std::move(*ready.head));
+    }
+  }
+  if (ready.streamed) queue_streamed(std::move(ready.bytes), ready.whole);
+  answer_whole_ = answer_whole_ || ready.whole;
+  write_out();
+}
+
+void HttpConnection::answer_now(ServedResponse response, bool keep_alive) {
+  if (phase_ != Phase::answering) {  // the request was not read to its end
+    http_1_0_ = parser_->http_1_0();
+    head_request_ = false;
+    loop_.set_deadline(deadline_, Deadlines::kNever);
+    phase_ = Phase::answering;
+  }
+  keep_alive_ = keep_alive;
+  queue_response(std::move(response));
+  answer_whole_ = true;
+  write_out();
+}
+
+void HttpConnection::queue_response(ServedResponse response) {
+  if (bodiless(response.status)) return queue_head(response, std::nullopt);
+  queue_head(response, response.body.size());
+  if (!head_request_) queue(std::move(response.body));
+}
+
+// `length`: of the body; none: a streamed body, or none at all.
+void HttpConnection::queue_head(const ServedResponse& response, std::optional<std::size_t> length) {
+  const bool streamed = !length && !bodiless(response.status);
+  if (streamed && http_1_0_) keep_alive_ = false;  // its end is the connection's
+  queue(response_head({.status = response.status,
+                       .headers = response.headers,
+                       .length = length,
+                       .chunked = streamed && !http_1_0_,
+                       .keep_alive = keep_alive_,
+                       .http_1_0 = http_1_0_,
+                       .date = loop_.date()}));
+  framing_ = !streamed || head_request_ ? Framing::dropped : http_1_0_ ? Framing::until_close : Framing::chunked;
+}
+
+void HttpConnection::queue_streamed(std::string bytes, bool whole) {
+  if (framing_ == Framing::dropped) return;
+  if (framing_ == Framing::until_close) return queue(std::move(bytes));
+  std::string framed;
+  append_chunk(framed, bytes);
+  if (whole) framed += kLastChunk;
+  queue(std::move(framed));
+}
+
+// Small pieces join, so that many of them wait as few.
+void HttpConnection::queue(std::string bytes) {
+  if (bytes.empty()) return;
+  if (!out_.empty() && out_.back().size() < kJoinedBytes) {
+    out_.back() += bytes;
+  } else {
+    out_.push_back(std::move(bytes));
+  }
+}
+
+void HttpConnection::write_out() {
+  using Outcome = HttpSocket::Outcome;
+  while (!out_.empty()) {
+    const HttpSocket::Result written = transport_.write(std::string_view(out_.front()).substr(sent_));
+    if (written.outcome == Outcome::closed) return cut();
+    if (written.outcome != Outcome::done) {
+      if (phase_ == Phase::answering && deadline_.when == Deadlines::kNever) set_deadline(loop_.options.write_seconds);
+      return written.outcome == Outcome::wait_write ? wait_write() : wait_read();
+    }
+    wrote(written.bytes);
+  }
+  if (phase_ == Phase::answering) loop_.set_deadline(deadline_, Deadlines::kNever);
+  if (answer_whole_) answer_done();
+}
+
+// The peer accepted so many bytes: it has time again for the next.
+void HttpConnection::wrote(std::size_t bytes) {
+  sent_ += bytes;
+  if (sent_ == out_.front().size()) {
+    out_.erase(out_.begin());
+    sent_ = 0;
+  }
+  if (channel_) {
+    const std::size_t left = std::accumulate(out_.begin(), out_.end(), std::size_t{0},
+                                             [](std::size_t sum, const std::string& s) { return sum + s.size(); });
+    channel_->set_in_flight(left - sent_);
+  }
+  if (phase_ == Phase::answering && !out_.empty()) set_deadline(loop_.options.write_seconds);
+}
+
+void HttpConnection::answer_done() {
+  answer_whole_ = false;
+  if (const std::shared_ptr<HttpChannel> channel = std::exchange(channel_, nullptr)) {
+    channel->close();
+    loop_.exchange_ends();
+  }
+  if (!keep_alive_ || loop_.draining) return linger();
+  phase_ = Phase::idle;
+  set_deadline(loop_.options.idle_seconds);
+  if (parser_->buffered() > 0) {
+    parser_->next();
+    post(&HttpConnection::resume);
+  } else {
+    parser_.reset();
+  }
+  wait_read();
+}
+
+void HttpConnection::linger() {
+  phase_ = Phase::lingering;
+  parser_.reset();
+  out_ = {};
+  transport_.finish();
+  set_deadline(kLingerSeconds);
+  wait_read();
+}
+
+}  // namespace limpid

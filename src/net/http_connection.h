@@ -1,0 +1,85 @@
+// HttpConnection: one peer, request after request. Lives in the loop's registry and in the thread of input and output;
+// every public call comes from there.
+//
+//   (handshake) -> idle -> head -> body -> answering -> idle ...
+//                            any of them -> lingering (the last answer is sent, what still comes is dropped) -> closed
+//
+// While an answer is made the connection keeps reading, so that it notices when the peer goes away; what a peer sends
+// ahead waits in the parser; who sends more ahead than fits there is cut.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/http_deadlines.h"
+#include "net/http_loop.h"
+#include "net/http_request_parser.h"
+#include "net/http_socket.h"
+
+namespace limpid {
+
+class HttpChannel;
+
+class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
+ public:
+  // `counted_as`: the address as the cap by address sees it. `tls`: a session that has not shaken hands, or null.
+  HttpConnection(HttpLoop& loop, HttpLoop::Socket socket, HttpSocket::Tls tls, std::string peer,
+                 std::string counted_as);
+
+  void start();  // after it was added to the loop
+  void drain();  // closes where nothing is under way
+  void cut();    // closes at once; whoever answers is told
+
+ private:
+  enum class Phase { handshake, idle, head, body, answering, lingering, closed };
+  enum class Framing { dropped, chunked, until_close };  // of the bytes that are streamed
+  using Step = void (HttpConnection::*)();
+
+  void guarded(Step step);  // what a step throws (memory) ends this connection, not the thread
+  void post(Step step);
+  void wait_read();
+  void wait_write();
+  void set_deadline(double seconds);
+  void late();
+
+  void readable();
+  void received(std::size_t bytes);
+  void advance();
+  void resume();
+  void begin_exchange();
+  void refuse(const HttpFault& fault);
+
+  void answer_ready();
+  void answer_now(ServedResponse response, bool keep_alive);
+  void queue_response(ServedResponse response);
+  void queue_streamed(std::string bytes, bool whole);
+  void queue(std::string bytes);
+  void queue_head(const ServedResponse& response, std::optional<std::size_t> length);
+  void write_out();
+  void wrote(std::size_t bytes);
+  void answer_done();
+  void linger();
+
+  HttpLoop& loop_;
+  HttpLoop::Socket socket_;
+  HttpSocket transport_;
+  const std::string peer_, counted_as_;
+  Phase phase_ = Phase::idle;
+  Deadlines::Entry deadline_;
+  Deadlines::Time began_;  // of the head or the body
+
+  std::unique_ptr<HttpRequestParser> parser_;  // none while idle
+  std::shared_ptr<HttpChannel> channel_;       // of the request that is being answered
+  bool head_request_ = false, http_1_0_ = false, keep_alive_ = false;
+  Framing framing_ = Framing::dropped;
+
+  std::vector<std::string> out_;  // what is to be sent, in order
+  std::size_t sent_ = 0;          // of out_.front()
+  bool answer_whole_ = false;     // nothing follows out_
+  bool read_waits_ = false, write_waits_ = false;
+};
+
+}  // namespace limpid

@@ -1,0 +1,95 @@
+#include "net/http_loop.h"
+
+#include <utility>
+
+#include "net/http_connection.h"
+#include "net/http_wire.h"
+
+namespace limpid {
+namespace {
+
+constexpr std::size_t kScratch = 64 * 1024;
+
+}  // namespace
+
+HttpLoop::HttpLoop(HttpServerOptions given, HttpHandler handles)
+    : options(std::move(given)),
+      handler(std::move(handles)),
+      workers(static_cast<std::size_t>(options.waiting_requests)),
+      scratch(kScratch),
+      timer_(context.get_executor()) {}
+
+void HttpLoop::set_deadline(Deadlines::Entry& entry, Deadlines::Time when) {
+  if (deadlines.set(entry, when)) arm();
+}
+
+void HttpLoop::arm() {
+  const Deadlines::Time next = deadlines.next();
+  if (next >= armed_) return;  // it wakes early, finds nothing and is armed anew
+  armed_ = next;
+  timer_.expires_at(next);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;  // armed for an earlier time, or the server has stopped
+    armed_ = Deadlines::kNever;
+    deadlines.expire(Deadlines::Clock::now());
+    arm();
+  });
+}
+
+bool HttpLoop::may_connect(const std::string& counted_as) const {
+  if (connections.size() >= static_cast<std::size_t>(options.connections)) return false;
+  const auto found = by_address_.find(counted_as);
+  return found == by_address_.end() || found->second < options.connections_by_address;
+}
+
+void HttpLoop::add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as) {
+  ++by_address_[counted_as];
+  HttpConnection* key = connection.get();
+  connections.emplace(key, std::move(connection));
+  counters.connections = static_cast<int>(connections.size());
+}
+
+void HttpLoop::forget(HttpConnection* connection, const std::string& counted_as) {
+  const auto found = by_address_.find(counted_as);
+  if (found != by_address_.end() && --found->second == 0) by_address_.erase(found);
+  connections.erase(connection);
+  counters.connections = static_cast<int>(connections.size());
+  if (connections.empty()) {  // nobody can be late: no timer
+    timer_.cancel();
+    armed_ = Deadlines::kNever;
+  }
+}
+
+void HttpLoop::exchange_begins() {
+  const std::lock_guard lock(active_mutex_);
+  ++active_;
+}
+
+void HttpLoop::exchange_ends() {
+  {
+    const std::lock_guard lock(active_mutex_);
+    --active_;
+  }
+  active_changed_.notify_all();
+}
+
+bool HttpLoop::wait_for_exchanges(double seconds) {
+  std::unique_lock lock(active_mutex_);
+  return active_changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return active_ == 0; });
+}
+
+int HttpLoop::active() const {
+  const std::lock_guard lock(active_mutex_);
+  return active_;
+}
+
+const std::string& HttpLoop::date() {
+  const std::time_t now = std::time(nullptr);
+  if (now != dated_) {
+    dated_ = now;
+    date_ = http_date(now);
+  }
+  return date_;
+}
+
+}  // namespace limpid

@@ -1,0 +1,78 @@
+// HttpLoop: what the connections of one server share. All of it but the counters belongs to the one thread of input and
+// output. Outlives the server while an exchange is still in somebody's hands (shared_ptr).
+#pragma once
+
+#include <atomic>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/http_deadlines.h"
+#include "net/http_server.h"
+#include "net/http_workers.h"
+
+namespace limpid {
+
+class HttpConnection;
+
+struct HttpCounters {
+  std::atomic<std::uint64_t> accepted{0}, refused{0}, requests{0}, timeouts{0}, slow_readers{0}, bad_requests{0};
+  std::atomic<int> connections{0};
+};
+
+class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
+ public:
+  // Without the type-erased executor a socket is smaller and a wait cheaper.
+  using Executor = boost::asio::io_context::executor_type;
+  using Socket = boost::asio::ip::tcp::socket::rebind_executor<Executor>::other;
+
+  HttpLoop(HttpServerOptions given, HttpHandler handles);
+
+  void set_deadline(Deadlines::Entry& entry, Deadlines::Time when);
+
+  // False: too many, in all or from where it comes.
+  bool may_connect(const std::string& counted_as) const;
+  void add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as);
+  void forget(HttpConnection* connection, const std::string& counted_as);
+
+  void exchange_begins();
+  void exchange_ends();
+  bool wait_for_exchanges(double seconds);  // any thread; true: none is left
+  int active() const;                       // any thread
+
+  const std::string& date();  // of this second, for the Date header
+
+  const HttpServerOptions options;
+  const HttpHandler handler;
+  boost::asio::io_context context{1};
+  Deadlines deadlines;
+  HttpWorkers workers;
+  HttpCounters counters;
+  std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections;
+  std::vector<char> scratch;  // every read lands here first: a connection that waits owns no buffer
+  bool draining = false;
+
+ private:
+  void arm();
+
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    Executor>
+      timer_;
+  Deadlines::Time armed_ = Deadlines::kNever;
+  std::map<std::string, int> by_address_;
+  std::time_t dated_ = 0;
+  std::string date_;
+  mutable std::mutex active_mutex_;
+  std::condition_variable active_changed_;
+  int active_ = 0;
+};
+
+}  // namespace limpid
