@@ -20,19 +20,6 @@ namespace {
 
 constexpr std::uint64_t kWorthABar = std::uint64_t{1} << 30;  // packs in under a second
 
-MemoryNeeds needs_of(const ModelFiles& files, Precision precision, CacheType cache_type, const EngineOptions& options,
-                     int sequences) {
-  const Decoder shape(files.config());  // no weights in it: it knows sizes
-  MemoryNeeds needs;
-  needs.weights = packed_model_bytes(files, precision);
-  needs.work = Engine::work_bytes(shape, options);
-  needs.layout = shape.cache_layout(cache_type);
-  needs.layers = shape.info().layers;
-  needs.model_context = shape.info().context_length;
-  needs.sequences = sequences;
-  return needs;
-}
-
 template <typename T>
 std::optional<T> advice(const ModelFiles& files, const char* json_key, const char* gguf_key) {
   if (files.checkpoint() != nullptr) return files.checkpoint()->generation_config().find<T>(json_key);
@@ -45,6 +32,28 @@ std::string checked_name(const ModelFiles& files, std::uint64_t needed, const Av
 }
 
 }  // namespace
+
+MemoryNeeds memory_needs(const ModelFiles& files, Precision precision, CacheType cache_type,
+                         const EngineOptions& options, int sequences) {
+  const Decoder shape(files.config());  // no weights in it: it knows sizes
+  MemoryNeeds needs;
+  needs.weights = packed_model_bytes(files, precision);
+  needs.work = Engine::work_bytes(shape, options);
+  needs.layout = shape.cache_layout(cache_type);
+  needs.layers = shape.info().layers;
+  needs.model_context = shape.info().context_length;
+  needs.sequences = sequences;
+  return needs;
+}
+
+Sampling advised_sampling(const ModelFiles& files) {
+  Sampling out;
+  out.temperature = advice<float>(files, "temperature", "general.sampling.temp").value_or(0.6F);
+  out.top_p = advice<float>(files, "top_p", "general.sampling.top_p").value_or(0.95F);
+  out.top_k = advice<std::int32_t>(files, "top_k", "general.sampling.top_k").value_or(0);
+  out.repetition_penalty = advice<float>(files, "repetition_penalty", "general.sampling.penalty_repeat").value_or(1.0F);
+  return out;
+}
 
 ModelFiles open_files(const std::string& model) {
   const std::size_t plus = model.rfind('+');
@@ -87,7 +96,7 @@ Session::Session(const std::string& model, const Context& context, Interrupts& i
   if (context.options.context > std::numeric_limits<int>::max())
     fail(ErrorKind::input, "context of {} tokens: the model has {}", context.options.context,
          opened_.files.config().context);
-  const MemoryNeeds needs = needs_of(opened_.files, precision, options.cache_type, options, sequences);
+  const MemoryNeeds needs = memory_needs(opened_.files, precision, options.cache_type, options, sequences);
   plan_ = plan_memory(needs, available_memory(), static_cast<int>(context.options.context));
   options.context = plan_.context;
   options.pages = plan_.pages;
@@ -106,12 +115,7 @@ std::string Session::name() const {
 }
 
 Sampling Session::sampling(const Options& options) const {
-  Sampling out;
-  out.temperature = advice<float>(files(), "temperature", "general.sampling.temp").value_or(0.6F);
-  out.top_p = advice<float>(files(), "top_p", "general.sampling.top_p").value_or(0.95F);
-  out.top_k = advice<std::int32_t>(files(), "top_k", "general.sampling.top_k").value_or(0);
-  out.repetition_penalty =
-      advice<float>(files(), "repetition_penalty", "general.sampling.penalty_repeat").value_or(1.0F);
+  Sampling out = advised_sampling(files());
   if (options.temperature) out.temperature = static_cast<float>(*options.temperature);
   if (options.top_p) out.top_p = static_cast<float>(*options.top_p);
   if (options.seed) {

@@ -25,6 +25,14 @@ struct OpenedModel {
 // Finds the files of MODEL: a path or a name in the store; BASE+ADAPTER has the adapter merged in (models/adapter.h).
 ModelFiles open_files(const std::string& model);
 
+// What an engine for this model needs in memory; options say threads and rows of a step.
+MemoryNeeds memory_needs(const ModelFiles& files, Precision precision, CacheType cache_type,
+                         const EngineOptions& options, int sequences);
+
+// The model's own advice (generation_config.json, general.sampling.* of a GGUF); where it gives none temperature 0.6,
+// top-p 0.95, DeepSeek's advice for R1.
+Sampling advised_sampling(const ModelFiles& files);
+
 // --compute, or what it means where it was not given.
 Precision precision_of(const Options& options, Precision otherwise);
 
@@ -47,8 +55,7 @@ class Session {
   ChatEngine& chat() { return *chat_; }
   std::string name() const;  // what the model is called on screen: its file or folder
 
-  // The model's own advice (generation_config.json, general.sampling.* of a GGUF), over it what the command line says.
-  // Neither: temperature 0.6, top-p 0.95, DeepSeek's advice for R1. Without --seed, a new one each time.
+  // advised_sampling(), over it what the command line says. Without --seed, a new one each time.
   Sampling sampling(const Options& options) const;
 
  private:

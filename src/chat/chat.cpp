@@ -108,6 +108,7 @@ ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const ChatPro
   rule.closing = closing_;
   rule.inside = prompt.inside_thinking;
   rule.budget = request.thinking_budget;
+  rule.seconds = request.thinking_seconds;
   return rule;
 }
 
@@ -126,7 +127,8 @@ RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHa
   }
   auto stream =
       std::make_shared<ChatStream>(tokenizer_, shown_, options, StopStrings(request.stop),
-                                   request.token_events || request.sampling.logprobs >= 0, std::move(handler));
+                                   request.token_events || request.report_experts || request.sampling.logprobs >= 0,
+                                   std::move(handler));
   Request asked;
   asked.prompt = made.ids;
   asked.sampling = std::move(request.sampling);
@@ -136,6 +138,9 @@ RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHa
   asked.thinking = thinking_rule(request, made);
   asked.rules = std::move(request.rules);
   asked.account = std::move(request.account);
+  asked.user = std::move(request.user);
+  asked.priority = request.priority;
+  asked.report_experts = request.report_experts;
   asked.use_cache = request.use_cache;
   asked.on_token = [stream](const TokenEvent& event) { return stream->token(event); };
   asked.on_finished = [stream](const FinishedEvent& event) { stream->finished(event); };

@@ -24,15 +24,18 @@ struct ChatRequest {
   PromptRequest prompt;            // messages, tools, thinking on or off, a beginning to continue
   std::optional<std::string> raw;  // instead: this text, no template, no parsing of what comes out
   bool raw_special = false;        // control tokens in it count
-  std::optional<int> thinking_budget;
+  std::optional<int> thinking_budget;      // tokens
+  std::optional<double> thinking_seconds;  // likewise in seconds; whichever is used up first
   Sampling sampling;
   int max_tokens = 0;                  // 0: as many as the context holds
   std::vector<std::string> stop;       // ends the answer where one appears in it (not in the thinking); it is not shown
   std::vector<std::int32_t> stop_ids;  // besides the model's own
   bool ignore_end = false;             // the model's own end tokens do not end it (benchmarks)
-  std::string account;
+  std::string account, user;  // as Request's
+  int priority = 0;           // larger goes first
   bool use_cache = true;
-  bool token_events = false;  // an event for each token, also without log-probabilities
+  bool token_events = false;    // an event for each token, also without log-probabilities
+  bool report_experts = false;  // token events with the experts chosen for each
   std::vector<std::shared_ptr<LogitRule>> rules;
 };
 
@@ -47,6 +50,7 @@ struct ChatTokenInfo {
   std::vector<ChatToken> alternatives;  // likeliest first
   std::int64_t position = 0;
   bool thinking = false, forced = false, end = false;
+  std::vector<LayerExperts> experts;  // where ChatRequest::report_experts, of models that have some
 };
 
 enum class ChatFinish { stop, length, tool_calls, cancelled, error };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <future>
+#include <utility>
 
 #include "base/error.h"
 
@@ -30,7 +31,6 @@ int usable_context(const Model& model, const EngineOptions& options) {
 int most_outputs(const EngineOptions& options) { return std::min(options.limits.sequences, options.limits.step_rows); }
 
 int thread_count(const EngineOptions& options) { return options.threads > 0 ? options.threads : default_threads(); }
-
 
 std::uint64_t hash_logits(std::span<const float> logits) { return siphash128({}, std::as_bytes(logits)).low; }
 
@@ -99,12 +99,17 @@ Engine::Engine(const Model& model, EngineOptions options)
       cache_(pool_),
       context_(usable_context(model, options_)),
       scheduler_(pool_, cache_,
-                 CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}},
+                 CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}, {}},
                  options_.limits),
       team_(thread_count(options_), options_.pin),
-      memory_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_)), model.scratch_bytes(options_.limits.step_rows),
-              team_.threads()),
+      memory_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_)),
+              model.scratch_bytes(options_.limits.step_rows), team_.threads()),
       samplers_(static_cast<std::size_t>(team_.threads())) {
+  if (options_.queue < 1 || options_.account_queue < 0)
+    fail(ErrorKind::input, "queue of {} requests, {} of an account; at least 1 and 0 are needed", options_.queue,
+         options_.account_queue);
+  load_.queue = options_.queue;
+  load_.sequences = options_.limits.sequences;
   publish();
 }
 
@@ -127,24 +132,44 @@ RequestId Engine::submit(Request request) {
   check_request(request, model_.info(), context_);
   std::lock_guard lock(mutex_);
   if (stopping_) fail(ErrorKind::cancelled, "the engine is stopping");
-  const int waiting = statistics_.waiting + static_cast<int>(arrivals_.size());
+  const int waiting = load_.all.waiting + static_cast<int>(arrivals_.size());
   if (waiting >= options_.queue) fail(ErrorKind::resources, "the queue is full: {} requests are waiting", waiting);
+  if (options_.account_queue > 0) {
+    const auto own = load_.accounts.find(request.account);
+    const auto new_ones =
+        std::ranges::count_if(arrivals_, [&](const auto& other) { return other->request.account == request.account; });
+    const int mine = (own == load_.accounts.end() ? 0 : own->second.waiting) + static_cast<int>(new_ones);
+    if (mine >= options_.account_queue)
+      fail(ErrorKind::resources, "the account's part of the queue is full: {} of its requests are waiting", mine);
+  }
   const RequestId id = next_id_++;
+  live_.emplace(id, Orders{});
   arrivals_.push_back(std::make_unique<Sequence>(id, std::move(request), Clock::now()));
   wake_.notify_all();
   return id;
 }
 
-void Engine::cancel(RequestId id) {
+void Engine::cancel(RequestId id) { order(id, &Orders::cancel); }
+
+void Engine::stop_thinking(RequestId id) { order(id, &Orders::stop_thinking); }
+
+void Engine::order(RequestId id, bool Orders::*what) {
   std::lock_guard lock(mutex_);
-  messages_.push_back({id, true});
+  const auto live = live_.find(id);
+  if (live == live_.end()) return;
+  live->second.*what = ordered_ = true;
   wake_.notify_all();
 }
 
-void Engine::stop_thinking(RequestId id) {
+EngineLoad Engine::load() const {
   std::lock_guard lock(mutex_);
-  messages_.push_back({id, false});
-  wake_.notify_all();
+  EngineLoad load = load_;
+  for (const auto& sequence : arrivals_) {
+    ++load.all.waiting;
+    ++load.priorities[sequence->request.priority].waiting;
+    ++load.accounts[sequence->request.account].waiting;
+  }
+  return load;
 }
 
 EngineStatistics Engine::statistics() const {
@@ -190,7 +215,8 @@ bool Engine::preempt(RequestId id) {
 void Engine::forget_prefixes() {
   if (thread_.joinable()) fail(ErrorKind::input, "forget_prefixes(): the engine runs on its own thread");
   take_messages();
-  if (!scheduler_.empty()) fail(ErrorKind::input, "forget_prefixes(): {} requests are running", scheduler_.all().size());
+  if (!scheduler_.empty())
+    fail(ErrorKind::input, "forget_prefixes(): {} requests are running", scheduler_.all().size());
   cache_.clear();
 }
 
@@ -198,7 +224,7 @@ void Engine::loop() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || !arrivals_.empty() || !messages_.empty() || !scheduler_.empty(); });
+      wake_.wait(lock, [&] { return stopping_ || ordered_ || !arrivals_.empty() || !scheduler_.empty(); });
       if (stopping_) return;
     }
     try {
@@ -232,13 +258,19 @@ bool Engine::step_once() {
 
 void Engine::take_messages() {
   std::vector<std::unique_ptr<Sequence>> arrivals;
-  std::vector<Message> messages;
+  std::vector<std::pair<RequestId, Orders>> orders;
   {
     std::lock_guard lock(mutex_);
     arrivals.swap(arrivals_);
-    messages.swap(messages_);
-    statistics_.waiting +=
-        static_cast<int>(arrivals.size());  // so that the queue's bound holds until the next publish()
+    statistics_.waiting += static_cast<int>(arrivals.size());
+    for (const auto& sequence : arrivals) {  // so that the queue's bounds hold until the next publish()
+      ++load_.all.waiting;
+      ++load_.priorities[sequence->request.priority].waiting;
+      ++load_.accounts[sequence->request.account].waiting;
+    }
+    if (std::exchange(ordered_, false))
+      for (auto& [id, what] : live_)
+        if (what.cancel || what.stop_thinking) orders.emplace_back(id, std::exchange(what, Orders{}));
   }
   for (auto& sequence : arrivals) {
     const auto prompt = static_cast<std::int64_t>(sequence->request.prompt.size());
@@ -250,10 +282,10 @@ void Engine::take_messages() {
     ++counters_.submitted;
     scheduler_.add(std::move(sequence));
   }
-  for (const Message& message : messages) {
-    Sequence* sequence = scheduler_.find(message.id);
+  for (const auto& [id, what] : orders) {
+    Sequence* sequence = scheduler_.find(id);
     if (!sequence) continue;
-    if (message.cancel)
+    if (what.cancel)
       finish(*sequence, FinishReason::cancelled);
     else
       sequence->thinking.stop();
@@ -263,6 +295,7 @@ void Engine::take_messages() {
 void Engine::gather(const std::vector<Planned>& plan) {
   work_.ids.clear(), work_.positions.clear(), work_.outputs.clear();
   work_.sequences.clear(), work_.picking.clear();
+  work_.experts.rows.clear(), work_.experts.layers.clear();
   const Clock::time_point now = Clock::now();
   for (const Planned& planned : plan) {
     Sequence& sequence = *planned.sequence;
@@ -276,18 +309,22 @@ void Engine::gather(const std::vector<Planned>& plan) {
     if (!planned.output) continue;
     work_.outputs.push_back(static_cast<std::int32_t>(work_.ids.size()) - 1);
     work_.picking.push_back(&sequence);
+    if (sequence.request.report_experts) work_.experts.rows.push_back(work_.outputs.back());
   }
   work_.picks.assign(work_.picking.size(), Pick{});
 }
 
 void Engine::compute() {
   const Batch batch{work_.ids, work_.positions, work_.sequences, work_.outputs};
+  std::unique_lock<StepTurns> turn;
+  if (options_.turns != nullptr) turn = std::unique_lock(*options_.turns);
   const Clock::time_point begin = Clock::now();
   StepStatus status;
   team_.run([&](int thread) {
     Exec ex = memory_.exec(team_, thread, options_.kernels);
     ex.poison = options_.poison;
     ex.status = &status;
+    if (!work_.experts.rows.empty()) ex.experts = &work_.experts;
     const Tensor logits = model_.forward(ex, batch, pool_.layers());
     if (thread == 0) counters_.barriers += static_cast<std::uint64_t>(ex.barriers);
     if (ex.failed()) return;
@@ -311,6 +348,7 @@ void Engine::compute() {
       }
     }
   });
+  if (turn) turn.unlock();
   if (status.failed) fail(ErrorKind::system, "{}", status.what);
   ++counters_.steps;
   counters_.rows += work_.ids.size();
@@ -325,12 +363,25 @@ void Engine::deliver(const std::vector<Planned>& plan) {
     if (!planned.output) continue;
     const std::span row(work_.logits.row(static_cast<std::int64_t>(output)),
                         static_cast<std::size_t>(work_.logits.columns()));
-    deliver_token(*planned.sequence, std::move(work_.picks[output]), row);
+    std::vector<LayerExperts> experts;
+    if (planned.sequence->request.report_experts) experts = experts_of(work_.outputs[output]);
+    deliver_token(*planned.sequence, std::move(work_.picks[output]), std::move(experts), row);
     ++output;
   }
 }
 
-void Engine::deliver_token(Sequence& sequence, Pick pick, std::span<const float> logits) {
+std::vector<LayerExperts> Engine::experts_of(std::int32_t row) const {
+  const auto place = std::ranges::lower_bound(work_.experts.rows, row) - work_.experts.rows.begin();
+  std::vector<LayerExperts> result;
+  for (const ExpertLog::Layer& layer : work_.experts.layers) {
+    const auto first = layer.ids.begin() + place * layer.chosen;
+    result.push_back({layer.layer, {first, first + layer.chosen}});
+  }
+  return result;
+}
+
+void Engine::deliver_token(Sequence& sequence, Pick pick, std::vector<LayerExperts> experts,
+                           std::span<const float> logits) {
   if (!pick.error.empty()) return finish(sequence, FinishReason::error, std::move(pick.error), hash_logits(logits));
   const Clock::time_point now = Clock::now();
   if (sequence.usage.completion_tokens == 0) sequence.first_token = now;
@@ -343,11 +394,12 @@ void Engine::deliver_token(Sequence& sequence, Pick pick, std::span<const float>
   event.stop = std::ranges::find(sequence.request.stop_ids, pick.id) != sequence.request.stop_ids.end();
   event.logprob = pick.logprob;
   event.alternatives = std::move(pick.alternatives);
+  event.experts = std::move(experts);
 
   sequence.ids.push_back(pick.id);
   ++sequence.usage.completion_tokens;
   if (needs_counts(sequence.request.sampling)) ++sequence.counts.answer[pick.id];
-  sequence.thinking.accept(pick.id);
+  sequence.thinking.accept(pick.id, now);
   event.thinking = event.thinking || sequence.thinking.inside();
   bool wanted = true;
   try {
@@ -374,6 +426,10 @@ void Engine::finish(Sequence& sequence, FinishReason reason, std::string error, 
   usage.queue_seconds = seconds(started - owned->submitted);
   usage.prefill_seconds = seconds(first - started);
   usage.decode_seconds = seconds(now - first);
+  {
+    std::lock_guard lock(mutex_);
+    live_.erase(owned->id);
+  }
   publish();
   if (!owned->request.on_finished) return;
   try {
@@ -398,6 +454,20 @@ void Engine::publish() {
   counters_.kept_pages = pool_.kept_pages();
   std::lock_guard lock(mutex_);
   statistics_ = counters_;
+  if (published_load_ != scheduler_.changes()) publish_load();
+}
+
+void Engine::publish_load() {
+  published_load_ = scheduler_.changes();
+  load_.all = {};
+  load_.priorities.clear();
+  load_.accounts.clear();
+  for (const Sequence* sequence : scheduler_.all()) {
+    const auto field = sequence->running ? &EngineLoad::Count::running : &EngineLoad::Count::waiting;
+    ++(load_.all.*field);
+    ++(load_.priorities[sequence->request.priority].*field);
+    ++(load_.accounts[sequence->request.account].*field);
+  }
 }
 
 }  // namespace limpid

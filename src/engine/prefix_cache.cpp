@@ -29,6 +29,7 @@ Hash128 hash_scope(const CacheScope& scope) {
   append(bytes, &scope.type, sizeof scope.type);
   append_text(bytes, scope.adapter);
   append_text(bytes, scope.account);
+  append_text(bytes, scope.user);
   return siphash128(kScopeKey, bytes);
 }
 

@@ -24,7 +24,7 @@ struct CacheScope {
   std::uint32_t numerics = 0;  // kNumericsVersion
   CacheType type = CacheType::f16;
   std::string adapter;
-  std::string account;
+  std::string account, user;  // as Request's
   bool operator==(const CacheScope&) const = default;
 };
 

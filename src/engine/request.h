@@ -23,15 +23,22 @@ enum class FinishReason {
 };
 std::string_view name(FinishReason reason);
 
+// The routed experts that a layer sent a row to, in descending order of the score that chose them.
+struct LayerExperts {
+  int layer = 0;  // of the model, counted from 0
+  std::vector<std::int32_t> ids;
+};
+
 struct TokenEvent {
   RequestId request = 0;
   std::int32_t id = 0;
   std::int64_t position = 0;  // in the sequence, prompt included
   bool thinking = false;      // generated inside the thinking (the ids that close it too)
-  bool forced = false;        // by the thinking budget, not the model's choice
+  bool forced = false;        // by the thinking budget or stop_thinking(), not the model's choice
   bool stop = false;          // an id of stop_ids: the last token, usually not shown
   float logprob = 0;          // where Sampling::logprobs >= 0
   std::vector<TokenLogprob> alternatives;
+  std::vector<LayerExperts> experts;  // of the row whose logits this token comes from; where Request::report_experts
 };
 
 struct Usage {
@@ -60,8 +67,11 @@ struct Request {
   std::vector<std::int32_t> stop_ids;
   ThinkingRule thinking;
   std::vector<std::shared_ptr<LogitRule>> rules;
-  std::string account;    // caches are not shared across accounts
+  std::string account;    // who is to get no more than a fair share; caches are not shared across accounts
+  std::string user;       // within the account: caches are not shared across users either
+  int priority = 0;       // larger goes first: in the queue, in the rows of a step; the smallest is preempted first
   bool use_cache = true;  // read and feed the prefix cache
+  bool report_experts = false;  // TokenEvent::experts
 
   // Called on the engine's thread: quick, without blocking. An exception ends the request as an error. May call the
   // engine's submit(), cancel() and stop_thinking(). on_token: false ends the request at once

@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cassert>
 #include <string_view>
+#include <tuple>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/error.h"
+#include "engine/row_shares.h"
 
 namespace limpid {
 
@@ -27,12 +30,27 @@ Owned::iterator find_in(Owned& sequences, const Sequence* sequence) {
   return std::ranges::find_if(sequences, [&](const auto& owned) { return owned.get() == sequence; });
 }
 
-// Keeps a list ordered by (preempted first, arrival).
+// Keeps a list ordered by arrival.
 void insert_in_order(Owned& sequences, std::unique_ptr<Sequence> sequence) {
-  const auto rank = [](const Sequence& s) { return std::pair(s.longest_computed == 0, s.id); };
-  const auto place = std::ranges::upper_bound(sequences, rank(*sequence), {}, [&](const auto& other) { return rank(*other); });
-  sequences.insert(place, std::move(sequence));
+  const auto later = std::ranges::find_if(sequences, [&](const auto& other) { return other->id > sequence->id; });
+  sequences.insert(later, std::move(sequence));
 }
+
+// How many sequences an account runs.
+class AccountLoads {
+ public:
+  explicit AccountLoads(const Owned& running) {
+    for (const auto& sequence : running) ++loads_[sequence->request.account];
+  }
+  int of(const Sequence& sequence) const {
+    const auto found = loads_.find(sequence.request.account);
+    return found == loads_.end() ? 0 : found->second;
+  }
+  void less(const Sequence& sequence) { --loads_[sequence.request.account]; }
+
+ private:
+  std::unordered_map<std::string_view, int> loads_;
+};
 
 }  // namespace
 
@@ -43,7 +61,10 @@ Scheduler::Scheduler(PagePool& pool, PrefixCache& cache, CacheScope scope, Sched
          limits.step_rows, limits.prefill_rows, limits.sequences);
 }
 
-void Scheduler::add(std::unique_ptr<Sequence> sequence) { insert_in_order(waiting_, std::move(sequence)); }
+void Scheduler::add(std::unique_ptr<Sequence> sequence) {
+  ++changes_;
+  insert_in_order(waiting_, std::move(sequence));
+}
 
 Sequence* Scheduler::find(RequestId id) const {
   for (const Owned* list : {&running_, &waiting_})
@@ -77,6 +98,7 @@ void Scheduler::commit(const Planned& planned) {
 }
 
 std::unique_ptr<Sequence> Scheduler::remove(Sequence* sequence, bool keep) {
+  ++changes_;
   release_pages(*sequence, keep);
   Owned& list = sequence->running ? running_ : waiting_;
   const auto place = find_in(list, sequence);
@@ -96,49 +118,75 @@ void Scheduler::preempt(Sequence* sequence) {
 }
 
 void Scheduler::admit() {
-  while (!waiting_.empty() && running() < limits_.sequences) {
-    const auto place = waiting_.begin() + static_cast<std::ptrdiff_t>(next_waiting());
-    if (!try_start(**place)) return;  // what is first stays first: nobody small overtakes it for ever
+  while (!waiting_.empty()) {
+    Sequence& next = next_waiting();
+    const bool slot = running() < limits_.sequences;
+    const int missing = slot ? try_start(next) : 0;
+    if (!slot || missing > 0) {
+      if (!make_way(next, missing)) return;  // what is first stays first: nobody small overtakes it for ever
+      continue;
+    }
+    const auto place = find_in(waiting_, &next);
     std::unique_ptr<Sequence> sequence = std::move(*place);
     waiting_.erase(place);
     sequence->running = true;
-    const auto later = std::ranges::find_if(running_, [&](const auto& other) { return other->id > sequence->id; });
-    running_.insert(later, std::move(sequence));
+    insert_in_order(running_, std::move(sequence));
+    ++changes_;
   }
 }
 
-std::size_t Scheduler::next_waiting() const {
-  if (waiting_.front()->longest_computed > 0) return 0;
-  std::vector<std::pair<std::string_view, int>> busy;  // accounts are few, mostly one
-  const auto find = [&](std::string_view account) { return std::ranges::find(busy, account, &std::pair<std::string_view, int>::first); };
-  for (const auto& sequence : running_) {
-    const auto found = find(sequence->request.account);
-    if (found == busy.end())
-      busy.emplace_back(sequence->request.account, 1);
-    else
-      ++found->second;
-  }
-  const auto load = [&](const auto& sequence) {
-    const auto found = find(sequence->request.account);
-    return found == busy.end() ? 0 : found->second;
-  };
-  return static_cast<std::size_t>(std::ranges::min_element(waiting_, {}, load) - waiting_.begin());
+Sequence& Scheduler::next_waiting() const {
+  const AccountLoads loads(running_);
+  return **std::ranges::min_element(waiting_, {}, [&](const auto& sequence) {
+    return std::tuple(-std::int64_t{sequence->request.priority}, loads.of(*sequence), sequence->id);
+  });
 }
 
-bool Scheduler::try_start(Sequence& sequence) {
+// Preempts those that have to stand back for `next`, until a slot and `pages` pages are free. False: nobody has to, or
+// it would not be enough.
+bool Scheduler::make_way(const Sequence& next, int pages) {
+  AccountLoads loads(running_);
+  std::vector<Sequence*> victims;
+  const int slots = running() - limits_.sequences + 1;
+  while (static_cast<int>(victims.size()) < std::max(slots, 0) || pages > 0) {
+    Sequence* victim = nullptr;
+    const auto rank = [&](const Sequence& s) {
+      return std::tuple(std::int64_t{s.request.priority}, -loads.of(s), -static_cast<std::int64_t>(s.id));
+    };
+    for (const auto& sequence : running_) {
+      const bool lower = sequence->request.priority < next.request.priority;
+      const bool richer =
+          sequence->request.priority == next.request.priority && loads.of(*sequence) > loads.of(next) + 1;
+      if (!(lower || richer) || std::ranges::find(victims, sequence.get()) != victims.end()) continue;
+      if (victim == nullptr || rank(*sequence) < rank(*victim)) victim = sequence.get();
+    }
+    if (victim == nullptr) return false;
+    victims.push_back(victim);
+    loads.less(*victim);
+    for (const PageIndex page : victim->pages) pages -= pool_.references(page) == 1;
+    pages -= 1 + std::max(0, pages_for(victim->ids.size() + 1) - static_cast<int>(victim->pages.size()));
+  }
+  for (Sequence* victim : victims) preempt(victim);
+  return !victims.empty();
+}
+
+// 0: its pages are there, or there will be; else how many are missing.
+int Scheduler::try_start(Sequence& sequence) {
   CacheScope scope = scope_;
   scope.account = sequence.request.account;
+  scope.user = sequence.request.user;
   sequence.cursor = sequence.request.use_cache ? cache_.root(scope) : PrefixCache::Cursor{};
   reuse_full_pages(sequence);
   const int needed = pages_for(sequence.ids.size() + 1) - static_cast<int>(sequence.pages.size());
   // A page of room for each that runs, so that it is not preempted right after.
-  if (!running_.empty() && needed + promised_pages() + running() > cache_.available()) {
+  const int missing = needed + promised_pages() + running() - cache_.available();
+  if (!running_.empty() && missing > 0) {
     release_pages(sequence, true);
-    return false;
+    return missing;
   }
   count_reuse(sequence, 0);
   reuse_partial_page(sequence);
-  return true;
+  return 0;
 }
 
 int Scheduler::promised_pages() const {
@@ -204,7 +252,10 @@ void Scheduler::plan_prompts(std::vector<Planned>& plan) {
   const int free_rows = limits_.step_rows - static_cast<int>(plan.size());
   const int rows = plan.empty() ? free_rows : std::min(free_rows, limits_.prefill_rows);
   const std::vector<Sequence*> prompts = prompts_to_compute();
-  const std::vector<int> share = shares(prompts, rows);
+  std::vector<RowDemand> demands;
+  for (const Sequence* sequence : prompts)
+    demands.push_back({sequence->request.priority, sequence->request.account, sequence->pending()});
+  const std::vector<int> share = share_rows(demands, rows);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     Sequence* sequence = prompts[i];
     if (share[i] == 0 || !sequence->running || !give_pages(*sequence, share[i], plan)) continue;
@@ -236,27 +287,8 @@ std::vector<Sequence*> Scheduler::prompts_to_compute() {
   return prompts;
 }
 
-// Even shares of the rows; what the short ones do not need goes to the long ones. Fewer rows than prompts: the oldest
-// get one each.
-std::vector<int> Scheduler::shares(const std::vector<Sequence*>& prompts, int rows) {
-  std::vector<int> result(prompts.size(), 0);
-  if (rows < static_cast<int>(prompts.size())) {
-    std::fill_n(result.begin(), std::max(rows, 0), 1);
-    return result;
-  }
-  std::vector<std::size_t> order(prompts.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return prompts[i]->pending(); });
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    const int share = std::min(prompts[order[i]]->pending(), rows / static_cast<int>(order.size() - i));
-    result[order[i]] = share;
-    rows -= share;
-  }
-  return result;
-}
-
-// Pages for `rows` more positions. The youngest running sequence pays; if that is this one, it waits and false is
-// returned.
+// Pages for `rows` more positions. The running sequence of the lowest priority, of these the youngest, pays; if that is
+// this one, it waits and false is returned.
 bool Scheduler::give_pages(Sequence& sequence, int rows, std::vector<Planned>& plan) {
   const auto needed = static_cast<std::size_t>(pages_for(static_cast<std::size_t>(sequence.computed + rows)));
   while (sequence.pages.size() < needed) {
@@ -265,7 +297,9 @@ bool Scheduler::give_pages(Sequence& sequence, int rows, std::vector<Planned>& p
       sequence.pages.push_back(page);
       continue;
     }
-    Sequence* victim = running_.back().get();
+    Sequence* victim = std::ranges::min_element(running_, {}, [](const auto& other) {
+                         return std::pair(other->request.priority, -static_cast<std::int64_t>(other->id));
+                       })->get();
     std::erase_if(plan, [&](const Planned& planned) { return planned.sequence == victim; });
     preempt(victim);
     if (victim == &sequence) return false;

@@ -2,14 +2,18 @@
 // computes nothing, and it decides nothing that could change an answer (one answer: when a row is computed does not
 // matter, only when it is delivered).
 //
-// - Sequences that decode go first, one row each; the rest of the step's rows is shared evenly among those that still
-// read their prompt.
-// - When pages run out, the youngest running sequence gives up its pages and waits; it is computed again later (what
-// the prefix cache still has of
-//   it is not). The oldest always makes progress, since every sequence alone fits the pool.
-// - Of those that wait, preempted ones come first, then the account with the fewest running, then arrival.
+// - Sequences that decode go first, one row each; the rest of the step's rows is shared among those that still read
+//   their prompt: by priority, then evenly among accounts (row_shares.h).
+// - When pages run out, the running sequence of the lowest priority, of these the youngest, gives up its pages and
+//   waits; it is computed again later (what the prefix cache still has of it is not). The oldest of the highest
+//   priority always makes progress, since every sequence alone fits the pool.
+// - Of those that wait, the highest priority comes first, then the account with the fewest running, then arrival. For
+//   the first of them room is made: who runs with a lower priority, or for an account of the same priority that runs at
+//   least two more than its own, is preempted. So neither many requests nor long ones keep another account out.
 // - Two sequences never compute the same page of a prompt at the same time: the younger waits for it and takes it from
-// the cache. Engine thread only.
+//   the cache.
+//
+// Engine thread only.
 #pragma once
 
 #include <memory>
@@ -43,6 +47,8 @@ class Scheduler {
   int waiting() const { return static_cast<int>(waiting_.size()); }
   int running() const { return static_cast<int>(running_.size()); }
   std::vector<Sequence*> all() const;
+  // Grows whenever who waits and who runs has changed.
+  std::uint64_t changes() const { return changes_; }
 
   // The rows of the next step; empty only when nothing waits or runs. Pages for every planned row are in the sequences'
   // block tables.
@@ -60,8 +66,9 @@ class Scheduler {
 
  private:
   void admit();
-  std::size_t next_waiting() const;
-  bool try_start(Sequence& sequence);
+  Sequence& next_waiting() const;
+  int try_start(Sequence& sequence);
+  bool make_way(const Sequence& next, int pages);
   void reuse_full_pages(Sequence& sequence);
   void reuse_partial_page(Sequence& sequence);
   void count_reuse(Sequence& sequence, int from);
@@ -71,16 +78,15 @@ class Scheduler {
   void plan_decodes(std::vector<Planned>& plan);
   void plan_prompts(std::vector<Planned>& plan);
   std::vector<Sequence*> prompts_to_compute();
-  static std::vector<int> shares(const std::vector<Sequence*>& prompts, int rows);
 
   PagePool& pool_;
   PrefixCache& cache_;
   CacheScope scope_;
   SchedulerLimits limits_;
-  std::vector<std::unique_ptr<Sequence>> waiting_;  // preempted first, then by arrival
+  std::vector<std::unique_ptr<Sequence>> waiting_;  // by arrival
   std::vector<std::unique_ptr<Sequence>> running_;  // by arrival
   std::size_t turn_ = 0;                            // where decoding starts when not all fit in a step
-  std::uint64_t preemptions_ = 0, reused_ = 0;
+  std::uint64_t preemptions_ = 0, reused_ = 0, changes_ = 0;
 };
 
 }  // namespace limpid

@@ -16,6 +16,7 @@ namespace limpid {
 
 class Tape;
 struct Exec;
+struct ExpertLog;
 
 // What went wrong in a step, for what can only fail while it runs (an expert that cannot be read). Set by thread 0 before a barrier and read by all
 // threads behind it; whoever made the Exec looks at it after the step. The results of a failed step are nothing.
@@ -36,6 +37,7 @@ struct Exec {
   StepStatus* status = nullptr;  // of the step, shared by its threads; null where nothing in it can fail
   std::int64_t barriers = 0;     // that this thread has met (sync)
   Tape* tape = nullptr;  // training: operations append their backward (ops/tape.h); null: inference
+  ExpertLog* experts = nullptr;  // thread 0 writes chosen experts down (ops/expert_log.h); null: nobody asked
 
   // A tensor of the step, uninitialised. Freed when the step ends, or by rewind(arena.mark()).
   Tensor alloc(DType type, std::initializer_list<std::int64_t> shape);

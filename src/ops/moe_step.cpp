@@ -4,6 +4,7 @@
 #include <cassert>
 #include <new>
 
+#include "ops/expert_log.h"
 #include "ops/gated_hidden.h"
 
 namespace limpid {
@@ -60,6 +61,7 @@ MoeStep::MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& 
     types.add(shared->up);
   }
   route_rows(types, eps, gain);
+  if (ex.experts != nullptr && ex.thread == 0) ex.experts->add(layer, routing_.ids, gate.chosen);
   groups_ = group_by_expert(ex, gate, routing_.ids, x.rows());
   list_experts();
   take_hidden(like);

@@ -24,8 +24,8 @@ enum class Arrival { together, apart };
 class MoeStep {
  public:
   // like: types and shapes of the layer's experts. shared: null where the model has none; it is computed with the first add().
-  // Starts after a barrier; every thread makes its own and calls alike. While a tape records, `layer` numbers the counts
-  // of Tape::moe.
+  // Starts after a barrier; every thread makes its own and calls alike. `layer` numbers the counts of Tape::moe and what
+  // Exec::experts writes down.
   MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared, Arrival arrival,
           int layer = 0);
   MoeStep(const MoeStep&) = delete;

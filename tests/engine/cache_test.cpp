@@ -26,7 +26,7 @@ std::vector<std::int32_t> ids(int seed, std::size_t count = kPageTokens) {
 struct Fixture {
   explicit Fixture(int pages) : pool(layout(), 2, pages), cache(pool) {}
   PrefixCache::Cursor root(std::uint64_t model = 1, const std::string& account = {}) {
-    return cache.root({model, kNumericsVersion, CacheType::f16, {}, account});
+    return cache.root({model, kNumericsVersion, CacheType::f16, {}, account, {}});
   }
   PagePool pool;
   PrefixCache cache;

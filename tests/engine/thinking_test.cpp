@@ -17,12 +17,12 @@ std::vector<std::int32_t> run(ThinkingTracker& tracker, const std::vector<std::i
   std::vector<std::int32_t> out;
   for (std::int32_t id : model) {
     out.push_back(tracker.forced().value_or(id));
-    tracker.accept(out.back());
+    tracker.accept(out.back(), {});
   }
   return out;
 }
 
-ThinkingRule rule(std::optional<int> budget, bool inside) { return {{10}, {20}, {30, 20, 31}, inside, budget}; }
+ThinkingRule rule(std::optional<int> budget, bool inside) { return {{10}, {20}, {30, 20, 31}, inside, budget, {}}; }
 
 TEST(Thinking, BudgetForcesTheClosingIds) {
   ThinkingTracker tracker(rule(3, true));
@@ -30,6 +30,33 @@ TEST(Thinking, BudgetForcesTheClosingIds) {
   EXPECT_EQ(run(tracker, {1, 2, 3, 4, 5, 6, 7, 8}), (std::vector<std::int32_t>{1, 2, 3, 30, 20, 31, 7, 8}));
   EXPECT_FALSE(tracker.inside());
   EXPECT_EQ(tracker.tokens(), 3);
+}
+
+TEST(Thinking, SecondsCountFromTheFirstIdOverAllTheThinking) {
+  ThinkingRule timed = rule(std::nullopt, true);
+  timed.seconds = 10;
+  const auto at = [](double seconds) {
+    return ThinkingTracker::Time(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::chrono::duration<double>(1000 + seconds)));
+  };
+  ThinkingTracker tracker(timed);
+  tracker.accept(1, at(0));
+  tracker.accept(2, at(6));
+  EXPECT_FALSE(tracker.forced());
+  tracker.accept(20, at(7));  // it closes by itself
+  EXPECT_FALSE(tracker.inside());
+  tracker.accept(5, at(100));  // answering is free
+  tracker.accept(10, at(101));
+  EXPECT_TRUE(tracker.inside());
+  tracker.accept(6, at(103));
+  EXPECT_FALSE(tracker.forced());
+  tracker.accept(7, at(104));  // 7 + 3
+  EXPECT_EQ(tracker.forced(), 30);
+  EXPECT_EQ(tracker.tokens(), 5);
+  for (const std::int32_t id : {30, 20, 31}) tracker.accept(id, at(104));
+  EXPECT_FALSE(tracker.inside() || tracker.forced());
+  tracker.accept(10, at(105));
+  EXPECT_EQ(tracker.forced(), 30) << "nothing is left for more";
 }
 
 TEST(Thinking, NothingIsForcedWhenItClosesByItself) {
@@ -56,7 +83,7 @@ TEST(Thinking, StopNow) {
 }
 
 TEST(Thinking, MarkersOfSeveralIds) {
-  ThinkingTracker tracker({{1, 2}, {3, 4, 5}, {}, false, 2});
+  ThinkingTracker tracker({{1, 2}, {3, 4, 5}, {}, false, 2, {}});
   EXPECT_EQ(run(tracker, {2, 1, 2, 8, 9, 7, 7, 7, 6}), (std::vector<std::int32_t>{2, 1, 2, 8, 9, 3, 4, 5, 6}));
 }
 
@@ -69,7 +96,7 @@ TEST(Thinking, AModelThatDoesNotThinkHasNoRule) {
 TEST(Thinking, RefusesRulesThatCannotWork) {
   EXPECT_THROW(check_thinking(rule(-1, true), 100), Error);
   EXPECT_THROW(check_thinking(rule(1, true), 25), Error);
-  EXPECT_THROW(check_thinking({{1}, {2}, {3}, true, 1}, 100), Error);
+  EXPECT_THROW(check_thinking({{1}, {2}, {3}, true, 1, {}}, 100), Error);
   EXPECT_NO_THROW(check_thinking(rule(1, true), 100));
 }
 
