@@ -23,7 +23,6 @@ struct ServedModelInfo {
   std::int64_t bytes = 0;    // of memory when loaded, the cache included
   int context = 0;           // tokens; 0: not known before it is loaded
   bool thinks = false;       // knows <think>
-  Sampling sampling;         // what its makers advise, for what a request leaves open
   bool loaded = false;
   std::string fingerprint;   // of model, precision and build: answers with equal ones are equal (system_fingerprint)
   Sampling sampling;         // the model's own advice: what a request does not say
