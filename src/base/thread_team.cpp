@@ -17,14 +17,10 @@ namespace limpid {
 
 namespace {
 
-constexpr int kBarrierSpins = 4096;  // about 20 us on a 2.6 GHz Xeon before yielding
-constexpr int kIdleSpins = 20000;    // between two steps of decoding; then sleep
-
-void relax() noexcept {
-#if defined(__x86_64__)
-  _mm_pause();
-#endif
-}
+// A sleep with its waking costs about 10 us (virtual machine with 2 cores of a Zen 4). A spin of some times that loses
+// nothing where threads are seldom further apart; a longer one uses up the thread's share of a busy core (docs/log.md).
+constexpr std::chrono::microseconds kBarrierSpin(30);
+constexpr std::chrono::microseconds kIdleSpin(200);  // between two steps of decoding
 
 // Flush-to-zero and denormals-are-zero for the lifetime of the object.
 class FlushDenormals {
@@ -62,14 +58,10 @@ void Barrier::wait() noexcept {
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
     arrived_.store(0, std::memory_order_relaxed);
     phase_.store(phase + 1, std::memory_order_release);
+    turn_.wake();
     return;
   }
-  for (int spins = 0; phase_.load(std::memory_order_acquire) == phase; ++spins) {
-    if (spins < kBarrierSpins)
-      relax();
-    else
-      sched_yield();
-  }
+  turn_.wait(kBarrierSpin, [&] { return phase_.load(std::memory_order_acquire) != phase; });
 }
 
 ThreadTeam::ThreadTeam(int threads, bool pin) : barrier_(threads), errors_(static_cast<std::size_t>(threads)) {
@@ -78,11 +70,8 @@ ThreadTeam::ThreadTeam(int threads, bool pin) : barrier_(threads), errors_(stati
 }
 
 ThreadTeam::~ThreadTeam() {
-  {
-    std::lock_guard lock(mutex_);
-    stop_ = true;
-  }
-  wake_.notify_all();
+  stop_ = true;
+  start_.wake();
   for (std::thread& worker : workers_) worker.join();
 }
 
@@ -91,11 +80,8 @@ void ThreadTeam::run(const std::function<void(int)>& work) {
   std::fill(errors_.begin(), errors_.end(), nullptr);
   if (!workers_.empty()) {
     running_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-    {
-      std::lock_guard lock(mutex_);
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    wake_.notify_all();
+    generation_.fetch_add(1, std::memory_order_release);
+    start_.wake();
   }
   {
     FlushDenormals mode;
@@ -105,12 +91,7 @@ void ThreadTeam::run(const std::function<void(int)>& work) {
       errors_[0] = std::current_exception();
     }
   }
-  for (int spins = 0; running_.load(std::memory_order_acquire) > 0; ++spins) {
-    if (spins < kBarrierSpins)
-      relax();
-    else
-      sched_yield();
-  }
+  end_.wait(kBarrierSpin, [&] { return running_.load(std::memory_order_acquire) == 0; });
   for (const std::exception_ptr& error : errors_)
     if (error) std::rethrow_exception(error);
 }
@@ -120,21 +101,15 @@ void ThreadTeam::loop(int thread, bool pin) {
   FlushDenormals mode;
   std::uint32_t seen = 0;
   for (;;) {
-    for (int spins = 0; spins < kIdleSpins && generation_.load(std::memory_order_acquire) == seen && !stop_.load();
-         ++spins)
-      relax();
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stop_ || generation_.load(std::memory_order_acquire) != seen; });
-      if (stop_) return;
-      seen = generation_.load(std::memory_order_acquire);
-    }
+    start_.wait(kIdleSpin, [&] { return stop_ || generation_.load(std::memory_order_acquire) != seen; });
+    if (stop_) return;
+    seen = generation_.load(std::memory_order_acquire);
     try {
       (*work_)(thread);
     } catch (...) {
       errors_[static_cast<std::size_t>(thread)] = std::current_exception();
     }
-    running_.fetch_sub(1, std::memory_order_acq_rel);
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) end_.wake();
   }
 }
 

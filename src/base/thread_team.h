@@ -1,18 +1,20 @@
-// ThreadTeam: a fixed set of threads that run one function together, one fork per step (not per op), and meet at barriers inside it.
-// The caller is thread 0. Between steps the others sleep after a short spin: an idle engine uses no CPU. run() is called by one thread at a time.
+// ThreadTeam: a fixed set of threads that run one function together, one fork per step (not per op), and meet at
+// barriers inside it. The caller is thread 0. Whoever waits sleeps after a short spin (base/wait_point.h): an idle engine
+// uses no CPU, and on a busy machine a thread that waits leaves its core to others. run() is called by one thread at a
+// time.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/wait_point.h"
+
 namespace limpid {
 
-// Sense-reversing barrier: spins first, then yields, so that more threads than cores still make progress.
+// Sense-reversing barrier. Spins for about as long as a sleep costs, then sleeps.
 class Barrier {
  public:
   explicit Barrier(int threads) : threads_(threads) {}
@@ -23,6 +25,7 @@ class Barrier {
   const int threads_;
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<std::uint32_t> phase_{0};
+  alignas(64) WaitPoint turn_;
 };
 
 class ThreadTeam {
@@ -50,8 +53,7 @@ class ThreadTeam {
   std::atomic<std::uint32_t> generation_{0};
   std::atomic<int> running_{0};
   std::atomic<bool> stop_{false};
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  WaitPoint start_, end_;
   std::vector<std::thread> workers_;
 };
 

@@ -1,9 +1,13 @@
 #include <gtest/gtest.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -78,6 +82,46 @@ TEST(ThreadTeam, AllThreadsMeetAtEveryBarrier) {
       });
     }
   }
+}
+
+// Work of 0 to 60 us between the barriers: some waits end while spinning, some sleep, some end in between.
+TEST(ThreadTeam, NoThreadSleepsOn) {
+  ThreadTeam team(2);
+  std::atomic<int> count{0};
+  team.run([&](int thread) {
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      const double us = 60 * philox_uniform(1, static_cast<std::uint64_t>(thread), i);
+      const auto end = std::chrono::steady_clock::now() + std::chrono::nanoseconds(static_cast<int>(1000 * us));
+      while (std::chrono::steady_clock::now() < end) {
+      }
+      ++count;
+      team.barrier().wait();
+    }
+  });
+  EXPECT_EQ(count, 6000);
+}
+
+double cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+TEST(ThreadTeam, WhoWaitsLeavesTheCoreToOthers) {
+  ThreadTeam team(2);
+  std::array<double, 2> waited{};
+  team.run([&](int thread) {
+    if (thread == 0) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    const double start = cpu_seconds();
+    team.barrier().wait();
+    waited[static_cast<std::size_t>(thread)] = cpu_seconds() - start;
+  });
+  EXPECT_LT(waited[1], 0.03);
+  const double start = cpu_seconds();
+  team.run([](int thread) {
+    if (thread == 1) std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  });
+  EXPECT_LT(cpu_seconds() - start, 0.03);
 }
 
 TEST(ThreadTeam, RethrowsTheErrorOfTheLowestThread) {
