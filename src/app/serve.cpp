@@ -1,0 +1,155 @@
+// `limpid serve`: builds models, admission, service and HTTP server from the settings, and ends them in order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <memory>
+
+#include "app/commands.h"
+#include "app/output.h"
+#include "app/serve_models.h"
+#include "app/serve_settings.h"
+#include "app/serve_signals.h"
+#include "net/http_server.h"
+#include "server/open_admission.h"
+#include "server/service.h"
+
+namespace limpid {
+
+namespace {
+
+void log_line(const std::string& line) { std::fwrite(line.data(), 1, line.size(), stderr); }
+
+DispatcherSinks sinks(const ServeSettings& settings) {
+  DispatcherSinks out;
+  out.access = [on = settings.access_log](const AccessRecord& is) {
+    if (!on) return;
+    log_line(fmt::format("{} {} {} {} {} {} bytes {:.3f} s {} {}{}\n", is.time, is.peer,
+                         is.route == "-" ? "-" : is.method, is.route, is.status, is.bytes, is.seconds, is.request_id,
+                         is.account.empty() ? "-" : is.account, is.cut ? " cut" : ""));
+  };
+  out.error = [](const std::string& id, const std::string& what) { log_line(fmt::format("error {}: {}\n", id, what)); };
+  return out;
+}
+
+ServiceOptions service_options(const ServeSettings& settings) {
+  ServiceOptions out;
+  out.version = LIMPID_VERSION;
+  if (is_loopback(settings.host)) out.dispatcher.hosts = {"localhost", "127.0.0.1", "::1", settings.host};
+  if (is_loopback(settings.host) || !settings.allow_host.empty())
+    out.dispatcher.hosts.insert(out.dispatcher.hosts.end(), settings.allow_host.begin(), settings.allow_host.end());
+  out.dispatcher.origins = settings.cors;
+  out.generations.keep_alive_seconds = settings.keep_alive;
+  out.generations.grace_seconds = settings.grace;
+  out.default_max_tokens = settings.max_tokens;
+  out.metrics_open = is_loopback(settings.host) && !settings.team;
+  return out;
+}
+
+HttpServerOptions http_options(const ServeSettings& settings) {
+  HttpServerOptions out;
+  out.address = settings.host == "localhost" ? "127.0.0.1" : settings.host;
+  out.port = static_cast<std::uint16_t>(settings.port);
+  out.certificate = settings.cert;
+  out.key = settings.key;
+  out.workers = static_cast<int>(settings.workers);
+  out.connections = static_cast<int>(settings.connections);
+  out.connections_by_address = static_cast<int>(settings.connections_by_address);
+  out.body_bytes = static_cast<std::size_t>(settings.body_mb) << 20;
+  return out;
+}
+
+void say_address(const ServeSettings& settings, std::uint16_t port, const std::string& model) {
+  const bool v6 = settings.host.find(':') != std::string::npos;
+  print("limpid serves {} at {}://{}{}{}:{}\n", model, settings.cert.empty() ? "http" : "https", v6 ? "[" : "",
+        settings.host, v6 ? "]" : "", port);
+  flush_out();
+}
+
+// Until somebody asks it to end; then what runs may end, but not for ever: a second signal cuts it short.
+void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals) {
+  while (true) {
+    const ServeSignals::Asked asked = signals.wait(-1);
+    if (asked == ServeSignals::Asked::stop) break;
+    try {
+      if (!settings.cert.empty()) server.reload_certificate();
+    } catch (const Error& error) {
+      log_line(fmt::format("limpid: the old certificate stays: {}\n", error.what()));
+    }
+  }
+  double left = settings.drain;
+  while (!server.drain(std::min(left, 0.25)) && left > 0) {
+    left -= 0.25;
+    if (signals.wait(0) == ServeSignals::Asked::stop) break;
+  }
+}
+
+int serve(const ServeSettings& settings, const Context& context) {
+  check_settings(settings);
+  ServeSignals signals;
+  const std::unique_ptr<ServedModels> models = open_served_models(settings, context);
+  OpenAdmission admission({settings.api_key, static_cast<int>(settings.queue)});
+  Service service(service_options(settings), *models, admission, sinks(settings));
+  HttpServer server(http_options(settings), service.handler());
+  service.http_statistics([&server] { return server.statistics(); });
+  server.start();
+  say_address(settings, server.port(), models->list().at(0).id);
+  serve_until_asked(server, settings, signals);
+  service.generations().cancel_all();
+  server.stop();
+  return 0;
+}
+
+}  // namespace
+
+void add_serve(Program& program) {
+  struct Arguments {
+    std::vector<std::string> models;
+    std::string config;
+    std::map<std::string, std::string> values;  // of flags, by setting
+    std::map<std::string, bool> flags;
+  };
+  auto arguments = std::make_shared<Arguments>();
+  Command command = program.add("serve", "Answer over HTTP: OpenAI's and DeepSeek's API on this machine");
+  command.positionals("MODEL", arguments->models, "models to serve, the first is the default", false);
+  command.option("--config", arguments->config, "a file of settings, JSON (LIMPID_CONFIG)");
+  for (const ServeSetting& setting : serve_settings()) {
+    if (setting.help.empty()) continue;
+    std::string name = "--" + setting.name;
+    std::ranges::replace(name, '_', '-');
+    if (setting.name == "context") name = "-c," + name;
+    if (setting.name == "threads") name = "-t," + name;
+    if (setting.flag)
+      command.flag(name, arguments->flags[setting.name], setting.help);
+    else
+      command.option(name, arguments->values[setting.name], setting.help);
+  }
+  command.examples(
+      "limpid serve                             the model of `limpid chat` at http://127.0.0.1:8080\n"
+      "limpid serve r1-distill-qwen-1.5b --port 9000 --parallel 16\n"
+      "LIMPID_API_KEY=... limpid serve --host 0.0.0.0 --cert cert.pem --key key.pem");
+  command.run([arguments](const Context& context) {
+    ServeSettings settings;
+    const char* from_environment = std::getenv("LIMPID_CONFIG");
+    const std::string config =
+        arguments->config.empty() && from_environment != nullptr ? from_environment : arguments->config;
+    if (!config.empty()) read_settings_file(settings, config);
+    read_settings_environment(settings);
+    for (const ServeSetting& setting : serve_settings()) {
+      std::string value = arguments->flags[setting.name] ? "true" : arguments->values[setting.name];
+      if (value.empty()) continue;
+      try {
+        setting.set(settings, value);
+      } catch (const Error& error) {
+        fail(ErrorKind::input, "--{}: {}", setting.name, error.what());
+      }
+    }
+    if (!arguments->models.empty()) settings.models = arguments->models;
+    settings.offline = settings.offline || context.options.offline;
+    return serve(settings, context);
+  });
+}
+
+}  // namespace limpid

@@ -1,0 +1,14 @@
+// The models of `limpid serve`, from its settings.
+#pragma once
+
+#include <memory>
+
+#include "app/command.h"
+#include "app/serve_settings.h"
+#include "server/served_models.h"
+
+namespace limpid {
+
+std::unique_ptr<ServedModels> open_served_models(const ServeSettings& settings, const Context& context);
+
+}  // namespace limpid

@@ -1,0 +1,115 @@
+#include "server/answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <limits>
+#include <random>
+
+#include "server/random_id.h"
+
+namespace limpid {
+
+namespace {
+
+Sampling sampling_of(const AnswerRequest& request, const ServedModelInfo& info) {
+  Sampling sampling = request.chat.sampling;
+  const SamplingWishes& wishes = request.sampling;
+  sampling.temperature = wishes.temperature.value_or(info.sampling.temperature);
+  sampling.top_p = wishes.top_p.value_or(info.sampling.top_p);
+  sampling.top_k = wishes.top_k.value_or(info.sampling.top_k);
+  sampling.min_p = wishes.min_p.value_or(info.sampling.min_p);
+  sampling.repetition_penalty = wishes.repetition_penalty.value_or(info.sampling.repetition_penalty);
+  if (wishes.seed) {
+    sampling.seed = *wishes.seed;
+  } else {
+    std::random_device device;
+    sampling.seed = std::uint64_t{device()} << 32 | device();
+  }
+  return sampling;
+}
+
+// Tokens that one choice may take: what was asked, what its name's documentation says, what there is room for.
+std::int64_t most_tokens(const Answering& answering, const AnswerRequest& request, std::int64_t room) {
+  const std::int64_t by_name =
+      request.default_max_tokens > 0 ? request.default_max_tokens : answering.default_max_tokens;
+  const std::int64_t wanted = request.max_tokens.value_or(by_name);
+  return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(room, 1));
+}
+
+void check_context(const std::vector<ChatPrompt>& prompts, int context) {
+  for (const ChatPrompt& prompt : prompts) {
+    if (prompt.ids.empty()) throw bad_parameter("prompt: it has no tokens", "prompt");
+    if (static_cast<std::int64_t>(prompt.ids.size()) < context) continue;
+    throw ApiError(
+        400, "invalid_request_error",
+        fmt::format("this model's context has {} tokens; the prompt alone has {}", context, prompt.ids.size()),
+        "messages", "context_length_exceeded");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> served_ids(const ServedModels& models) {
+  std::vector<std::string> ids;
+  for (const ServedModelInfo& info : models.list()) ids.push_back(info.id);
+  return ids;
+}
+
+void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
+            std::string_view id_prefix) {
+  GenerationPlan plan;
+  plan.lease = answering.models.lease(request.served);
+  const ServedModelInfo& info = plan.lease->info();
+  ChatEngine& chat = plan.lease->chat();
+
+  if (request.effort_budget && !request.chat.thinking_budget)
+    request.chat.thinking_budget =
+        static_cast<int>(std::min<std::int64_t>(*request.effort_budget, std::numeric_limits<int>::max()));
+  std::vector<ChatPrompt> prompts;
+  if (request.prompts)
+    prompts = request.prompts(chat);
+  else
+    prompts.push_back(chat.prompt(request.chat));
+  int context = chat.engine().context();
+  if (call.identity.context > 0) context = static_cast<int>(std::min<std::int64_t>(context, call.identity.context));
+  check_context(prompts, context);
+
+  std::int64_t prompt_tokens = 0, longest = 0;
+  for (const ChatPrompt& prompt : prompts) {
+    prompt_tokens += static_cast<std::int64_t>(prompt.ids.size());
+    longest = std::max(longest, static_cast<std::int64_t>(prompt.ids.size()));
+  }
+  const int choices = request.choices * static_cast<int>(prompts.size());
+  const std::int64_t most = most_tokens(answering, request, context - longest);
+  request.chat.max_tokens = static_cast<int>(most);
+  request.chat.sampling = sampling_of(request, info);
+  // A length byte between the two: no pair of names gives the scope of another pair.
+  request.chat.account = fmt::format("{}:{}:{}", call.identity.account.size(), call.identity.account, request.user);
+
+  plan.charge = answering.admission.admit(call.identity, {info.id, prompt_tokens, most * choices, choices});
+  plan.id = random_id(id_prefix);
+  plan.request_id = call.request_id;
+  plan.identity = call.identity;
+  plan.error_body = call.error_body;
+  plan.stream = request.stream;
+  plan.resumable = request.resumable;
+  plan.prompt_tokens = prompt_tokens;
+
+  AnswerFacts facts;
+  facts.id = plan.id;
+  facts.model = request.model.empty() ? info.id : request.model;
+  facts.fingerprint = info.fingerprint;
+  facts.created = std::time(nullptr);
+  facts.choices = choices;
+  facts.thinks = info.thinks && !request.chat.raw;
+  facts.prompt_tokens = prompt_tokens;
+  for (const ChatPrompt& prompt : prompts) facts.prompts.push_back(prompt.text);
+  encoder->facts(facts);
+  plan.encoder = std::move(encoder);
+  std::make_shared<Generation>(std::move(plan), answering.generations)
+      ->start(request.chat, prompts, request.choices, call.exchange);
+}
+
+}  // namespace limpid

@@ -1,0 +1,159 @@
+#include "server/dispatcher.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <new>
+
+#include "server/random_id.h"
+#include "server/recorded_exchange.h"
+
+namespace limpid {
+
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  return out;
+}
+
+// "localhost" of "localhost:8080", "::1" of "[::1]:8080".
+std::string host_of(std::string_view authority) {
+  if (authority.starts_with('[')) return lower(authority.substr(1, authority.find(']') - 1));
+  return lower(authority.substr(0, authority.find(':')));
+}
+
+void reply(const Call& call, const ApiError& error) {
+  ServedResponse response{
+      error.status, {{"Content-Type", "application/json"}}, call.error_body(error, call.request_id)};
+  if (error.retry_after_s > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
+  if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
+  call.exchange->respond(std::move(response));
+}
+
+void check_scope(const Route& route, const Identity& identity) {
+  if (route.scope.empty() || identity.scopes.empty()) return;
+  if (std::ranges::find(identity.scopes, route.scope) == identity.scopes.end())
+    throw forbidden(fmt::format("this key may not do that: it lacks the scope \"{}\"", route.scope));
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(DispatcherOptions options, const Router& router, Admission& admission, Metrics& metrics,
+                       DispatcherSinks sinks)
+    : options_(std::move(options)),
+      router_(router),
+      admission_(admission),
+      metrics_(metrics),
+      sinks_(std::move(sinks)) {}
+
+bool Dispatcher::allowed_origin(const ServedRequest& request, std::string_view origin) const {
+  if (std::ranges::find(options_.origins, origin) != options_.origins.end()) return true;
+  const std::string own = fmt::format("{}://{}", request.tls ? "https" : "http", lower(request.header("Host")));
+  return lower(origin) == own;
+}
+
+void Dispatcher::check_source(const ServedRequest& request) const {
+  const std::string host = host_of(request.header("Host"));
+  if (!options_.hosts.empty() && std::ranges::find(options_.hosts, host) == options_.hosts.end())
+    throw forbidden("the Host header names none of this server's names (--allow-host adds one)");
+  const std::string_view origin = request.header("Origin");
+  if (!origin.empty() && !allowed_origin(request, origin))
+    throw forbidden("requests from pages of other origins are not allowed (--cors adds one)");
+}
+
+void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const {
+  auto call = Call{};
+  call.request_id = random_id("req_");
+  const ServedRequest& request = exchange->request();
+  HttpFields fields{{"X-Request-Id", call.request_id}, {"X-Content-Type-Options", "nosniff"}};
+  if (const std::string_view origin = request.header("Origin");
+      !origin.empty() && std::ranges::find(options_.origins, origin) != options_.origins.end()) {
+    fields.emplace_back("Access-Control-Allow-Origin", origin);
+    fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
+    fields.emplace_back("Vary", "Origin");
+  }
+  auto record = std::make_shared<AccessRecord>();
+  record->time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  record->peer = request.peer;
+  record->method = request.method;
+  record->route = "-";
+  record->request_id = call.request_id;
+  const auto done = [record, this](const ExchangeRecord& end) {
+    record->status = end.status;
+    record->bytes = end.bytes;
+    record->seconds = end.seconds;
+    record->cut = !end.whole;
+    const bool known = record->route != "-";  // a method that no route has is the peer's to choose
+    const std::string route = fmt::format("route=\"{}\"", record->route);
+    metrics_.count("limpid_requests_total",
+                   fmt::format("{},method=\"{}\",status=\"{}\"", route, known ? record->method : "-", record->status));
+    metrics_.observe("limpid_request_seconds", route, end.seconds);
+    sinks_.access(*record);
+  };
+  auto recorded = std::make_shared<RecordedExchange>(std::move(exchange), std::move(fields), done);
+  call.exchange = recorded;
+
+  const auto answer = [&](const ApiError& error) {
+    if (recorded->answered()) return;  // too late: what is there is all
+    reply(call, error);
+  };
+  try {
+    dispatch(call, record->route);
+    record->account = call.identity.account;
+    return;
+  } catch (const ApiError& error) {
+    record->account = call.identity.account;
+    if (error.status == 500) sinks_.error(call.request_id, error.what());
+    answer(error);
+  } catch (const Error& error) {
+    record->account = call.identity.account;
+    const ApiError told = public_error(error, call.request_id);
+    if (told.status >= 500) sinks_.error(call.request_id, error.what());
+    answer(told);
+  } catch (const std::bad_alloc&) {
+    sinks_.error(call.request_id, "out of memory");
+    answer(overloaded("the server has no memory for this request", 5));
+  } catch (const std::exception& error) {
+    sinks_.error(call.request_id, error.what());
+    answer(internal_error(call.request_id));
+  }
+}
+
+void Dispatcher::dispatch(Call& call, std::string& route) const {
+  const ServedRequest& request = call.request();
+  check_source(request);
+  const Router::Match match = router_.find(request.method, request.path);
+  if (match.route == nullptr && request.method == "OPTIONS" && !match.allowed.empty()) {  // a browser asks before
+    call.exchange->respond({204,
+                            {{"Allow", match.allowed},
+                             {"Access-Control-Allow-Methods", match.allowed},
+                             {"Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, x-api-key"},
+                             {"Access-Control-Max-Age", "600"}},
+                            {}});
+    return;
+  }
+  if (match.route == nullptr && match.allowed.empty()) throw not_found("there is nothing at this path", "unknown_path");
+  if (match.route == nullptr) {
+    const ApiError error(405, "invalid_request_error", fmt::format("this path takes {}", match.allowed), {},
+                         "method_not_allowed");
+    call.exchange->respond({405,
+                            {{"Content-Type", "application/json"}, {"Allow", match.allowed}},
+                            call.error_body(error, call.request_id)});
+    return;
+  }
+  route = match.route->pattern;
+  call.error_body = match.route->error_body;
+  call.parameters = match.parameters;
+  if (!match.route->open) {
+    call.identity = admission_.identify(request);
+    check_scope(*match.route, call.identity);
+  }
+  match.route->handler(call);
+}
+
+}  // namespace limpid

@@ -1,0 +1,129 @@
+#include "server/generation_table.h"
+
+#include <chrono>
+#include <future>
+
+namespace limpid {
+
+GenerationTable::GenerationTable(GenerationLimits limits, Metrics& metrics, Report report)
+    : limits_(limits), metrics_(metrics), report_(std::move(report)), thread_([this] { loop(); }) {}
+
+GenerationTable::~GenerationTable() {
+  cancel_all();
+  {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return running_ == 0; });
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void GenerationTable::add(std::shared_ptr<Generation> generation) {
+  std::lock_guard lock(mutex_);
+  ++running_;
+  std::string id = generation->id();
+  generations_.emplace(std::move(id), std::move(generation));
+  wake_.notify_all();
+}
+
+void GenerationTable::ended(const std::string& id, bool keep) {
+  if (!keep) remove(id);
+  std::lock_guard lock(mutex_);
+  --running_;
+  idle_.notify_all();
+}
+
+void GenerationTable::remove(const std::string& id) {
+  std::shared_ptr<Generation> removed;
+  {
+    std::lock_guard lock(mutex_);
+    const auto found = generations_.find(id);
+    if (found == generations_.end()) return;
+    removed = std::move(found->second);
+    generations_.erase(found);
+  }
+  removed->forget_log();
+}
+
+std::shared_ptr<Generation> GenerationTable::find(const std::string& id, const Identity& identity) const {
+  std::lock_guard lock(mutex_);
+  const auto found = generations_.find(id);
+  if (found == generations_.end() || found->second->identity().account != identity.account) return nullptr;
+  return found->second;
+}
+
+int GenerationTable::size() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<int>(generations_.size());
+}
+
+int GenerationTable::running() const {
+  std::lock_guard lock(mutex_);
+  return running_;
+}
+
+void GenerationTable::cancel_all() {
+  std::vector<std::shared_ptr<Generation>> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, generation] : generations_) all.push_back(generation);
+  }
+  for (const std::shared_ptr<Generation>& generation : all) generation->cancel();
+}
+
+void GenerationTable::post(std::function<void()> job) {
+  std::lock_guard lock(mutex_);
+  jobs_.push_back(std::move(job));
+  wake_.notify_all();
+}
+
+void GenerationTable::flush() {
+  std::promise<void> done;
+  post([&done] { done.set_value(); });
+  done.get_future().wait();
+}
+
+bool GenerationTable::take_log_room(std::size_t bytes) {
+  if (log_bytes_.fetch_add(bytes) + bytes <= limits_.all_log_bytes) return true;
+  log_bytes_ -= bytes;
+  return false;
+}
+
+void GenerationTable::loop() {
+  auto next_tick = Generation::Clock::now();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    const auto ready = [&] { return stopping_ || !jobs_.empty(); };
+    if (generations_.empty()) {
+      wake_.wait(lock, [&] { return ready() || !generations_.empty(); });
+    } else {
+      wake_.wait_until(lock, next_tick, ready);
+    }
+    std::vector<std::function<void()>> jobs = std::exchange(jobs_, {});
+    const bool stop = stopping_ && jobs.empty();
+    lock.unlock();
+    for (std::function<void()>& job : jobs) job();
+    jobs.clear();
+    if (stop) return;
+    if (const auto now = Generation::Clock::now(); now >= next_tick) {
+      tick();
+      next_tick = now + std::chrono::duration_cast<Generation::Clock::duration>(
+                            std::chrono::duration<double>(std::min(1.0, limits_.keep_alive_seconds / 4)));
+    }
+    lock.lock();
+  }
+}
+
+void GenerationTable::tick() {
+  std::vector<std::shared_ptr<Generation>> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, generation] : generations_) all.push_back(generation);
+  }
+  const auto now = Generation::Clock::now();
+  for (const std::shared_ptr<Generation>& generation : all)
+    if (!generation->tick(now)) remove(generation->id());
+}
+
+}  // namespace limpid

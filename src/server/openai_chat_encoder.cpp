@@ -1,0 +1,168 @@
+#include "server/openai_chat_encoder.h"
+
+#include <fmt/format.h>
+
+#include "server/openai_parts.h"
+#include "server/random_id.h"
+
+namespace limpid {
+
+namespace {
+
+std::string call_json(const ToolCall& call, int index, bool streamed) {
+  const std::string id = call.id.empty() ? random_id("call_") : call.id;
+  std::string out = "{";
+  if (streamed) out += fmt::format(R"("index":{},)", index);
+  out += fmt::format(R"("id":{},"type":"function","function":{{"name":{},"arguments":{}}}}})", json_string(id),
+                     json_string(call.name), json_string(call.arguments));
+  return out;
+}
+
+// {"content": [...], "reasoning_content": [...]}; the second as DeepSeek has it, where the model thinks.
+std::string logprobs_json(std::string_view answer, std::string_view thinking, bool thinks) {
+  std::string out = fmt::format(R"({{"content":[{}],"refusal":null)", answer);
+  if (thinks) out += fmt::format(R"(,"reasoning_content":[{}])", thinking);
+  return out + "}";
+}
+
+void append(std::string& list, std::string one) {
+  if (!list.empty()) list += ',';
+  list += one;
+}
+
+}  // namespace
+
+void OpenaiChatEncoder::facts(const AnswerFacts& facts) {
+  facts_ = facts;
+  head_ = fmt::format(R"({{"id":{},"object":"chat.completion.chunk","created":{},"model":{},"system_fingerprint":{},)",
+                      json_string(facts.id), facts.created, json_string(facts.model), json_string(facts.fingerprint));
+  tail_ = options_.include_usage ? R"(,"usage":null})" : "}";
+  choices_.resize(static_cast<std::size_t>(facts.choices));
+}
+
+std::string OpenaiChatEncoder::chunk(int choice, std::string_view delta, std::string_view logprobs,
+                                     std::string_view finish) const {
+  std::string out = head_;
+  out += fmt::format(R"("choices":[{{"index":{},"delta":{{{}}},"logprobs":{},"finish_reason":)", choice, delta,
+                     logprobs.empty() ? "null" : logprobs);
+  out += finish.empty() ? "null" : fmt::format("\"{}\"", finish);
+  out += "}]";
+  out += tail_;
+  return out;
+}
+
+std::string OpenaiChatEncoder::delta_of_text(std::string_view text, bool thinking) const {
+  std::string out = thinking ? R"("content":null,"reasoning_content":)" : R"("content":)";
+  append_json_string(out, text);
+  if (!thinking && facts_.thinks) out += R"(,"reasoning_content":null)";
+  return out;
+}
+
+void OpenaiChatEncoder::begin(SentEvents& out) {
+  for (int i = 0; i < facts_.choices; ++i)
+    out.push_back({chunk(i,
+                         facts_.thinks ? R"("role":"assistant","content":"","reasoning_content":null)"
+                                       : R"("role":"assistant","content":"")",
+                         {}, {}),
+                   {}});
+}
+
+std::string OpenaiChatEncoder::take_logprobs(std::string& mine, std::string& other, bool thinking) {
+  if (!options_.logprobs || (mine.empty() && other.empty())) return {};
+  std::string json = thinking ? logprobs_json(other, mine, facts_.thinks) : logprobs_json(mine, other, facts_.thinks);
+  mine.clear();
+  other.clear();
+  return json;
+}
+
+void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& out) {
+  Choice& state = choices_[static_cast<std::size_t>(choice)];
+  switch (event.kind) {
+    case ChatEvent::Kind::token:
+      if (options_.logprobs && !event.token.end)
+        append(event.token.thinking ? state.thinking : state.answer, logprob_json(event.token, options_.top_logprobs));
+      return;
+    case ChatEvent::Kind::thinking:
+      out.push_back(
+          {chunk(choice, delta_of_text(event.text, true), take_logprobs(state.thinking, state.answer, true), {}), {}});
+      return;
+    case ChatEvent::Kind::answer:
+      out.push_back(
+          {chunk(choice, delta_of_text(event.text, false), take_logprobs(state.answer, state.thinking, false), {}),
+           {}});
+      return;
+    case ChatEvent::Kind::tool_call:
+      out.push_back({chunk(choice, fmt::format(R"("tool_calls":[{}])", call_json(event.call, state.calls, true)),
+                           take_logprobs(state.answer, state.thinking, false), {}),
+                     {}});
+      ++state.calls;
+      return;
+    case ChatEvent::Kind::answer_was_thinking: {
+      // Nothing can be taken back in this format: a chunk with our own field says it.
+      std::string one = chunk(choice, "", {}, {});
+      one.insert(one.size() - 1, R"(,"limpid":{"content_was_reasoning":true})");
+      out.push_back({std::move(one), {}});
+      return;
+    }
+    case ChatEvent::Kind::finished: {
+      std::string_view delta = facts_.thinks ? R"("content":"","reasoning_content":null)" : R"("content":"")";
+      out.push_back(
+          {chunk(choice, delta, take_logprobs(state.answer, state.thinking, false), finish_name(event.result.finish)),
+           {}});
+      return;
+    }
+  }
+}
+
+void OpenaiChatEncoder::end(const std::vector<ChatResult>& results, SentEvents& out) {
+  if (options_.include_usage) {
+    const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+    out.push_back(
+        {fmt::format(R"({}"choices":[],"usage":{},"timings":{}}})", head_, usage_json(usage), timings_json(usage)),
+         {}});
+  }
+  out.push_back({"[DONE]", {}});
+}
+
+void OpenaiChatEncoder::failed(const ApiError& error, SentEvents& out) { out.push_back({error_event(error), {}}); }
+
+std::string OpenaiChatEncoder::whole_choice(int index, const ChatAnswer& answer) const {
+  std::string out = fmt::format(R"({{"index":{},"message":{{"role":"assistant","content":)", index);
+  out += answer.answer.empty() && !answer.calls.empty() ? "null" : json_string(answer.answer);
+  if (facts_.thinks) {
+    out += R"(,"reasoning_content":)";
+    out += answer.thinking.empty() ? "null" : json_string(answer.thinking);
+  }
+  if (!answer.calls.empty()) {
+    std::string calls;
+    for (const ToolCall& call : answer.calls) append(calls, call_json(call, 0, false));
+    out += fmt::format(R"(,"tool_calls":[{}])", calls);
+  }
+  out += R"(},"logprobs":)";
+  if (options_.logprobs) {
+    std::string said, thought;
+    for (const ChatTokenInfo& token : answer.tokens)
+      if (!token.end) append(token.thinking ? thought : said, logprob_json(token, options_.top_logprobs));
+    out += logprobs_json(said, thought, facts_.thinks);
+  } else {
+    out += "null";
+  }
+  out += fmt::format(R"(,"finish_reason":"{}"}})", finish_name(answer.result.finish));
+  return out;
+}
+
+std::string OpenaiChatEncoder::whole(const std::vector<ChatAnswer>& answers) {
+  std::string choices;
+  std::vector<ChatResult> results;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    append(choices, whole_choice(static_cast<int>(i), answers[i]));
+    results.push_back(answers[i].result);
+  }
+  const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+  return fmt::format(R"({{"id":{},"object":"chat.completion","created":{},"model":{},"choices":[{}],"usage":{},)"
+                     R"("system_fingerprint":{},"timings":{}}})",
+                     json_string(facts_.id), facts_.created, json_string(facts_.model), choices, usage_json(usage),
+                     json_string(facts_.fingerprint), timings_json(usage));
+}
+
+}  // namespace limpid

@@ -1,0 +1,40 @@
+// Chat completions in OpenAI's format with DeepSeek's reasoning_content: "chat.completion" and "chat.completion.chunk".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/answer_encoder.h"
+#include "server/openai_options.h"
+
+namespace limpid {
+
+class OpenaiChatEncoder : public AnswerEncoder {
+ public:
+  explicit OpenaiChatEncoder(const OpenaiOptions& options) : options_(options) {}
+  void facts(const AnswerFacts& facts) override;
+  void begin(SentEvents& out) override;
+  void event(int choice, const ChatEvent& event, SentEvents& out) override;
+  void end(const std::vector<ChatResult>& results, SentEvents& out) override;
+  void failed(const ApiError& error, SentEvents& out) override;
+  std::string whole(const std::vector<ChatAnswer>& answers) override;
+
+ private:
+  // Tokens whose text has not been said yet, or has no text: they go with the next of their kind, or with the end.
+  struct Choice {
+    std::string thinking, answer;  // "{...},{...}"
+    int calls = 0;
+  };
+
+  std::string chunk(int choice, std::string_view delta, std::string_view logprobs, std::string_view finish) const;
+  std::string take_logprobs(std::string& mine, std::string& other, bool thinking);
+  std::string delta_of_text(std::string_view text, bool thinking) const;
+  std::string whole_choice(int index, const ChatAnswer& answer) const;
+
+  const OpenaiOptions options_;
+  AnswerFacts facts_;
+  std::string head_, tail_;  // of every chunk
+  std::vector<Choice> choices_;
+};
+
+}  // namespace limpid

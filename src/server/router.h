@@ -1,0 +1,77 @@
+// Router: which handler answers a method and a path, and what the OpenAPI document says about it: one table for both.
+//
+// A pattern is made of segments, "/v1/models/{id}"; a segment in braces takes one segment of the path, whatever it is,
+// and a last segment "{name...}" the rest. A path matches the first route, in the order they were added, whose literal
+// segments are equal. Built before the server starts, immutable afterwards: find() from any thread.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/http_server.h"
+#include "server/admission.h"
+#include "server/error_body.h"
+
+namespace limpid {
+
+// One request on its way to a handler.
+struct Call {
+  std::shared_ptr<HttpExchange> exchange;
+  std::string request_id;  // "req_...": in the header X-Request-Id, the log and the text of a 500
+  Identity identity;       // not filled in where the route is open
+  std::map<std::string, std::string> parameters;  // of the pattern
+  ErrorBody error_body = openai_error_body;
+
+  const ServedRequest& request() const { return exchange->request(); }
+  std::string query(std::string_view name) const;  // a parameter of the query, decoded; empty: none
+};
+
+// On a worker's thread; may block. Answers through the exchange, at once or later; throws ApiError or Error.
+using RouteHandler = std::function<void(Call&)>;
+
+// For the OpenAPI document. Schemas are names in schemas.json; empty: no body.
+struct RouteDoc {
+  std::string operation{}, summary{}, tag{};
+  std::string request{}, response{};
+  bool streams = false;                    // the answer may also be server-sent events
+  std::string media = "application/json";  // of the answer
+  std::vector<std::string> query{};        // parameters of the query
+};
+
+struct Route {
+  std::string method, pattern;
+  RouteHandler handler{};
+  RouteDoc doc{};
+  bool open = false;    // without identify(): what is no secret and costs nothing
+  std::string scope{};  // a key with scopes must have this one; empty: any key
+  ErrorBody error_body = openai_error_body;
+};
+
+class Router {
+ public:
+  struct Match {
+    const Route* route = nullptr;  // null: no such path, or not by this method
+    std::map<std::string, std::string> parameters;
+    std::string allowed;  // methods that the path has, "GET, POST"; empty: no such path
+  };
+
+  void add(Route route);
+  // The same handler under several patterns; the document shows the first.
+  void add(Route route, const std::vector<std::string>& also);
+  // HEAD is answered by GET's route.
+  Match find(std::string_view method, std::string_view path) const;
+
+  const std::vector<Route>& routes() const { return routes_; }
+  // Of a route by its place in routes(): it repeats an earlier one under another pattern.
+  bool is_alias(std::size_t route) const { return alias_[route]; }
+
+ private:
+  std::vector<Route> routes_;
+  std::vector<bool> alias_;
+};
+
+}  // namespace limpid

@@ -1,0 +1,83 @@
+#include "server/service.h"
+
+#include <fmt/format.h>
+
+#include "server/openai_parts.h"
+#include "server/routes.h"
+
+namespace limpid {
+
+namespace {
+
+void add_engine(std::vector<Metrics::Sample>& out, const std::string& model, const EngineStatistics& is) {
+  const std::string labels = fmt::format("model=\"{}\"", model);
+  const auto add = [&](const char* name, double value, bool counter) { out.push_back({name, labels, value, counter}); };
+  add("limpid_engine_steps_total", static_cast<double>(is.steps), true);
+  add("limpid_engine_rows_total", static_cast<double>(is.rows), true);
+  add("limpid_engine_reused_tokens_total", static_cast<double>(is.reused_tokens), true);
+  add("limpid_engine_preemptions_total", static_cast<double>(is.preemptions), true);
+  add("limpid_engine_busy_seconds_total", is.busy_seconds, true);
+  add("limpid_engine_waiting", is.waiting, false);
+  add("limpid_engine_running", is.running, false);
+  add("limpid_engine_pages", is.pages, false);
+  add("limpid_engine_free_pages", is.free_pages, false);
+}
+
+}  // namespace
+
+Service::Service(ServiceOptions options, ServedModels& models, Admission& admission, DispatcherSinks sinks)
+    : options_(std::move(options)),
+      generations_(options_.generations, metrics_, sinks.error),
+      answering_{models, admission, generations_, options_.default_max_tokens},
+      dispatcher_(options_.dispatcher, router_, admission, metrics_, std::move(sinks)) {
+  add_chat_routes(router_, answering_);
+  add_model_routes(router_, answering_);
+
+  Route health{"GET", "/health", {}, {}, true};
+  health.handler = [this](Call& call) {
+    reply_json(call, fmt::format(R"({{"status":"ok","version":{},"answers":{}}})", json_string(options_.version),
+                                 generations_.running()));
+  };
+  health.doc = {"health", "Whether the server answers", "server", "", "Health"};
+  router_.add(std::move(health), {"/v1/health"});
+
+  Route metrics{"GET", "/metrics", {}, {}, options_.metrics_open, "admin"};
+  metrics.handler = [this](Call& call) {
+    call.exchange->respond(
+        {200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_.text(samples())});
+  };
+  metrics.doc = {"metrics",   "Counters and histograms in Prometheus' text format", "server", "", "Text", false,
+                 "text/plain"};
+  router_.add(std::move(metrics));
+
+  Route page{"GET", "/", {}, {}, true};
+  page.handler = [this](Call& call) {
+    call.exchange->respond(options_.files != nullptr ? static_response(*options_.files, "", call.request())
+                                                     : plain_page(call.request(), options_.version));
+  };
+  page.doc = {"page", "The app, or a page that says what this address is", "server", "", "Text", false, "text/html"};
+  router_.add(std::move(page));
+}
+
+Service::~Service() = default;
+
+HttpHandler Service::handler() {
+  return [this](std::shared_ptr<HttpExchange> exchange) { dispatcher_(std::move(exchange)); };
+}
+
+std::vector<Metrics::Sample> Service::samples() const {
+  std::vector<Metrics::Sample> out;
+  out.push_back({"limpid_answers", "", static_cast<double>(generations_.size()), false});
+  for (const auto& [model, statistics] : answering_.models.statistics()) add_engine(out, model, statistics);
+  if (!http_statistics_) return out;
+  const HttpServerStatistics http = http_statistics_();
+  out.push_back({"limpid_http_connections", "", static_cast<double>(http.connections), false});
+  out.push_back({"limpid_http_waiting", "", static_cast<double>(http.waiting), false});
+  out.push_back({"limpid_http_accepted_total", "", static_cast<double>(http.accepted), true});
+  out.push_back({"limpid_http_refused_total", "", static_cast<double>(http.refused), true});
+  out.push_back({"limpid_http_timeouts_total", "", static_cast<double>(http.timeouts), true});
+  out.push_back({"limpid_http_bad_requests_total", "", static_cast<double>(http.bad_requests), true});
+  return out;
+}
+
+}  // namespace limpid

@@ -1,0 +1,52 @@
+// Service: the API as one object: routes, dispatcher, answers under way, metrics. The app builds it around models and
+// an admission, hands handler() to the HTTP server, and adds what else there is to routes() before it starts.
+//
+// Order of building: models, admission, service, HTTP server; of ending: HTTP server, service, admission, models.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/answer.h"
+#include "server/dispatcher.h"
+#include "server/static_files.h"
+
+namespace limpid {
+
+struct ServiceOptions {
+  std::string version;  // of the program
+  DispatcherOptions dispatcher;
+  GenerationLimits generations;
+  std::int64_t default_max_tokens = 32768;
+  const StaticFiles* files = nullptr;  // the app; none: a plain page
+  bool metrics_open = true;            // /metrics without a key
+};
+
+class Service {
+ public:
+  Service(ServiceOptions options, ServedModels& models, Admission& admission, DispatcherSinks sinks);
+  ~Service();  // cancels what runs
+
+  Router& routes() { return router_; }
+  HttpHandler handler();
+  GenerationTable& generations() { return generations_; }
+  Metrics& metrics() { return metrics_; }
+  // Where /metrics finds the counters of the HTTP server.
+  void http_statistics(std::function<HttpServerStatistics()> read) { http_statistics_ = std::move(read); }
+  Answering& answering() { return answering_; }
+
+ private:
+  std::vector<Metrics::Sample> samples() const;
+
+  const ServiceOptions options_;
+  Metrics metrics_;
+  GenerationTable generations_;
+  Answering answering_;
+  Router router_;
+  std::function<HttpServerStatistics()> http_statistics_;
+  Dispatcher dispatcher_;
+};
+
+}  // namespace limpid

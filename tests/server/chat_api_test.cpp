@@ -1,0 +1,267 @@
+// POST /v1/chat/completions from body to bytes: over a scripted model, without a network.
+#include "service_fixture.h"
+
+namespace limpid {
+namespace {
+
+using ChatApi = ServiceFixture;
+
+const char* const kPath = "/v1/chat/completions";
+
+// What a stream's chunks of one choice say, put together.
+struct Gathered {
+  std::string reasoning, content, finish;
+  std::vector<Json> logprobs, reasoning_logprobs, calls;
+};
+Gathered gather(const std::vector<Json>& chunks, int choice = 0) {
+  Gathered out;
+  for (const Json& chunk : chunks) {
+    EXPECT_EQ(chunk["object"], "chat.completion.chunk");
+    for (const Json& one : chunk["choices"]) {
+      if (one["index"] != choice) continue;
+      const Json& delta = one["delta"];
+      if (delta.contains("reasoning_content") && delta["reasoning_content"].is_string())
+        out.reasoning += delta["reasoning_content"];
+      if (delta.contains("content") && delta["content"].is_string()) out.content += delta["content"];
+      if (delta.contains("tool_calls"))
+        for (const Json& call : delta["tool_calls"]) out.calls.push_back(call);
+      if (one["logprobs"].is_object()) {
+        for (const Json& token : one["logprobs"]["content"]) out.logprobs.push_back(token);
+        for (const Json& token : one["logprobs"]["reasoning_content"]) out.reasoning_logprobs.push_back(token);
+      }
+      if (one["finish_reason"].is_string()) out.finish = one["finish_reason"];
+    }
+  }
+  return out;
+}
+
+TEST_F(ChatApi, AWholeAnswerHasItsThinkingApart) {
+  const Json body = asks("Hi");
+  say(body, "Hmm, 你好.\n</think>\n\nHello \"you\" 🌍!");
+  const Json json = answer(kPath, body);
+  EXPECT_EQ(json["object"], "chat.completion");
+  EXPECT_TRUE(json["id"].get<std::string>().starts_with("chatcmpl-"));
+  EXPECT_EQ(json["model"], "script");
+  EXPECT_EQ(json["system_fingerprint"], "fp_test");
+  ASSERT_EQ(json["choices"].size(), 1U);
+  const Json& choice = json["choices"][0];
+  EXPECT_EQ(choice["message"]["role"], "assistant");
+  EXPECT_EQ(choice["message"]["reasoning_content"], "Hmm, 你好.");
+  EXPECT_EQ(choice["message"]["content"], "Hello \"you\" 🌍!");
+  EXPECT_EQ(choice["finish_reason"], "stop");
+  EXPECT_TRUE(choice["logprobs"].is_null());
+  const Json& usage = json["usage"];
+  EXPECT_EQ(usage["prompt_tokens"], model_.prompt);
+  EXPECT_EQ(usage["completion_tokens"], model_.script.size());
+  EXPECT_EQ(usage["total_tokens"], model_.prompt + model_.script.size());
+  EXPECT_EQ(usage["prompt_cache_hit_tokens"], 0);
+  EXPECT_EQ(usage["prompt_cache_miss_tokens"], model_.prompt);
+  EXPECT_EQ(usage["completion_tokens_details"]["reasoning_tokens"], 14U) << "12 bytes, a line's end, the mark";
+}
+
+TEST_F(ChatApi, AStreamSaysTheSameAsAWholeAnswer) {
+  Json body = asks("Tell");
+  say(body, "One\ntwo\n</think>\n\nDrei \\ \"vier\" \t 五\x01.");
+  const Json whole = answer(kPath, body)["choices"][0];
+  body["stream_options"]["include_usage"] = true;
+  const std::vector<Json> chunks = stream(kPath, body);
+  const Gathered said = gather(chunks);
+  EXPECT_EQ(said.reasoning, whole["message"]["reasoning_content"]);
+  EXPECT_EQ(said.content, whole["message"]["content"]);
+  EXPECT_EQ(said.finish, "stop");
+  EXPECT_EQ(chunks[0]["choices"][0]["delta"]["role"], "assistant");
+  EXPECT_TRUE(chunks.back()["choices"].empty());
+  EXPECT_EQ(chunks.back()["usage"]["completion_tokens"], model_.script.size());
+  for (std::size_t i = 0; i + 1 < chunks.size(); ++i) {
+    EXPECT_TRUE(chunks[i]["usage"].is_null() && chunks[i].contains("usage"));
+    EXPECT_EQ(chunks[i]["id"], chunks[0]["id"]);
+  }
+}
+
+TEST_F(ChatApi, WithoutIncludeUsageNoChunkHasOne) {
+  const Json body = asks("Hi");
+  say(body, "x</think>y");
+  for (const Json& chunk : stream(kPath, body)) EXPECT_FALSE(chunk.contains("usage"));
+}
+
+TEST_F(ChatApi, SeveralChoicesEachHaveTheirIndexAndEnd) {
+  Json body = asks("Hi");
+  body["n"] = 3;
+  say(body, "x</think>Same.");
+  const Json json = answer(kPath, body);
+  ASSERT_EQ(json["choices"].size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(json["choices"][i]["index"], i);
+    EXPECT_EQ(json["choices"][i]["message"]["content"], "Same.");
+  }
+  EXPECT_EQ(json["usage"]["prompt_tokens"], model_.prompt) << "a prompt shared by choices counts once";
+  EXPECT_EQ(json["usage"]["completion_tokens"], 3 * model_.script.size());
+  const std::vector<Json> chunks = stream(kPath, body);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(gather(chunks, i).content, "Same.");
+    EXPECT_EQ(gather(chunks, i).finish, "stop");
+  }
+}
+
+TEST_F(ChatApi, StopStringsEndTheAnswerAndAreNotShown) {
+  Json body = asks("Count");
+  body["stop"] = Json::array({"four", "three"});
+  say(body, "three is thought</think>one two three four", false);
+  const Json choice = answer(kPath, body)["choices"][0];
+  EXPECT_EQ(choice["message"]["content"], "one two ");
+  EXPECT_EQ(choice["finish_reason"], "stop");
+  body["stop"] = "two";
+  const Gathered said = gather(stream(kPath, body));
+  EXPECT_EQ(said.content, "one ");
+  EXPECT_EQ(said.finish, "stop");
+}
+
+TEST_F(ChatApi, MaxTokensEndItForLength) {
+  for (const char* field : {"max_tokens", "max_completion_tokens"}) {
+    Json body = asks("Talk");
+    body[field] = 9;
+    say(body, "x</think>abcdefghij");
+    const Json json = answer(kPath, body);
+    EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
+    EXPECT_EQ(json["usage"]["completion_tokens"], 9);
+    EXPECT_EQ(json["choices"][0]["message"]["content"], "abcdefg");
+  }
+}
+
+TEST_F(ChatApi, LogprobsNameEveryTokenWithItsBytes) {
+  Json body = asks("Hi");
+  body["logprobs"] = true;
+  body["top_logprobs"] = 2;
+  say(body, "ab</think>é!");
+  const Json whole = answer(kPath, body)["choices"][0]["logprobs"];
+  ASSERT_EQ(whole["content"].size(), 3U) << "the token that ends it is not shown" << whole;
+  EXPECT_EQ(whole["content"][0]["bytes"], Json::array({0xC3}));
+  EXPECT_EQ(whole["content"][0]["token"], "\xEF\xBF\xBD");
+  EXPECT_EQ(whole["content"][2]["token"], "!");
+  EXPECT_EQ(whole["content"][2]["top_logprobs"].size(), 2U);
+  EXPECT_EQ(whole["content"][2]["top_logprobs"][0]["token"], "!");
+  EXPECT_NEAR(whole["content"][2]["logprob"].get<double>(), 0, 1e-6);
+  ASSERT_EQ(whole["reasoning_content"].size(), 3U) << "a, b and the mark";
+  const Gathered said = gather(stream(kPath, body));
+  EXPECT_EQ(Json(said.logprobs), whole["content"]);
+  EXPECT_EQ(Json(said.reasoning_logprobs), whole["reasoning_content"]);
+}
+
+TEST_F(ChatApi, DeepseekChatDoesNotThinkAndReasonerDoes) {
+  Json body = asks("Hi");
+  body["model"] = "deepseek-chat";
+  say(body, "Plain.");
+  const Json chat = answer(kPath, body);
+  EXPECT_EQ(chat["model"], "deepseek-chat");
+  EXPECT_EQ(chat["choices"][0]["message"]["content"], "Plain.");
+  EXPECT_EQ(admission_->last_demand.most_completion_tokens,
+            std::min<std::int64_t>(4096, 2048 - static_cast<std::int64_t>(model_.prompt)));
+  body["model"] = "deepseek-reasoner";
+  say(body, "Hm</think>Thought.");
+  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
+  body["model"] = "deepseek-chat";
+  body["thinking"]["type"] = "enabled";
+  say(body, "Hm</think>Thought.");
+  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
+  body["model"] = "script";
+  body["thinking"]["type"] = "disabled";
+  say(body, "Plain.");
+  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Plain.");
+}
+
+TEST_F(ChatApi, ABudgetOfThinkingIsKept) {
+  Json body = asks("Think");
+  body["thinking"]["budget_tokens"] = 4;
+  say(body, "abcdefgh", false);
+  body["max_tokens"] = 12;
+  const Json json = answer(kPath, body);
+  EXPECT_EQ(json["choices"][0]["message"]["reasoning_content"], "abcd");
+}
+
+TEST_F(ChatApi, APrefixIsContinuedAndNotSaidAgain) {
+  Json body = asks("Sum?");
+  body["messages"].push_back({{"role", "assistant"}, {"content", "The sum is "}, {"prefix", true}});
+  say(body, "42.");
+  EXPECT_EQ(answer("/beta/chat/completions", body)["choices"][0]["message"]["content"], "42.");
+  body["messages"][1] = {{"role", "assistant"}, {"content", ""}, {"reasoning_content", "Edited: 40"}, {"prefix", true}};
+  const PromptRequest prompt = parse_openai_chat(body.dump(), {"script"}).answer.chat.prompt;
+  EXPECT_TRUE(chat_->builder().build(prompt).text.ends_with("<think>\nEdited: 40"));
+  say(body, " + 2</think>42.");
+  const Json message = answer("/beta/chat/completions", body)["choices"][0]["message"];
+  EXPECT_EQ(message["reasoning_content"], "+ 2");
+  EXPECT_EQ(message["content"], "42.");
+}
+
+TEST_F(ChatApi, EveryAcceptedRequestIsSettledOnce) {
+  Json body = asks("Hi");
+  say(body, "x</think>y");
+  answer(kPath, body);
+  stream(kPath, body);
+  service_->generations().flush();
+  std::lock_guard lock(admission_->mutex);
+  ASSERT_EQ(admission_->settled.size(), 2U);
+  for (const Consumption& one : admission_->settled) {
+    EXPECT_EQ(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+    EXPECT_EQ(one.completion_tokens, static_cast<std::int64_t>(model_.script.size()));
+  }
+  EXPECT_EQ(admission_->given_back, 0);
+}
+
+TEST_F(ChatApi, WhoGoesAwayIsCancelledWithinAStep) {
+  for (const bool streams : {true, false}) {
+    Json body = asks("Talk");
+    body["stream"] = streams;
+    say(body, "x</think>" + std::string(1500, 'y'), false);
+    model_.microseconds = 2000;
+    const auto exchange = post(kPath, body);
+    if (streams)
+      exchange->wait_for_text(R"("content":"y")");
+    else
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    exchange->leave();
+    const int steps = model_.steps;
+    while (engine_->statistics().running > 0 || engine_->statistics().waiting > 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_LE(model_.steps - steps, 3);
+    model_.microseconds = 0;
+    service_->generations().flush();
+    std::lock_guard lock(admission_->mutex);
+    ASSERT_EQ(admission_->settled.size(), streams ? 1U : 2U) << "what was computed is charged";
+    EXPECT_GT(admission_->settled.back().completion_tokens, 0);
+    EXPECT_LT(admission_->settled.back().completion_tokens, 1400);
+  }
+}
+
+TEST_F(ChatApi, SixtyFourAtOnceEachGetTheirOwn) {
+  const Json body = asks("Hi");
+  say(body, "mm</think>" + std::string(60, 'z'));
+  std::vector<std::shared_ptr<FakeExchange>> all;
+  Json streamed = body;
+  streamed["stream"] = true;
+  for (int i = 0; i < 64; ++i) all.push_back(post(kPath, i % 2 == 0 ? body : streamed));
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    ASSERT_TRUE(all[i]->wait());
+    const std::string content = i % 2 == 0
+                                    ? Json::parse(all[i]->body())["choices"][0]["message"]["content"].get<std::string>()
+                                    : gather(events(all[i]->body())).content;
+    EXPECT_EQ(content, std::string(60, 'z'));
+  }
+  EXPECT_LT(engine_->statistics().steps, 64U * 60U) << "computed together";
+}
+
+TEST_F(ChatApi, AFailureOfTheEngineTellsNothingOfItsInside) {
+  Json body = asks("Hi");
+  body["logit_bias"] = {{"1", -100}};
+  for (int id = 0; id < 400; ++id) body["logit_bias"][std::to_string(id)] = -100;
+  say(body, "x</think>y");
+  const Json json = answer(kPath, body, 500);
+  EXPECT_EQ(json["error"]["type"], "server_error");
+  EXPECT_NE(json["error"]["message"].get<std::string>().find("req_"), std::string::npos);
+  EXPECT_EQ(json.dump().find("no token to choose"), std::string::npos);
+  std::lock_guard lock(mutex_);
+  ASSERT_EQ(errors_.size(), 1U);
+  EXPECT_NE(errors_[0].find("no token to choose"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace limpid
