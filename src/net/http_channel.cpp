@@ -9,9 +9,12 @@ namespace {
 
 class Exchange final : public HttpExchange {
  public:
-  Exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request)
-      : channel_(std::move(channel)), request_(std::move(request)) {}
-  ~Exchange() override { channel_->abandon(); }
+  Exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request, std::function<void()> released)
+      : channel_(std::move(channel)), request_(std::move(request)), released_(std::move(released)) {}
+  ~Exchange() override {
+    channel_->abandon();
+    if (released_) released_();
+  }
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
@@ -26,12 +29,14 @@ class Exchange final : public HttpExchange {
  private:
   const std::shared_ptr<HttpChannel> channel_;
   const ServedRequest request_;
+  const std::function<void()> released_;
 };
 
 }  // namespace
 
-std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request) {
-  return std::make_shared<Exchange>(std::move(channel), std::move(request));
+std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request,
+                                            std::function<void()> released) {
+  return std::make_shared<Exchange>(std::move(channel), std::move(request), std::move(released));
 }
 
 HttpChannel::HttpChannel(std::size_t unsent_bytes, std::function<void()> wake)

@@ -57,7 +57,8 @@ class HttpChannel {
   std::function<void()> on_close_;
 };
 
-// The handler's end: keeps the request; released without an answer, it abandons the channel.
-std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request);
+// The handler's end: keeps the request; released without an answer, it abandons the channel. `released` is called then.
+std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request,
+                                            std::function<void()> released);
 
 }  // namespace limpid

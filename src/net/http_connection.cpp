@@ -10,11 +10,13 @@
 namespace limpid {
 namespace {
 
-constexpr std::size_t kSentAhead = 256 * 1024;   // bytes of later requests that are held while one is answered
-constexpr double kBodyRate = 16 * 1024;          // bytes a second, on the average, after body_seconds
-constexpr double kLingerSeconds = 2;             // for a peer that is still sending to see the answer
-constexpr std::size_t kJoinedBytes = 64 * 1024;  // what waits to be sent grows to this before another buffer begins
-constexpr int kReadsInTurn = 8;                  // then others have theirs
+constexpr std::size_t kSentAhead = 256 * 1024;     // bytes of later requests that are held while one is answered
+constexpr std::size_t kFreeBody = 64 * 1024;       // of every body, not counted against bodies_bytes
+constexpr std::size_t kLeastAccepted = 16 * 1024;  // in write_seconds
+constexpr double kBodyRate = 16 * 1024;            // bytes a second, on the average, after body_seconds
+constexpr double kLingerSeconds = 2;               // for a peer that is still sending to see the answer
+constexpr std::size_t kJoinedBytes = 64 * 1024;    // what waits to be sent grows to this before another buffer begins
+constexpr int kReadsInTurn = 8;                    // then others have theirs
 
 Deadlines::Time after(Deadlines::Time start, double seconds) {
   return start + std::chrono::duration_cast<Deadlines::Clock::duration>(std::chrono::duration<double>(seconds));
@@ -32,10 +34,21 @@ HttpConnection::HttpConnection(HttpLoop& loop, HttpLoop::Socket socket, HttpSock
   deadline_.late = [this] { guarded(&HttpConnection::late); };
 }
 
-void HttpConnection::start() {
-  phase_ = transport_.tls() ? Phase::handshake : Phase::idle;
-  set_deadline(transport_.tls() ? loop_.options.header_seconds : loop_.options.idle_seconds);
+void HttpConnection::start(HttpLoop::Place place) {
+  place_ = place;
+  guarded(&HttpConnection::open);
+}
+
+void HttpConnection::open() {
+  if (!transport_.tls()) enter(Phase::idle);
+  set_deadline(loop_.options.header_seconds);
   wait_read();
+}
+
+void HttpConnection::enter(Phase phase) {
+  if (phase == phase_) return;
+  if (phase == Phase::idle || phase_ == Phase::idle) loop_.set_idle(place_, phase == Phase::idle);
+  phase_ = phase;
 }
 
 void HttpConnection::drain() {
@@ -43,7 +56,8 @@ void HttpConnection::drain() {
 }
 
 void HttpConnection::cut() {
-  if (std::exchange(phase_, Phase::closed) == Phase::closed) return;
+  if (phase_ == Phase::closed) return;
+  const bool idle = std::exchange(phase_, Phase::closed) == Phase::idle;
   const std::shared_ptr<HttpConnection> self = shared_from_this();
   const std::shared_ptr<HttpChannel> channel = std::exchange(channel_, nullptr);
   loop_.deadlines.remove(deadline_);
@@ -51,7 +65,8 @@ void HttpConnection::cut() {
   socket_.close(ignored);
   out_.clear();
   parser_.reset();
-  loop_.forget(this, counted_as_);
+  loop_.give_body_bytes(std::exchange(held_, 0));
+  loop_.forget(place_, idle, counted_as_);
   if (!channel) return;
   channel->close();
   loop_.exchange_ends();
@@ -117,8 +132,8 @@ void HttpConnection::readable() {
     if (shaken.outcome == Outcome::wait_read) return wait_read();
     if (shaken.outcome == Outcome::wait_write) return wait_write();
     if (shaken.outcome == Outcome::closed) return cut();
-    phase_ = Phase::idle;
-    set_deadline(loop_.options.idle_seconds);
+    enter(Phase::idle);
+    set_deadline(loop_.options.header_seconds);
   }
   if (!out_.empty() && !write_waits_) write_out();  // TLS may have had to read before it could write
   if (phase_ == Phase::closed) return;
@@ -152,10 +167,12 @@ void HttpConnection::advance() {
   switch (parser_->stage()) {
     case HttpRequestParser::Stage::head:
       if (phase_ != Phase::idle) return;
-      phase_ = Phase::head;
+      enter(Phase::head);
       return set_deadline(loop_.options.header_seconds);
     case HttpRequestParser::Stage::body: {
-      if (std::exchange(phase_, Phase::body) != Phase::body) {
+      if (!hold_body()) return;
+      if (phase_ != Phase::body) {
+        enter(Phase::body);
         began_ = Deadlines::Clock::now();
         if (parser_->awaits_continue()) {
           queue("HTTP/1.1 100 Continue\r\n\r\n");
@@ -167,10 +184,20 @@ void HttpConnection::advance() {
       return loop_.set_deadline(deadline_, after(began_, loop_.options.body_seconds + earned));
     }
     case HttpRequestParser::Stage::done:
-      return begin_exchange();
+      return hold_body() ? begin_exchange() : void();
     case HttpRequestParser::Stage::fault:
       return refuse(parser_->fault());
   }
+}
+
+// False: all that bodies may take is taken; the peer was told so.
+bool HttpConnection::hold_body() {
+  const std::size_t size = parser_->body_received();
+  const std::size_t counted = size > kFreeBody ? size - kFreeBody : 0;
+  if (counted <= held_) return true;
+  if (loop_.take_body_bytes(counted - held_)) return held_ = counted, true;
+  answer_now(error_response(503, "overloaded", "the server is overloaded: too many large requests", 5), false);
+  return false;
 }
 
 // With a request that came ahead: by way of the loop, so that others have their turn.
@@ -186,7 +213,7 @@ void HttpConnection::refuse(const HttpFault& fault) {
 void HttpConnection::begin_exchange() {
   ++loop_.counters.requests;
   loop_.set_deadline(deadline_, Deadlines::kNever);
-  phase_ = Phase::answering;
+  enter(Phase::answering);
   keep_alive_ = parser_->keep_alive();
   http_1_0_ = parser_->http_1_0();
   ServedRequest request = parser_->take();
@@ -203,7 +230,9 @@ void HttpConnection::begin_exchange() {
                                              });
                                            });
   loop_.exchange_begins();
-  std::shared_ptr<HttpExchange> exchange = make_exchange(channel_, std::move(request));
+  std::shared_ptr<HttpExchange> exchange =
+      make_exchange(channel_, std::move(request),
+                    [loop = loop_.shared_from_this(), held = std::exchange(held_, 0)] { loop->give_body_bytes(held); });
   const bool accepted = loop_.workers.submit([&handler = loop_.handler, exchange, channel = channel_] {
     if (!exchange->open()) return;  // the peer went away while it waited
     try {
@@ -243,7 +272,7 @@ void HttpConnection::answer_now(ServedResponse response, bool keep_alive) {
     http_1_0_ = parser_->http_1_0();
     head_request_ = false;
     loop_.set_deadline(deadline_, Deadlines::kNever);
-    phase_ = Phase::answering;
+    enter(Phase::answering);
   }
   keep_alive_ = keep_alive;
   queue_response(std::move(response));
@@ -301,11 +330,11 @@ void HttpConnection::write_out() {
     }
     wrote(written.bytes);
   }
+  accepted_ = 0;
   if (phase_ == Phase::answering) loop_.set_deadline(deadline_, Deadlines::kNever);
   if (answer_whole_) answer_done();
 }
 
-// The peer accepted so many bytes: it has time again for the next.
 void HttpConnection::wrote(std::size_t bytes) {
   sent_ += bytes;
   if (sent_ == out_.front().size()) {
@@ -317,7 +346,10 @@ void HttpConnection::wrote(std::size_t bytes) {
                                              [](std::size_t sum, const std::string& s) { return sum + s.size(); });
     channel_->set_in_flight(left - sent_);
   }
-  if (phase_ == Phase::answering && !out_.empty()) set_deadline(loop_.options.write_seconds);
+  accepted_ += bytes;
+  if (phase_ != Phase::answering || accepted_ < kLeastAccepted) return;
+  accepted_ = 0;
+  set_deadline(loop_.options.write_seconds);
 }
 
 void HttpConnection::answer_done() {
@@ -327,7 +359,8 @@ void HttpConnection::answer_done() {
     loop_.exchange_ends();
   }
   if (!keep_alive_ || loop_.draining) return linger();
-  phase_ = Phase::idle;
+  loop_.give_body_bytes(std::exchange(held_, 0));
+  enter(Phase::idle);
   set_deadline(loop_.options.idle_seconds);
   if (parser_->buffered() > 0) {
     parser_->next();
@@ -339,7 +372,8 @@ void HttpConnection::answer_done() {
 }
 
 void HttpConnection::linger() {
-  phase_ = Phase::lingering;
+  enter(Phase::lingering);
+  loop_.give_body_bytes(std::exchange(held_, 0));
   parser_.reset();
   out_ = {};
   transport_.finish();

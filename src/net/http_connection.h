@@ -29,9 +29,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpConnection(HttpLoop& loop, HttpLoop::Socket socket, HttpSocket::Tls tls, std::string peer,
                  std::string counted_as);
 
-  void start();  // after it was added to the loop
-  void drain();  // closes where nothing is under way
-  void cut();    // closes at once; whoever answers is told
+  void start(HttpLoop::Place place);  // after it was added to the loop
+  void drain();                       // closes where nothing is under way
+  void cut();                         // closes at once; whoever answers is told
 
  private:
   enum class Phase { handshake, idle, head, body, answering, lingering, closed };
@@ -42,14 +42,17 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void post(Step step);
   void wait_read();
   void wait_write();
+  void enter(Phase phase);
   void set_deadline(double seconds);
   void late();
 
+  void open();
   void readable();
   void received(std::size_t bytes);
   void advance();
   void resume();
   void begin_exchange();
+  bool hold_body();
   void refuse(const HttpFault& fault);
 
   void answer_ready();
@@ -67,9 +70,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   HttpLoop::Socket socket_;
   HttpSocket transport_;
   const std::string peer_, counted_as_;
-  Phase phase_ = Phase::idle;
+  HttpLoop::Place place_;
+  Phase phase_ = Phase::handshake;
   Deadlines::Entry deadline_;
-  Deadlines::Time began_;  // of the head or the body
+  Deadlines::Time began_;  // the body
+  std::size_t held_ = 0;   // taken of bodies_bytes for the request that arrives
 
   std::unique_ptr<HttpRequestParser> parser_;  // none while idle
   std::shared_ptr<HttpChannel> channel_;       // of the request that is being answered
@@ -78,6 +83,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   std::vector<std::string> out_;  // what is to be sent, in order
   std::size_t sent_ = 0;          // of out_.front()
+  std::size_t accepted_ = 0;      // by the peer, since its time for the next 16 KiB began
   bool answer_whole_ = false;     // nothing follows out_
   bool read_waits_ = false, write_waits_ = false;
 };

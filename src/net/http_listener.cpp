@@ -128,8 +128,7 @@ void HttpListener::accepted(HttpLoop::Socket socket, const Endpoint& from) {
   auto connection =
       std::make_shared<HttpConnection>(loop_, std::move(socket), std::move(session), address.to_string(), counted);
   HttpConnection& started = *connection;
-  loop_.add(std::move(connection), counted);
-  started.start();
+  started.start(loop_.add(std::move(connection), counted));
 }
 
 }  // namespace limpid

@@ -1,5 +1,6 @@
 #include "net/http_loop.h"
 
+#include <iterator>
 #include <utility>
 
 #include "net/http_connection.h"
@@ -36,28 +37,52 @@ void HttpLoop::arm() {
   });
 }
 
-bool HttpLoop::may_connect(const std::string& counted_as) const {
-  if (connections.size() >= static_cast<std::size_t>(options.connections)) return false;
+bool HttpLoop::may_connect(const std::string& counted_as) {
   const auto found = by_address_.find(counted_as);
-  return found == by_address_.end() || found->second < options.connections_by_address;
+  if (found != by_address_.end() && found->second >= options.connections_by_address) return false;
+  if (idle_.size() + busy_.size() < static_cast<std::size_t>(options.connections)) return true;
+  if (idle_.empty()) return false;
+  ++counters.evicted;
+  const std::shared_ptr<HttpConnection> longest = idle_.front();
+  longest->cut();
+  return true;
 }
 
-void HttpLoop::add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as) {
+HttpLoop::Place HttpLoop::add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as) {
+  busy_.push_back(std::move(connection));
   ++by_address_[counted_as];
-  HttpConnection* key = connection.get();
-  connections.emplace(key, std::move(connection));
-  counters.connections = static_cast<int>(connections.size());
+  counters.connections = static_cast<int>(idle_.size() + busy_.size());
+  return std::prev(busy_.end());
 }
 
-void HttpLoop::forget(HttpConnection* connection, const std::string& counted_as) {
+void HttpLoop::set_idle(Place place, bool idle) {
+  if (idle) {
+    idle_.splice(idle_.end(), busy_, place);
+  } else {
+    busy_.splice(busy_.end(), idle_, place);
+  }
+}
+
+void HttpLoop::forget(Place place, bool idle, const std::string& counted_as) {
   const auto found = by_address_.find(counted_as);
   if (found != by_address_.end() && --found->second == 0) by_address_.erase(found);
-  connections.erase(connection);
-  counters.connections = static_cast<int>(connections.size());
-  if (connections.empty()) {  // nobody can be late: no timer
-    timer_.cancel();
-    armed_ = Deadlines::kNever;
-  }
+  (idle ? idle_ : busy_).erase(place);
+  counters.connections = static_cast<int>(idle_.size() + busy_.size());
+  if (!idle_.empty() || !busy_.empty()) return;
+  timer_.cancel();  // nobody can be late
+  armed_ = Deadlines::kNever;
+}
+
+std::vector<std::shared_ptr<HttpConnection>> HttpLoop::connections() const {
+  std::vector<std::shared_ptr<HttpConnection>> all(idle_.begin(), idle_.end());
+  all.insert(all.end(), busy_.begin(), busy_.end());
+  return all;
+}
+
+bool HttpLoop::take_body_bytes(std::size_t bytes) {
+  if (body_bytes_.fetch_add(bytes) + bytes <= options.bodies_bytes) return true;
+  body_bytes_ -= bytes;
+  return false;
 }
 
 void HttpLoop::exchange_begins() {

@@ -8,11 +8,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "net/http_deadlines.h"
@@ -25,6 +25,7 @@ class HttpConnection;
 
 struct HttpCounters {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, requests{0}, timeouts{0}, slow_readers{0}, bad_requests{0};
+  std::atomic<std::uint64_t> evicted{0};
   std::atomic<int> connections{0};
 };
 
@@ -34,19 +35,27 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   using Executor = boost::asio::io_context::executor_type;
   using Socket = boost::asio::ip::tcp::socket::rebind_executor<Executor>::other;
 
+  using Place = std::list<std::shared_ptr<HttpConnection>>::iterator;
+
   HttpLoop(HttpServerOptions given, HttpHandler handles);
 
   void set_deadline(Deadlines::Entry& entry, Deadlines::Time when);
 
-  // False: too many, in all or from where it comes.
-  bool may_connect(const std::string& counted_as) const;
-  void add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as);
-  void forget(HttpConnection* connection, const std::string& counted_as);
+  // False: too many, in all or from where it comes. Makes room by closing the connection that was idle longest.
+  bool may_connect(const std::string& counted_as);
+  Place add(std::shared_ptr<HttpConnection> connection, const std::string& counted_as);  // as busy
+  void set_idle(Place place, bool idle);  // idle: nothing under way; the connection may be closed for another
+  void forget(Place place, bool idle, const std::string& counted_as);
+  std::vector<std::shared_ptr<HttpConnection>> connections() const;
 
   void exchange_begins();
   void exchange_ends();
   bool wait_for_exchanges(double seconds);  // any thread; true: none is left
   int active() const;                       // any thread
+
+  // Of bodies_bytes; given back by whoever holds the body then, from any thread. False: there is no more.
+  bool take_body_bytes(std::size_t bytes);
+  void give_body_bytes(std::size_t bytes) { body_bytes_ -= bytes; }
 
   const std::string& date();  // of this second, for the Date header
 
@@ -56,7 +65,6 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   Deadlines deadlines;
   HttpWorkers workers;
   HttpCounters counters;
-  std::unordered_map<HttpConnection*, std::shared_ptr<HttpConnection>> connections;
   std::vector<char> scratch;  // every read lands here first: a connection that waits owns no buffer
   bool draining = false;
 
@@ -67,6 +75,8 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
                                     Executor>
       timer_;
   Deadlines::Time armed_ = Deadlines::kNever;
+  std::list<std::shared_ptr<HttpConnection>> idle_, busy_;  // idle_: the longest first
+  std::atomic<std::size_t> body_bytes_{0};
   std::map<std::string, int> by_address_;
   std::time_t dated_ = 0;
   std::string date_;

@@ -150,14 +150,14 @@ struct HttpRequestParser::State {
     boost::beast::error_code ec;
     const std::size_t used = parser->put(boost::asio::buffer(buffer), ec);
     buffer.erase(0, used);
+    read += used;
     if (parser->fault) return refuse(std::move(*parser->fault));
     if (ec && ec != http::error::need_more) return refuse(fault_of(ec, limits));
     if (parser->is_done()) return stage = Stage::done;
     if (!parser->is_header_done()) return stage;
-    if (stage == Stage::body) framing += used;
     stage = Stage::body;
     if (buffer.size() > limits.header_bytes ||
-        framing > limits.header_bytes + (1 + kFramingPerByte) * parser->request.body.size())
+        read > 2 * limits.header_bytes + (1 + kFramingPerByte) * parser->request.body.size())
       return refuse(bad("the chunks of the body carry more framing than content"));
     return stage;
   }
@@ -170,9 +170,9 @@ struct HttpRequestParser::State {
 
   HttpRequestLimits limits;
   std::optional<Parser> parser;
-  std::string buffer;  // fed and not yet read
-  std::size_t framing = 0;
-  bool begun = false;  // the parser has seen a byte
+  std::string buffer;    // fed and not yet read
+  std::size_t read = 0;  // of this request
+  bool begun = false;    // the parser has seen a byte
   Stage stage = Stage::head;
   HttpFault fault;
 };
@@ -206,7 +206,7 @@ ServedRequest HttpRequestParser::take() {
 HttpRequestParser::Stage HttpRequestParser::next() {
   state_->parser.emplace(state_->limits);
   state_->begun = false;
-  state_->framing = 0;
+  state_->read = 0;
   state_->stage = Stage::head;
   return state_->parse();
 }

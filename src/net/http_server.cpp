@@ -27,6 +27,7 @@ void check(const HttpServerOptions& options) {
   positive("connections_by_address", options.connections_by_address);
   positive("waiting_requests", options.waiting_requests);
   positive("header_bytes", options.header_bytes);
+  positive("bodies_bytes", options.bodies_bytes);
   positive("unsent_bytes", options.unsent_bytes);
   positive("header_seconds", options.header_seconds);
   positive("body_seconds", options.body_seconds);
@@ -110,8 +111,7 @@ bool HttpServer::drain(double seconds) {
   state_->in_loop([&] {
     loop.draining = true;
     state_->listener.close();
-    const auto connections = loop.connections;  // drain() takes itself out of it
-    for (const auto& [key, connection] : connections) connection->drain();
+    for (const auto& connection : loop.connections()) connection->drain();
   });
   return loop.wait_for_exchanges(seconds);
 }
@@ -121,8 +121,7 @@ void HttpServer::stop() {
   state_->in_loop([&] {
     loop.draining = true;
     state_->listener.close();
-    const auto connections = loop.connections;
-    for (const auto& [key, connection] : connections) connection->cut();
+    for (const auto& connection : loop.connections()) connection->cut();
     state_->work.reset();
   });
   if (state_->thread.joinable()) state_->thread.join();
@@ -140,6 +139,7 @@ HttpServerStatistics HttpServer::statistics() const {
   HttpServerStatistics result;
   result.accepted = loop.counters.accepted;
   result.refused = loop.counters.refused;
+  result.evicted = loop.counters.evicted;
   result.requests = loop.counters.requests;
   result.timeouts = loop.counters.timeouts;
   result.slow_readers = loop.counters.slow_readers;

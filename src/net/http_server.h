@@ -73,17 +73,21 @@ struct HttpServerOptions {
   int waiting_requests = 512;  // for a worker
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = std::size_t{32} << 20;
+  // For the bodies of all requests together, until their exchanges are released; what a body has beyond 64 KiB counts,
+  // so that large bodies shut out no small ones. Beyond: 503.
+  std::size_t bodies_bytes = std::size_t{512} << 20;
   std::size_t unsent_bytes = std::size_t{4} << 20;  // queued for one peer; beyond: cut
   double header_seconds = 10;                       // from the first byte of a request to the end of its headers
   double body_seconds = 60;                         // for a whole body, and 16 KiB/s after that
   double idle_seconds = 75;                         // between requests of a connection
-  double write_seconds = 30;                        // without a byte accepted by the peer
+  double write_seconds = 30;                        // for the peer to accept 16 KiB, or the less that is queued for it
 };
 
 // Since the start. timeouts: of handshakes, heads and bodies. slow_readers: cut for unsent_bytes or write_seconds.
-// refused: connections over a cap. bad_requests: answered 4xx by the server itself, or cut for what they sent.
+// refused: connections over a cap; evicted: idle ones that were closed to make room. bad_requests: answered 4xx by the
+// server itself, or cut for what they sent.
 struct HttpServerStatistics {
-  std::uint64_t accepted = 0, refused = 0, requests = 0, timeouts = 0, slow_readers = 0, bad_requests = 0;
+  std::uint64_t accepted = 0, refused = 0, evicted = 0, requests = 0, timeouts = 0, slow_readers = 0, bad_requests = 0;
   int connections = 0, waiting = 0, active = 0;  // active: exchanges without a whole answer
 };
 

@@ -6,63 +6,14 @@
 
 #include <atomic>
 #include <future>
-#include <mutex>
 #include <thread>
 
 #include "base/error.h"
 #include "net/http_client.h"
-#include "tests/net/raw_client.h"
+#include "tests/net/served.h"
 
 using namespace limpid;
-using limpid::test::eventually;
-using limpid::test::get;
-using limpid::test::post;
-using limpid::test::RawAnswer;
-using limpid::test::RawClient;
-
-namespace {
-
-using Exchange = std::shared_ptr<HttpExchange>;
-
-ServedResponse text(std::string body, int status = 200) {
-  return {status, {{"Content-Type", "text/plain"}}, std::move(body)};
-}
-
-void echo(const Exchange& exchange) {
-  const ServedRequest& request = exchange->request();
-  exchange->respond(text(request.method + " " + request.path + "?" + request.query + " " + request.body));
-}
-
-// A server on a free port; handlers in the tests are short enough to stand where they are used.
-struct Served {
-  explicit Served(HttpHandler handler, HttpServerOptions options = {}) : server(options, std::move(handler)) {
-    server.start();
-  }
-  RawClient client() const { return RawClient(server.port()); }
-  HttpServer server;
-};
-
-// Exchanges that a test answers itself, in its own time.
-struct Kept {
-  HttpHandler handler() {
-    return [this](Exchange exchange) {
-      const std::lock_guard lock(mutex);
-      exchanges.push_back(std::move(exchange));
-    };
-  }
-  Exchange wait(std::size_t index = 0) {
-    eventually([&] {
-      const std::lock_guard lock(mutex);
-      return exchanges.size() > index;
-    });
-    const std::lock_guard lock(mutex);
-    return exchanges.at(index);
-  }
-  std::mutex mutex;
-  std::vector<Exchange> exchanges;
-};
-
-}  // namespace
+using namespace limpid::test;
 
 TEST(HttpServer, AnswersWithWhatWasAsked) {
   Served served(echo);
