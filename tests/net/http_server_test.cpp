@@ -90,6 +90,8 @@ TEST(HttpServer, ChunkedBodies) {
   const std::string head = "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
   EXPECT_EQ(client.ask(head + "4;name=value\r\nwiki\r\n5\r\npedia\r\n0\r\nTrailer: dropped\r\n\r\n").body,
             "POST /c? wikipedia");
+  for (const char c : head + "0\r\n\r\n") client.send({&c, 1});
+  EXPECT_EQ(client.answer().body, "POST /c? ");
   const std::string bytewise = head + "1\r\na\r\nA\r\n0123456789\r\n0\r\n\r\n";
   for (const char c : bytewise) client.send({&c, 1});
   EXPECT_EQ(client.answer().body, "POST /c? a0123456789");
