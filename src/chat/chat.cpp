@@ -5,10 +5,12 @@
 #include <exception>
 #include <future>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include "base/error.h"
 #include "chat/chat_stream.h"
+#include "chat/grammar_vocabulary.h"
 
 namespace limpid {
 
@@ -74,13 +76,27 @@ std::vector<std::int32_t> ChatAnswer::ids() const {
   return out;
 }
 
+struct ChatEngine::LazyVocabulary {
+  std::once_flag once;
+  std::shared_ptr<const GrammarVocabulary> made;
+};
+
+ChatEngine::~ChatEngine() = default;
+
+std::shared_ptr<const GrammarVocabulary> ChatEngine::grammar_vocabulary() const {
+  std::call_once(vocabulary_->once,
+                 [this] { vocabulary_->made = std::make_shared<const GrammarVocabulary>(tokenizer_); });
+  return vocabulary_->made;
+}
+
 ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::string& chat_template,
                        std::vector<std::int32_t> end_ids)
     : engine_(engine),
       tokenizer_(tokenizer),
       builder_(tokenizer, chat_template),
       end_ids_(std::move(end_ids)),
-      shown_(shown_tokens(tokenizer, builder_.chat_template().tool_format())) {
+      shown_(shown_tokens(tokenizer, builder_.chat_template().tool_format())),
+      vocabulary_(std::make_unique<LazyVocabulary>()) {
   for (TokenId id : tokenizer.end_ids())
     if (std::ranges::find(end_ids_, id) == end_ids_.end()) end_ids_.push_back(id);
   if (!builder_.thinks()) return;
@@ -112,19 +128,45 @@ ThinkingRule ChatEngine::thinking_rule(const ChatRequest& request, const ChatPro
   return rule;
 }
 
+GrammarScope ChatEngine::grammar_scope(const ChatRequest& request, const ChatPrompt& prompt) const {
+  GrammarScope scope;
+  scope.end_ids = end_ids_;
+  if (request.raw) return scope;
+  if (request.prompt.start) scope.begun = request.prompt.start->answer;
+  if (!builder_.thinks()) return scope;
+  scope.open = open_;
+  scope.close = close_;
+  scope.inside_thinking = prompt.inside_thinking;
+  scope.may_think = !prompt.inside_thinking && request.prompt.thinking != Thinking::off && !request.prompt.start &&
+                    open_.size() == 1 && close_.size() == 1;
+  return scope;
+}
+
+StreamParser::Options ChatEngine::parser_options(const ChatRequest& request, const ChatPrompt& prompt) const {
+  StreamParser::Options options;
+  if (request.raw) return options;
+  options.thinks = builder_.thinks();
+  options.starts_thinking = prompt.inside_thinking;
+  if (!request.prompt.tools.is_null() && !request.prompt.tools.empty())
+    options.tools = builder_.chat_template().tool_format();
+  if (request.grammar) {
+    // An answer that is JSON may hold the text of marks in its strings.
+    const GrammarScope scope = grammar_scope(request, prompt);
+    options.thinks = scope.inside_thinking || scope.may_think;
+    if (!request.grammar->writes_calls()) options.tools = ToolFormat::none;
+  }
+  return options;
+}
+
 RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
   const ChatPrompt made = prompt(request);
   return submit(std::move(request), made, std::move(handler));
 }
 
 RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHandler handler) {
-  StreamParser::Options options;
-  if (!request.raw) {
-    options.thinks = builder_.thinks();
-    options.starts_thinking = made.inside_thinking;
-    if (!request.prompt.tools.is_null() && !request.prompt.tools.empty())
-      options.tools = builder_.chat_template().tool_format();
-  }
+  const StreamParser::Options options = parser_options(request, made);
+  if (request.grammar)
+    request.rules.push_back(grammar_rule(request.grammar, grammar_vocabulary(), grammar_scope(request, made)));
   auto stream =
       std::make_shared<ChatStream>(tokenizer_, shown_, options, StopStrings(request.stop),
                                    request.token_events || request.report_experts || request.sampling.logprobs >= 0,

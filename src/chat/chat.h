@@ -9,10 +9,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "chat/grammar.h"
 #include "chat/prompt.h"
 #include "engine/engine.h"
 #include "text/stream_parser.h"
@@ -37,6 +39,9 @@ struct ChatRequest {
   bool token_events = false;    // an event for each token, also without log-probabilities
   bool report_experts = false;  // token events with the experts chosen for each
   std::vector<std::shared_ptr<LogitRule>> rules;
+  // What the answer must be (grammar.h); it is, unless max_tokens, a stop string or a stop id cuts it. The thinking is
+  // free.
+  std::shared_ptr<const Grammar> grammar;
 };
 
 // One token with its bytes: they may be a part of a character, and are empty for ids that have no text.
@@ -102,6 +107,7 @@ class ChatEngine {
   // model.
   ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::string& chat_template,
              std::vector<std::int32_t> end_ids = {});
+  ~ChatEngine();
 
   // Throws Error as PromptBuilder::build and Engine::submit do.
   RequestId submit(ChatRequest request, ChatHandler handler);
@@ -114,13 +120,20 @@ class ChatEngine {
   const PromptBuilder& builder() const { return builder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
   Engine& engine() const { return engine_; }
+  // Made when it is first asked for, by a request with a grammar at the latest: some tenths of a second for a large
+  // vocabulary.
+  std::shared_ptr<const GrammarVocabulary> grammar_vocabulary() const;
 
   // submit() and wait; the handler, if any, gets the events as they come. Without Engine::start() it steps the engine
   // itself.
   ChatAnswer ask(ChatRequest request, ChatHandler handler = {});
 
  private:
+  struct LazyVocabulary;
+
   ThinkingRule thinking_rule(const ChatRequest& request, const ChatPrompt& prompt) const;
+  StreamParser::Options parser_options(const ChatRequest& request, const ChatPrompt& prompt) const;
+  GrammarScope grammar_scope(const ChatRequest& request, const ChatPrompt& prompt) const;
 
   Engine& engine_;
   const Tokenizer& tokenizer_;
@@ -129,6 +142,7 @@ class ChatEngine {
   std::vector<bool>
       shown_;  // by id: its bytes go to the parser (no control token, or one that marks thinking or tool calls)
   std::vector<std::int32_t> open_, close_, closing_;
+  const std::unique_ptr<LazyVocabulary> vocabulary_;
 };
 
 }  // namespace limpid
