@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "chat/chat_stream.h"
 #include "chat/grammar_vocabulary.h"
+#include "chat/next_turn.h"
 
 namespace limpid {
 
@@ -81,8 +82,6 @@ struct ChatEngine::LazyVocabulary {
   std::shared_ptr<const GrammarVocabulary> made;
 };
 
-ChatEngine::~ChatEngine() = default;
-
 std::shared_ptr<const GrammarVocabulary> ChatEngine::grammar_vocabulary() const {
   std::call_once(vocabulary_->once,
                  [this] { vocabulary_->made = std::make_shared<const GrammarVocabulary>(tokenizer_); });
@@ -110,6 +109,15 @@ ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::st
   closing_.insert(closing_.end(), close_.begin(), close_.end());
   const std::vector<TokenId> empty_line = tokenizer.encode("\n\n");
   closing_.insert(closing_.end(), empty_line.begin(), empty_line.end());
+  next_turn_ = std::make_shared<NextTurn>(builder_, engine_);
+}
+
+ChatEngine::~ChatEngine() {
+  if (next_turn_ != nullptr) next_turn_->stop();
+}
+
+void ChatEngine::settle_next_turns() {
+  if (next_turn_ != nullptr) next_turn_->settle();
 }
 
 ChatPrompt ChatEngine::prompt(const ChatRequest& request) const {
@@ -164,6 +172,8 @@ RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
 }
 
 RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHandler handler) {
+  if (request.warm_next && request.use_cache && !request.raw && next_turn_ != nullptr)
+    handler = next_turn_->listen(request, std::move(handler));
   const StreamParser::Options options = parser_options(request, made);
   if (request.grammar)
     request.rules.push_back(grammar_rule(request.grammar, grammar_vocabulary(), grammar_scope(request, made)));
