@@ -15,6 +15,7 @@
 #include "app/model_facts.h"
 #include "app/session.h"
 #include "base/error.h"
+#include "server/model_name.h"
 #include "tensor/layout.h"
 
 namespace limpid {
@@ -206,7 +207,8 @@ void LocalModels::Shelf::check_names() {
              models_[j]->files.path(), models_[i]->files.path());
   const std::string chosen =
       options_.default_model.empty() ? models_.front()->info.id : served_name(options_.default_model);
-  for (const char* name : {"", "default", "deepseek-chat", "deepseek-reasoner"}) aliases_.emplace(name, chosen);
+  for (const char* name : {"", "default"}) aliases_.emplace(name, chosen);
+  for (const std::string& name : deepseek_names()) aliases_.emplace(name, chosen);
   for (const auto& [alias, model] : options_.aliases) aliases_.insert_or_assign(alias, model);
   for (const auto& [alias, model] : aliases_)
     if (std::ranges::none_of(models_, [&](const auto& other) { return other->info.id == model; }))
@@ -248,7 +250,7 @@ ServedModel& LocalModels::Shelf::find(const std::string& name) const {
     ++matches;
   }
   if (matches == 1) return *only;
-  fail(ErrorKind::not_found, "there is no model {}; there are: {}", name.substr(0, 200), names);
+  fail(ErrorKind::not_found, "model: there are {}; none is called \"{}\"", names, name.substr(0, 200));
 }
 
 std::shared_ptr<ModelLease> LocalModels::Shelf::lease(const std::string& name) {

@@ -204,26 +204,27 @@ EngineStatistics Engine::statistics() const {
 }
 
 Completion Engine::generate(Request request) {
-  Completion result;
-  std::promise<void> done;
-  const auto on_token = std::move(request.on_token);
-  const auto on_finished = std::move(request.on_finished);
-  request.on_token = [&](const TokenEvent& event) {
-    result.tokens.push_back(event);
+  struct State {  // shared: the engine's thread still holds it when this thread has seen the end
+    Completion result;
+    std::promise<void> done;
+  };
+  const auto state = std::make_shared<State>();
+  request.on_token = [state, on_token = std::move(request.on_token)](const TokenEvent& event) {
+    state->result.tokens.push_back(event);
     return !on_token || on_token(event);
   };
-  request.on_finished = [&](const FinishedEvent& event) {
-    result.finished = event;
+  request.on_finished = [state, on_finished = std::move(request.on_finished)](const FinishedEvent& event) {
+    state->result.finished = event;
     if (on_finished) on_finished(event);
-    done.set_value();
+    state->done.set_value();
   };
-  std::future<void> finished = done.get_future();
+  std::future<void> finished = state->done.get_future();
   submit(std::move(request));
   if (!started())
     while (finished.wait_for(std::chrono::seconds(0)) != std::future_status::ready && step()) {
     }
   finished.wait();
-  return result;
+  return std::move(state->result);
 }
 
 bool Engine::step() {

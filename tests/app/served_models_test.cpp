@@ -50,6 +50,7 @@ class Models : public testing::Test {
     request.prompt.messages = {{{"role", "user"}, {"content", "What is 3 + 4?"}}};
     request.max_tokens = tokens;
     request.sampling.temperature = 0;
+    request.ignore_end = true;
     return request;
   }
 
@@ -78,7 +79,8 @@ TEST_F(Models, AreFoundByNameAliasAndNothingElse) {
     EXPECT_EQ(models.lease(name)->info().id, "r1-nano") << name;
   EXPECT_EQ(models.lease("deepseek-chat")->info().id, "poet");
   EXPECT_EQ(models.loads(), 2U);
-  for (const std::string name : {"R1", "../poet", directory_.string() + "/poet", std::string("r1-nano\0", 8)}) {
+  for (const std::string& name :
+       std::vector<std::string>{"R1", "../poet", directory_.string() + "/poet", {"r1-nano\0", 8}}) {
     const std::string text = failure(ErrorKind::not_found, [&] { models.lease(name); });
     EXPECT_NE(text.find("r1-nano, poet"), std::string::npos) << text;
   }
