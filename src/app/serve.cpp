@@ -14,6 +14,7 @@
 #include "app/serve_signals.h"
 #include "net/http_server.h"
 #include "server/open_admission.h"
+#include "server/routes.h"
 #include "server/service.h"
 
 namespace limpid {
@@ -92,6 +93,7 @@ int serve(const ServeSettings& settings, const Context& context) {
   const std::unique_ptr<ServedModels> models = open_served_models(settings, context);
   OpenAdmission admission({settings.api_key, static_cast<int>(settings.queue)});
   Service service(service_options(settings), *models, admission, sinks(settings));
+  add_free_balance_route(service.routes());
   HttpServer server(http_options(settings), service.handler());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();

@@ -13,6 +13,8 @@ namespace limpid {
 
 namespace {
 
+constexpr int kMostAnswers = 64;  // of one request: n times its prompts
+
 Sampling sampling_of(const AnswerRequest& request, const ServedModelInfo& info) {
   Sampling sampling = request.chat.sampling;
   const SamplingWishes& wishes = request.sampling;
@@ -67,6 +69,8 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   if (request.effort_budget && !request.chat.thinking_budget)
     request.chat.thinking_budget =
         static_cast<int>(std::min<std::int64_t>(*request.effort_budget, std::numeric_limits<int>::max()));
+  if (request.tool_grammar) request.chat.grammar = request.tool_grammar(chat.builder().chat_template().tool_format());
+  if (request.chat.grammar != nullptr) chat.grammar_vocabulary();  // made now, not while the engine waits for us
   std::vector<ChatPrompt> prompts;
   if (request.prompts)
     prompts = request.prompts(chat);
@@ -82,11 +86,14 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
     longest = std::max(longest, static_cast<std::int64_t>(prompt.ids.size()));
   }
   const int choices = request.choices * static_cast<int>(prompts.size());
+  if (choices > kMostAnswers)
+    throw bad_parameter(fmt::format("n: {} answers in one request, at most {} are allowed", choices, kMostAnswers), "n");
   const std::int64_t most = most_tokens(answering, request, context - longest);
   request.chat.max_tokens = static_cast<int>(most);
   request.chat.sampling = sampling_of(request, info);
-  // A length byte between the two: no pair of names gives the scope of another pair.
-  request.chat.account = fmt::format("{}:{}:{}", call.identity.account.size(), call.identity.account, request.user);
+  request.chat.account = call.identity.account;
+  request.chat.user = request.user.empty() ? call.identity.user : request.user;
+  request.chat.priority = call.identity.priority;
 
   plan.charge = answering.admission.admit(call.identity, {info.id, prompt_tokens, most * choices, choices});
   plan.id = random_id(id_prefix);

@@ -35,6 +35,8 @@ struct AnswerRequest {
   // The prompts, where it is not the messages of `chat`. On the worker's thread, once the model is there. Throws
   // ApiError, Error.
   std::function<std::vector<ChatPrompt>(ChatEngine&)> prompts;
+  // The grammar of its tool calls, for the model's format of them. Likewise; null: none.
+  std::function<std::shared_ptr<const Grammar>(ToolFormat)> tool_grammar;
 };
 
 }  // namespace limpid

@@ -81,7 +81,6 @@ void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const {
   record->time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   record->peer = request.peer;
   record->method = request.method;
-  record->route = "-";
   record->request_id = call.request_id;
   const auto done = [record, this](const ExchangeRecord& end) {
     record->status = end.status;

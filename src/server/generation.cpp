@@ -49,7 +49,7 @@ void Generation::start(const ChatRequest& request, const std::vector<ChatPrompt>
     std::lock_guard lock(mutex_);
     answers_.resize(prompts.size() * static_cast<std::size_t>(choices));
     ChatEngine& chat = plan_.lease->chat();
-    keep_tokens_ = request.token_events || request.sampling.logprobs >= 0;
+    keep_tokens_ = request.token_events || request.report_experts || request.sampling.logprobs >= 0;
     try {
       for (std::size_t i = 0; i < answers_.size(); ++i) {
         ChatRequest one = request;

@@ -69,4 +69,14 @@ void add_model_routes(Router& router, Answering& answering) {
   router.add(std::move(show), without_version("/v1/models/{id...}"));
 }
 
+void add_free_balance_route(Router& router) {
+  Route balance{"GET", "/user/balance"};
+  balance.handler = [](Call& call) {
+    reply_json(call, R"({"is_available":true,"balance_infos":[{"currency":"USD","total_balance":"0.00",)"
+                     R"("granted_balance":"0.00","topped_up_balance":"0.00"}]})");
+  };
+  balance.doc = {"showBalance", "What is left to spend", "account", "", "Balance"};
+  router.add(std::move(balance), {"/v1/user/balance", "/beta/user/balance"});
+}
+
 }  // namespace limpid

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "server/openai_parts.h"
 #include "server/random_id.h"
 
@@ -25,6 +27,17 @@ std::string logprobs_json(std::string_view answer, std::string_view thinking, bo
   return out + "}";
 }
 
+// {"token": "...", "id": 5, "thinking": true, "layers": [{"layer": 3, "ids": [1, 7]}]}
+std::string experts_json(const ChatTokenInfo& info) {
+  std::string out = R"({"token":)";
+  append_json_string(out, info.token.bytes);
+  out += fmt::format(R"(,"id":{},"thinking":{},"layers":[)", info.token.id, info.thinking);
+  for (std::size_t i = 0; i < info.experts.size(); ++i)
+    out += fmt::format(R"({}{{"layer":{},"ids":[{}]}})", i == 0 ? "" : ",", info.experts[i].layer,
+                       fmt::join(info.experts[i].ids, ","));
+  return out + "]}";
+}
+
 void append(std::string& list, std::string one) {
   if (!list.empty()) list += ',';
   list += one;
@@ -41,11 +54,12 @@ void OpenaiChatEncoder::facts(const AnswerFacts& facts) {
 }
 
 std::string OpenaiChatEncoder::chunk(int choice, std::string_view delta, std::string_view logprobs,
-                                     std::string_view finish) const {
+                                     std::string_view finish, std::string_view own) const {
   std::string out = head_;
   out += fmt::format(R"("choices":[{{"index":{},"delta":{{{}}},"logprobs":{},"finish_reason":)", choice, delta,
                      logprobs.empty() ? "null" : logprobs);
-  out += finish.empty() ? "null" : fmt::format("\"{}\"", finish);
+  out += finish.empty() ? std::string("null") : fmt::format("\"{}\"", finish);
+  if (!own.empty()) out += fmt::format(R"(,"limpid":{{{}}})", own);
   out += "}]";
   out += tail_;
   return out;
@@ -75,42 +89,41 @@ std::string OpenaiChatEncoder::take_logprobs(std::string& mine, std::string& oth
   return json;
 }
 
+std::string OpenaiChatEncoder::take_experts(Choice& state) const {
+  if (state.experts.empty()) return {};
+  return fmt::format(R"("experts":[{}])", std::exchange(state.experts, {}));
+}
+
+void OpenaiChatEncoder::say(int choice, const std::string& delta, bool thinking, std::string_view finish,
+                            SentEvents& out) {
+  Choice& state = choices_[static_cast<std::size_t>(choice)];
+  std::string& mine = thinking ? state.thinking : state.answer;
+  std::string& other = thinking ? state.answer : state.thinking;
+  out.push_back({chunk(choice, delta, take_logprobs(mine, other, thinking), finish, take_experts(state)), {}});
+}
+
 void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& out) {
   Choice& state = choices_[static_cast<std::size_t>(choice)];
   switch (event.kind) {
     case ChatEvent::Kind::token:
       if (options_.logprobs && !event.token.end)
         append(event.token.thinking ? state.thinking : state.answer, logprob_json(event.token, options_.top_logprobs));
+      if (options_.experts && !event.token.experts.empty()) append(state.experts, experts_json(event.token));
       return;
     case ChatEvent::Kind::thinking:
-      out.push_back(
-          {chunk(choice, delta_of_text(event.text, true), take_logprobs(state.thinking, state.answer, true), {}), {}});
-      return;
+      return say(choice, delta_of_text(event.text, true), true, {}, out);
     case ChatEvent::Kind::answer:
-      out.push_back(
-          {chunk(choice, delta_of_text(event.text, false), take_logprobs(state.answer, state.thinking, false), {}),
-           {}});
-      return;
+      return say(choice, delta_of_text(event.text, false), false, {}, out);
     case ChatEvent::Kind::tool_call:
-      out.push_back({chunk(choice, fmt::format(R"("tool_calls":[{}])", call_json(event.call, state.calls, true)),
-                           take_logprobs(state.answer, state.thinking, false), {}),
-                     {}});
-      ++state.calls;
+      return say(choice, fmt::format(R"("tool_calls":[{}])", call_json(event.call, state.calls++, true)), false, {},
+                 out);
+    case ChatEvent::Kind::answer_was_thinking:
+      // Nothing can be taken back in this format: a field of our own says it.
+      out.push_back({chunk(choice, "", {}, {}, R"("content_was_reasoning":true)"), {}});
       return;
-    case ChatEvent::Kind::answer_was_thinking: {
-      // Nothing can be taken back in this format: a chunk with our own field says it.
-      std::string one = chunk(choice, "", {}, {});
-      one.insert(one.size() - 1, R"(,"limpid":{"content_was_reasoning":true})");
-      out.push_back({std::move(one), {}});
-      return;
-    }
-    case ChatEvent::Kind::finished: {
-      std::string_view delta = facts_.thinks ? R"("content":"","reasoning_content":null)" : R"("content":"")";
-      out.push_back(
-          {chunk(choice, delta, take_logprobs(state.answer, state.thinking, false), finish_name(event.result.finish)),
-           {}});
-      return;
-    }
+    case ChatEvent::Kind::finished:
+      return say(choice, facts_.thinks ? R"("content":"","reasoning_content":null)" : R"("content":"")", false,
+                 finish_name(event.result.finish), out);
   }
 }
 
@@ -147,8 +160,14 @@ std::string OpenaiChatEncoder::whole_choice(int index, const ChatAnswer& answer)
   } else {
     out += "null";
   }
-  out += fmt::format(R"(,"finish_reason":"{}"}})", finish_name(answer.result.finish));
-  return out;
+  out += fmt::format(R"(,"finish_reason":"{}")", finish_name(answer.result.finish));
+  if (options_.experts) {
+    std::string experts;
+    for (const ChatTokenInfo& token : answer.tokens)
+      if (!token.experts.empty()) append(experts, experts_json(token));
+    out += fmt::format(R"(,"limpid":{{"experts":[{}]}})", experts);
+  }
+  return out + "}";
 }
 
 std::string OpenaiChatEncoder::whole(const std::vector<ChatAnswer>& answers) {

@@ -23,10 +23,15 @@ class OpenaiChatEncoder : public AnswerEncoder {
   // Tokens whose text has not been said yet, or has no text: they go with the next of their kind, or with the end.
   struct Choice {
     std::string thinking, answer;  // "{...},{...}"
+    std::string experts;           // likewise
     int calls = 0;
   };
 
-  std::string chunk(int choice, std::string_view delta, std::string_view logprobs, std::string_view finish) const;
+  // own: fields of ours beside OpenAI's, "\"experts\":[...]"; empty: none.
+  std::string chunk(int choice, std::string_view delta, std::string_view logprobs, std::string_view finish,
+                    std::string_view own = {}) const;
+  std::string take_experts(Choice& state) const;
+  void say(int choice, const std::string& delta, bool thinking, std::string_view finish, SentEvents& out);
   std::string take_logprobs(std::string& mine, std::string& other, bool thinking);
   std::string delta_of_text(std::string_view text, bool thinking) const;
   std::string whole_choice(int index, const ChatAnswer& answer) const;

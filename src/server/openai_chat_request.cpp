@@ -8,6 +8,7 @@
 #include "server/model_name.h"
 #include "server/request_fields.h"
 #include "server/sampling_fields.h"
+#include "server/structured_output.h"
 
 namespace limpid {
 
@@ -16,14 +17,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::int64_t kMostTokens = std::int64_t{1} << 31;
-constexpr std::size_t kMostTools = 128;
-
-// chat/'s words begin with the place: "messages[2].role: ...".
-ApiError wrong_message(const Error& error) {
-  const std::string text = error.what();
-  const std::string place = text.substr(0, text.find(':'));
-  return bad_request(text, place.find(' ') == std::string::npos ? place : std::string());
-}
 
 bool is_prefix(const Json& message) {
   const auto prefix = message.find("prefix");
@@ -105,25 +98,9 @@ std::optional<bool> read_thinking(RequestFields& fields, AnswerRequest& answer) 
       on = *type == "enabled";
     if (const auto budget = thinking->integer("budget_tokens", 0, kMostTokens))
       answer.chat.thinking_budget = static_cast<int>(std::min<std::int64_t>(*budget, 1 << 30));
+    answer.chat.thinking_seconds = thinking->number("budget_seconds", 0, 86400);
   }
   return on;
-}
-
-void read_tools(RequestFields& fields, AnswerRequest& answer) {
-  const Json* tools = fields.find("tools");
-  const Json* choice = fields.find("tool_choice");
-  if (tools == nullptr) return;
-  Json checked;
-  try {
-    checked = check_tools(*tools);
-  } catch (const Error& error) {
-    throw wrong_message(error);
-  }
-  if (checked.size() > kMostTools)
-    throw bad_parameter(fmt::format("tools: {} functions, at most {} are allowed", checked.size(), kMostTools),
-                        "tools");
-  if (choice != nullptr && choice->is_string() && *choice == "none") return;
-  answer.chat.prompt.tools = std::move(checked);
 }
 
 }  // namespace
@@ -141,7 +118,7 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   answer.default_max_tokens = name.default_max_tokens;
 
   read_messages(fields, answer);
-  read_tools(fields, answer);
+  read_structure(fields, answer);
   read_sampling(fields, answer);
   std::optional<bool> thinking = read_thinking(fields, answer);
   if (name.rules == ApiRules::r1 || !thinking) thinking = name.thinking;
@@ -157,7 +134,8 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   if (std::optional<RequestFields> stream = fields.object("stream_options"))
     out.options.include_usage = stream->boolean("include_usage").value_or(false);
   if (std::optional<RequestFields> own = fields.object("limpid"))
-    out.options.experts = own->boolean("experts").value_or(false);
+    answer.chat.report_experts = own->boolean("experts").value_or(false);
+  out.options.experts = answer.chat.report_experts;
 
   check_sent_back(answer.chat.prompt.messages, name.rules, thinking.value_or(false));
   if (name.rules == ApiRules::r1 && out.options.logprobs)

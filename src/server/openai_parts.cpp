@@ -31,9 +31,9 @@ double per_second(std::int64_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
 }
 
-std::string number(double value) { return std::isfinite(value) ? fmt::format("{}", value) : "-9999.0"; }
-
 }  // namespace
+
+std::string json_number(double value) { return std::isfinite(value) ? fmt::format("{}", value) : "-9999.0"; }
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
@@ -92,7 +92,7 @@ std::string logprob_json(const ChatTokenInfo& info, int top) {
   const auto token = [](std::string& out, const ChatToken& one) {
     out += R"({"token":)";
     append_json_string(out, one.bytes);
-    out += fmt::format(R"(,"logprob":{},"bytes":[)", number(one.logprob));
+    out += fmt::format(R"(,"logprob":{},"bytes":[)", json_number(one.logprob));
     for (std::size_t i = 0; i < one.bytes.size(); ++i)
       out += fmt::format("{}{}", i == 0 ? "" : ",", static_cast<unsigned char>(one.bytes[i]));
     out += ']';

@@ -14,6 +14,9 @@ namespace limpid {
 void append_json_string(std::string& out, std::string_view text);
 std::string json_string(std::string_view text);
 
+// A log-probability; that of what is impossible, which JSON cannot say, is -9999 as in OpenAI's answers.
+std::string json_number(double value);
+
 // {"prompt_tokens": ..., "completion_tokens": ..., ..., DeepSeek's prompt_cache_hit_tokens and _miss_tokens}
 std::string usage_json(const AnswerUsage& usage);
 // As llama-server has them: {"cache_n", "prompt_n", "prompt_ms", "prompt_per_second", "predicted_n", ...}

@@ -83,12 +83,12 @@ std::optional<std::int64_t> RequestFields::integer(const std::string& name, std:
   const double number = value->get<double>();
   if (!value->is_number_integer() && number != std::floor(number)) wrong_type(name, "an integer", *value);
   // Compared as a double first: what does not fit into 64 bits is out of any range.
-  if (number < static_cast<double>(least) || number > static_cast<double>(most))
+  const bool beyond = value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+  if (number < static_cast<double>(least) || number > static_cast<double>(most) || (most >= 0 && beyond))
     throw bad_parameter(fmt::format("{}: {} is not between {} and {}", path(name), value->dump(), least, most),
                         path(name));
-  const std::int64_t whole =
-      value->is_number_integer() ? value->get<std::int64_t>() : static_cast<std::int64_t>(number);
-  return std::min(std::max(whole, least), most);
+  if (value->is_number_integer()) return value->get<std::int64_t>();
+  return number >= 0x1p63 ? most : static_cast<std::int64_t>(number);
 }
 
 std::optional<double> RequestFields::number(const std::string& name, double least, double most) {

@@ -16,6 +16,8 @@ void add_chat_routes(Router& router, Answering& answering);
 void add_completion_routes(Router& router, Answering& answering);
 // /v1/models, /v1/models/{id}.
 void add_model_routes(Router& router, Answering& answering);
+// /user/balance where nothing is charged (a team has its own): always available.
+void add_free_balance_route(Router& router);
 // /tokenize, /detokenize, /apply-template.
 void add_text_routes(Router& router, Answering& answering);
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "server/api_error.h"
 #include "server/openai_parts.h"
+#include "server/openapi.h"
 #include "server/routes.h"
 
 namespace limpid {
@@ -31,7 +33,9 @@ Service::Service(ServiceOptions options, ServedModels& models, Admission& admiss
       answering_{models, admission, generations_, options_.default_max_tokens},
       dispatcher_(options_.dispatcher, router_, admission, metrics_, std::move(sinks)) {
   add_chat_routes(router_, answering_);
+  add_completion_routes(router_, answering_);
   add_model_routes(router_, answering_);
+  add_text_routes(router_, answering_);
 
   Route health{"GET", "/health", {}, {}, true};
   health.handler = [this](Call& call) {
@@ -41,14 +45,21 @@ Service::Service(ServiceOptions options, ServedModels& models, Admission& admiss
   health.doc = {"health", "Whether the server answers", "server", "", "Health"};
   router_.add(std::move(health), {"/v1/health"});
 
-  Route metrics{"GET", "/metrics", {}, {}, options_.metrics_open, "admin"};
+  Route metrics{"GET", "/metrics", {}, {}, options_.metrics_open};
   metrics.handler = [this](Call& call) {
+    if (!options_.metrics_open && !call.identity.admin) throw forbidden("metrics are for administrators");
     call.exchange->respond(
         {200, {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}}, metrics_.text(samples())});
   };
   metrics.doc = {"metrics",   "Counters and histograms in Prometheus' text format", "server", "", "Text", false,
                  "text/plain"};
   router_.add(std::move(metrics));
+
+  Route document{"GET", "/openapi.json"};
+  document.open = true;
+  document.handler = [this](Call& call) { reply_json(call, openapi_document(router_, options_.version)); };
+  document.doc = {"openapi", "This API, for programs", "server", "", "Any"};
+  router_.add(std::move(document));
 
   Route page{"GET", "/", {}, {}, true};
   page.handler = [this](Call& call) {

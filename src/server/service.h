@@ -21,7 +21,7 @@ struct ServiceOptions {
   GenerationLimits generations;
   std::int64_t default_max_tokens = 32768;
   const StaticFiles* files = nullptr;  // the app; none: a plain page
-  bool metrics_open = true;            // /metrics without a key
+  bool metrics_open = true;            // /metrics without a key; else for administrators
 };
 
 class Service {

@@ -11,6 +11,7 @@
 #include "fake_exchange.h"
 #include "server/open_admission.h"
 #include "server/openai_chat_request.h"
+#include "server/routes.h"
 #include "server/service.h"
 #include "tests/chat/chat_fixture.h"
 
@@ -89,15 +90,17 @@ class ServiceFixture : public testing::Test {
  protected:
   static constexpr std::int32_t kEnd = 257;
 
+  virtual const char* chat_template() const { return kThinkingTemplate; }
   void SetUp() override {
-    tokenizer_.emplace(byte_tokenizer({"<|im_start|>", "<|im_end|>", "<think>", "</think>"}, "<|im_end|>"));
+    tokenizer_.emplace(byte_tokenizer(
+        {"<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"}, "<|im_end|>"));
     EngineOptions options;
     options.threads = 1;
     options.limits.sequences = 64;
     options.pages = 64 * 8;
     options.context = 2048;
     engine_.emplace(model_, options);
-    chat_.emplace(*engine_, *tokenizer_, kThinkingTemplate);
+    chat_.emplace(*engine_, *tokenizer_, chat_template());
     engine_->start();
     models_.chat = &*chat_;
     models_.info.id = "script";
@@ -124,6 +127,7 @@ class ServiceFixture : public testing::Test {
     };
     options.version = "test";
     service_.emplace(std::move(options), models_, *admission_, std::move(sinks));
+    add_free_balance_route(service_->routes());
   }
 
   // The model answers the next request, whose prompt is that of `request`, with these bytes, then ends its turn.
