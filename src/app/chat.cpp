@@ -111,6 +111,7 @@ class Chat {
     if (!thinking.empty()) request.prompt.start = AnswerStart{thinking, false, {}};
     request.sampling = sampling_;
     request.sampling.sequence = answers_++;
+    request.warm_next = !alone_;
     if (screen_.decorated()) request.sampling.logprobs = kAlternatives;
     screen_.begin();
     try {

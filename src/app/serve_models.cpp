@@ -1,64 +1,48 @@
 #include "app/serve_models.h"
 
-#include <algorithm>
+#include <cstdio>
 
 #include "app/built_in.h"
+#include "app/hub_setup.h"
+#include "app/served_models.h"
 #include "app/session.h"
 #include "app/settings.h"
-#include "server/model_name.h"
 
 namespace limpid {
 
 namespace {
 
-class OneModel : public ServedModels {
- public:
-  OneModel(const std::string& model, const Context& context, int sequences)
-      : session_(std::make_shared<Session>(model, context, interrupts_, sequences)) {
-    info_.id = session_->name();
-    info_.context = session_->engine().context();
-    info_.thinks = session_->chat().builder().thinks();
-    info_.loaded = true;
-    info_.sampling = session_->sampling({});
-    info_.fingerprint = "fp_limpid";
+LocalModelsOptions models_options(const ServeSettings& settings, const Context& context) {
+  LocalModelsOptions out;
+  out.models = settings.models;
+  if (out.models.empty()) {  // whatever is here, first what `limpid chat` would start with
+    const std::string chosen = read_settings().chat_model;
+    out.models = {chosen.empty() ? std::string(kBuiltInName) : chosen};
+    out.store = true;
   }
-  std::vector<ServedModelInfo> list() const override { return {info_}; }
-  std::shared_ptr<ModelLease> lease(const std::string& model) override {
-    const std::vector<std::string> names = deepseek_names();
-    if (!model.empty() && model != info_.id && model != "default" && std::ranges::find(names, model) == names.end())
-      fail(ErrorKind::not_found, "model: there is {}, not \"{}\"", info_.id, model);
-    return std::make_shared<Lease>(session_, info_);
-  }
-  std::vector<std::pair<std::string, EngineStatistics>> statistics() const override {
-    return {{info_.id, session_->engine().statistics()}};
-  }
-
- private:
-  struct Lease : ModelLease {
-    Lease(std::shared_ptr<Session> opened, const ServedModelInfo& is) : session(std::move(opened)), about(is) {}
-    ChatEngine& chat() override { return session->chat(); }
-    const ServedModelInfo& info() const override { return about; }
-    std::shared_ptr<Session> session;
-    const ServedModelInfo& about;
-  };
-  Interrupts interrupts_;
-  std::shared_ptr<Session> session_;
-  ServedModelInfo info_;
-};
+  out.threads = static_cast<int>(settings.threads);
+  out.context = static_cast<int>(settings.context);
+  out.sequences = static_cast<int>(settings.parallel);
+  out.queue = static_cast<int>(settings.queue);
+  out.team = settings.team;
+  out.memory = static_cast<std::uint64_t>(settings.memory_mb) * 1'000'000;
+  out.idle_seconds = settings.idle_minutes * 60;
+  out.precision = precision_of(context.options, Precision::fast);
+  out.kernels = &context.kernels();
+  out.cache_disk_bytes = static_cast<std::uint64_t>(settings.cache_disk_mb) * 1'000'000;
+  if (out.cache_disk_bytes > 0)
+    out.cache_directory =
+        settings.cache_dir.empty() ? open_store().root() / "cache" : std::filesystem::path(settings.cache_dir);
+  return out;
+}
 
 }  // namespace
 
 std::unique_ptr<ServedModels> open_served_models(const ServeSettings& settings, const Context& context) {
-  if (settings.models.size() > 1)
-    fail(ErrorKind::unsupported, "{} models: one at a time is served", settings.models.size());
-  const std::string chosen = read_settings().chat_model;
-  const std::string model = !settings.models.empty() ? settings.models[0]
-                            : chosen.empty()         ? std::string(kBuiltInName)
-                                                     : chosen;
-  Context own = context;
-  own.options.context = settings.context;
-  own.options.threads = static_cast<int>(settings.threads);
-  return std::make_unique<OneModel>(model, own, settings.parallel > 0 ? static_cast<int>(settings.parallel) : 4);
+  auto models = std::make_unique<LocalModels>(models_options(settings, context));
+  for (const std::string& problem : models->problems()) std::fprintf(stderr, "limpid: %s\n", problem.c_str());
+  models->lease("");  // what cannot be loaded shows now, and the first one who asks does not wait for it
+  return models;
 }
 
 }  // namespace limpid

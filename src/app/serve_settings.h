@@ -21,6 +21,8 @@ struct ServeSettings {
   bool allow_anyone = false;
   std::vector<std::string> allow_host, cors;
   std::int64_t context = 0, parallel = 0, threads = 0, memory_mb = 0;
+  std::string cache_dir;  // of the prefix cache on disk; empty: in the store
+  std::int64_t cache_disk_mb = 4096;
   std::int64_t max_tokens = 32768, queue = 256;
   std::int64_t workers = 4, connections = 8192, connections_by_address = 8192, body_mb = 32;
   double idle_minutes = 30, keep_alive = 10, grace = 60, drain = 30;

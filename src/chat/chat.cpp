@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "chat/chat_stream.h"
 #include "chat/grammar_vocabulary.h"
+#include "chat/next_turn.h"
 
 namespace limpid {
 
@@ -81,8 +82,6 @@ struct ChatEngine::LazyVocabulary {
   std::shared_ptr<const GrammarVocabulary> made;
 };
 
-ChatEngine::~ChatEngine() = default;
-
 std::shared_ptr<const GrammarVocabulary> ChatEngine::grammar_vocabulary() const {
   std::call_once(vocabulary_->once,
                  [this] { vocabulary_->made = std::make_shared<const GrammarVocabulary>(tokenizer_); });
@@ -110,6 +109,15 @@ ChatEngine::ChatEngine(Engine& engine, const Tokenizer& tokenizer, const std::st
   closing_.insert(closing_.end(), close_.begin(), close_.end());
   const std::vector<TokenId> empty_line = tokenizer.encode("\n\n");
   closing_.insert(closing_.end(), empty_line.begin(), empty_line.end());
+  next_turn_ = std::make_shared<NextTurn>(builder_, engine_);
+}
+
+ChatEngine::~ChatEngine() {
+  if (next_turn_ != nullptr) next_turn_->stop();
+}
+
+void ChatEngine::settle_next_turns() {
+  if (next_turn_ != nullptr) next_turn_->settle();
 }
 
 ChatPrompt ChatEngine::prompt(const ChatRequest& request) const {
@@ -164,13 +172,14 @@ RequestId ChatEngine::submit(ChatRequest request, ChatHandler handler) {
 }
 
 RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHandler handler) {
+  if (request.warm_next && request.use_cache && !request.raw && next_turn_ != nullptr)
+    handler = next_turn_->listen(request, std::move(handler));
   const StreamParser::Options options = parser_options(request, made);
   if (request.grammar)
     request.rules.push_back(grammar_rule(request.grammar, grammar_vocabulary(), grammar_scope(request, made)));
-  auto stream =
-      std::make_shared<ChatStream>(tokenizer_, shown_, options, StopStrings(request.stop),
-                                   request.token_events || request.report_experts || request.sampling.logprobs >= 0,
-                                   std::move(handler));
+  auto stream = std::make_shared<ChatStream>(
+      tokenizer_, shown_, options, StopStrings(request.stop),
+      request.token_events || request.report_experts || request.sampling.logprobs >= 0, std::move(handler));
   Request asked;
   asked.prompt = made.ids;
   asked.sampling = std::move(request.sampling);
@@ -190,32 +199,36 @@ RequestId ChatEngine::submit(ChatRequest request, const ChatPrompt& made, ChatHa
 }
 
 ChatAnswer ChatEngine::ask(ChatRequest request, ChatHandler handler) {
-  ChatAnswer answer;
-  std::promise<void> done;
-  std::future<void> finished = done.get_future();
-  bool over = false;
-  std::exception_ptr failure;  // of the handler: thrown to whoever asked
+  struct State {  // shared: the engine's thread still holds it when this thread has seen the end
+    ChatAnswer answer;
+    std::promise<void> done;
+    bool over = false;
+    std::exception_ptr failure;  // of the handler: thrown to whoever asked
+  };
+  const auto state = std::make_shared<State>();
+  std::future<void> finished = state->done.get_future();
   request.token_events = true;
-  submit(std::move(request), [&](const ChatEvent& event) {
-    answer.add(event);
+  submit(std::move(request), [state, handler = std::move(handler)](const ChatEvent& event) {
+    state->answer.add(event);
     bool wanted = true;
     try {
-      wanted = !handler || failure || handler(event);
+      wanted = !handler || state->failure || handler(event);
     } catch (...) {
-      failure = std::current_exception();
+      state->failure = std::current_exception();
     }
+    wanted = wanted && !state->failure;
     if (event.kind == ChatEvent::Kind::finished) {
-      over = true;
-      done.set_value();
+      state->over = true;
+      state->done.set_value();
     }
-    return wanted && !failure;
+    return wanted;
   });
   if (!engine_.started())
-    while (!over && engine_.step()) {
+    while (!state->over && engine_.step()) {
     }
   finished.wait();
-  if (failure) std::rethrow_exception(failure);
-  return answer;
+  if (state->failure) std::rethrow_exception(state->failure);
+  return std::move(state->answer);
 }
 
 }  // namespace limpid

@@ -22,6 +22,8 @@
 
 namespace limpid {
 
+class NextTurn;
+
 struct ChatRequest {
   PromptRequest prompt;            // messages, tools, thinking on or off, a beginning to continue
   std::optional<std::string> raw;  // instead: this text, no template, no parsing of what comes out
@@ -36,6 +38,7 @@ struct ChatRequest {
   std::string account, user;  // as Request's
   int priority = 0;           // larger goes first
   bool use_cache = true;
+  bool warm_next = false;     // after an answer with thinking the next turn's beginning is prefilled when nobody asks
   bool token_events = false;    // an event for each token, also without log-probabilities
   bool report_experts = false;  // token events with the experts chosen for each
   std::vector<std::shared_ptr<LogitRule>> rules;
@@ -116,6 +119,9 @@ class ChatEngine {
   void cancel(RequestId id) { engine_.cancel(id); }
   void stop_thinking(RequestId id) { engine_.stop_thinking(id); }
 
+  // Waits until what ChatRequest::warm_next asked for is with the engine (tests; before a program ends).
+  void settle_next_turns();
+
   ChatPrompt prompt(const ChatRequest& request) const;
   const PromptBuilder& builder() const { return builder_; }
   const Tokenizer& tokenizer() const { return tokenizer_; }
@@ -143,6 +149,7 @@ class ChatEngine {
       shown_;  // by id: its bytes go to the parser (no control token, or one that marks thinking or tool calls)
   std::vector<std::int32_t> open_, close_, closing_;
   const std::unique_ptr<LazyVocabulary> vocabulary_;
+  std::shared_ptr<NextTurn> next_turn_;  // null: this model does not think
 };
 
 }  // namespace limpid

@@ -33,6 +33,7 @@ const Json kNoParameters = {{"type", "object"}, {"properties", Json::object()}, 
 // Arguments are an object, whatever else the schema says.
 NetRule compile_arguments(JsonRules& json, const Json& parameters, const std::string& path) {
   SchemaRules rules(json, parameters);
+  if (parameters.is_object() && parameters.value("type", Json()) == "object") return rules.compile(parameters, path);
   return rules.compile(Json{{"allOf", Json::array({Json{{"type", "object"}}, parameters})}}, path);
 }
 

@@ -44,14 +44,18 @@ std::string text_of(const std::exception_ptr& error) {
   }
 }
 
+void check_ids(std::span<const std::int32_t> ids, const ModelInfo& info) {
+  for (std::int32_t id : ids)
+    if (id < 0 || id >= info.vocabulary)
+      fail(ErrorKind::input, "prompt: token {} is not in the vocabulary of {}", id, info.vocabulary);
+}
+
 void check_request(const Request& request, const ModelInfo& info, int context) {
   if (request.prompt.empty()) fail(ErrorKind::input, "prompt: it has no tokens");
   if (static_cast<std::int64_t>(request.prompt.size()) >= context)
     fail(ErrorKind::input, "prompt: {} tokens leave no room for an answer in a context of {}", request.prompt.size(),
          context);
-  for (std::int32_t id : request.prompt)
-    if (id < 0 || id >= info.vocabulary)
-      fail(ErrorKind::input, "prompt: token {} is not in the vocabulary of {}", id, info.vocabulary);
+  check_ids(request.prompt, info);
   if (request.max_tokens < 0) fail(ErrorKind::input, "max_tokens: {} is negative", request.max_tokens);
   check_sampling(request.sampling, info.vocabulary);
   check_thinking(request.thinking, info.vocabulary);
@@ -97,8 +101,14 @@ Engine::Engine(const Model& model, EngineOptions options)
       options_(std::move(options)),
       pool_(model.cache_layout(options_.cache_type), model.info().layers, pool_pages(model, options_), options_.poison),
       cache_(pool_),
+      disk_(options_.page_store == nullptr ? nullptr
+                                           : std::make_unique<DiskPages>(pool_, cache_, options_.page_store,
+                                                                         [this] {
+                                                                           const std::lock_guard lock(mutex_);
+                                                                           wake_.notify_all();
+                                                                         })),
       context_(usable_context(model, options_)),
-      scheduler_(pool_, cache_,
+      scheduler_(pool_, cache_, disk_.get(),
                  CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}, {}},
                  options_.limits),
       team_(thread_count(options_), options_.pin),
@@ -122,6 +132,8 @@ Engine::~Engine() {
   if (thread_.joinable()) thread_.join();
   take_messages();
   for (Sequence* sequence : scheduler_.all()) finish(*sequence, FinishReason::cancelled);
+  scheduler_.drop_background();
+  disk_.reset();  // while what it wakes is there
 }
 
 void Engine::start() {
@@ -172,32 +184,47 @@ EngineLoad Engine::load() const {
   return load;
 }
 
+void Engine::warm(std::vector<std::int32_t> ids, std::string account, std::string user) {
+  check_ids(ids, model_.info());
+  if (ids.size() >= static_cast<std::size_t>(context_)) ids.resize(static_cast<std::size_t>(context_) - 1);
+  if (ids.empty()) return;
+  Request request;
+  request.prompt = std::move(ids);
+  request.account = std::move(account);
+  request.user = std::move(user);
+  std::lock_guard lock(mutex_);
+  if (background_.size() >= Scheduler::kMostBackground) background_.pop_front();
+  background_.push_back(std::make_unique<Sequence>(next_id_++, std::move(request), Clock::now()));
+  wake_.notify_all();
+}
+
 EngineStatistics Engine::statistics() const {
   std::lock_guard lock(mutex_);
   return statistics_;
 }
 
 Completion Engine::generate(Request request) {
-  Completion result;
-  std::promise<void> done;
-  const auto on_token = std::move(request.on_token);
-  const auto on_finished = std::move(request.on_finished);
-  request.on_token = [&](const TokenEvent& event) {
-    result.tokens.push_back(event);
+  struct State {  // shared: the engine's thread still holds it when this thread has seen the end
+    Completion result;
+    std::promise<void> done;
+  };
+  const auto state = std::make_shared<State>();
+  request.on_token = [state, on_token = std::move(request.on_token)](const TokenEvent& event) {
+    state->result.tokens.push_back(event);
     return !on_token || on_token(event);
   };
-  request.on_finished = [&](const FinishedEvent& event) {
-    result.finished = event;
+  request.on_finished = [state, on_finished = std::move(request.on_finished)](const FinishedEvent& event) {
+    state->result.finished = event;
     if (on_finished) on_finished(event);
-    done.set_value();
+    state->done.set_value();
   };
-  std::future<void> finished = done.get_future();
+  std::future<void> finished = state->done.get_future();
   submit(std::move(request));
   if (!started())
     while (finished.wait_for(std::chrono::seconds(0)) != std::future_status::ready && step()) {
     }
   finished.wait();
-  return result;
+  return std::move(state->result);
 }
 
 bool Engine::step() {
@@ -214,7 +241,9 @@ bool Engine::preempt(RequestId id) {
 
 void Engine::forget_prefixes() {
   if (thread_.joinable()) fail(ErrorKind::input, "forget_prefixes(): the engine runs on its own thread");
+  if (disk_ != nullptr) fail(ErrorKind::input, "forget_prefixes(): the page store would remember them");
   take_messages();
+  scheduler_.drop_background();
   if (!scheduler_.empty())
     fail(ErrorKind::input, "forget_prefixes(): {} requests are running", scheduler_.all().size());
   cache_.clear();
@@ -224,7 +253,10 @@ void Engine::loop() {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] { return stopping_ || ordered_ || !arrivals_.empty() || !scheduler_.empty(); });
+      wake_.wait(lock, [&] {
+        return stopping_ || ordered_ || !arrivals_.empty() || !background_.empty() || !scheduler_.empty() ||
+               (disk_ != nullptr && disk_->any_written());
+      });
       if (stopping_) return;
     }
     try {
@@ -233,22 +265,25 @@ void Engine::loop() {
       std::vector<RequestId> everybody;
       for (const Sequence* sequence : scheduler_.all()) everybody.push_back(sequence->id);
       fail_all(everybody, text_of(std::current_exception()));
+      scheduler_.drop_background();
     }
   }
 }
 
 bool Engine::step_once() {
   take_messages();
+  if (disk_ != nullptr) disk_->release_written();
   const std::vector<Planned> plan = scheduler_.plan();
   if (!plan.empty()) {
     gather(plan);
     std::vector<RequestId> planned_ids;
     for (const Planned& planned : plan) planned_ids.push_back(planned.sequence->id);
     try {
-      compute();
+      compute(plan.front().sequence->background);
       deliver(plan);
     } catch (...) {  // the model failed: what this step was for is lost, the engine goes on
       ++counters_.failed_steps;
+      scheduler_.drop_background();
       fail_all(planned_ids, text_of(std::current_exception()));
     }
   }
@@ -258,10 +293,12 @@ bool Engine::step_once() {
 
 void Engine::take_messages() {
   std::vector<std::unique_ptr<Sequence>> arrivals;
+  std::deque<std::unique_ptr<Sequence>> background;
   std::vector<std::pair<RequestId, Orders>> orders;
   {
     std::lock_guard lock(mutex_);
     arrivals.swap(arrivals_);
+    background.swap(background_);
     statistics_.waiting += static_cast<int>(arrivals.size());
     for (const auto& sequence : arrivals) {  // so that the queue's bounds hold until the next publish()
       ++load_.all.waiting;
@@ -282,6 +319,7 @@ void Engine::take_messages() {
     ++counters_.submitted;
     scheduler_.add(std::move(sequence));
   }
+  for (auto& sequence : background) scheduler_.add_background(std::move(sequence));
   for (const auto& [id, what] : orders) {
     Sequence* sequence = scheduler_.find(id);
     if (!sequence) continue;
@@ -314,7 +352,7 @@ void Engine::gather(const std::vector<Planned>& plan) {
   work_.picks.assign(work_.picking.size(), Pick{});
 }
 
-void Engine::compute() {
+void Engine::compute(bool background) {
   const Batch batch{work_.ids, work_.positions, work_.sequences, work_.outputs};
   std::unique_lock<StepTurns> turn;
   if (options_.turns != nullptr) turn = std::unique_lock(*options_.turns);
@@ -352,6 +390,7 @@ void Engine::compute() {
   if (status.failed) fail(ErrorKind::system, "{}", status.what);
   ++counters_.steps;
   counters_.rows += work_.ids.size();
+  if (background) counters_.background_rows += work_.ids.size();
   counters_.outputs += work_.outputs.size();
   counters_.busy_seconds += seconds(Clock::now() - begin);
 }
@@ -445,6 +484,7 @@ void Engine::fail_all(const std::vector<RequestId>& ids, const std::string& erro
 
 void Engine::publish() {
   counters_.reused_tokens = scheduler_.reused_tokens();
+  counters_.restored_tokens = scheduler_.restored_tokens();
   counters_.preemptions = scheduler_.preemptions();
   counters_.evictions = cache_.evictions();
   counters_.waiting = scheduler_.waiting();

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -19,6 +20,7 @@
 #include <vector>
 
 #include "base/thread_team.h"
+#include "engine/disk_pages.h"
 #include "engine/page_pool.h"
 #include "engine/prefix_cache.h"
 #include "engine/request.h"
@@ -36,12 +38,13 @@ struct EngineOptions {
   int context = 0;  // most positions of a sequence; 0: the model's. No more than the pool holds
   int pages = 0;    // of the pool; 0: one context
   SchedulerLimits limits;
-  int queue = 256;                       // requests that may wait; one more is refused
-  int account_queue = 0;                 // likewise of one account; 0: as many as `queue`
-  const KernelTable* kernels = nullptr;  // what the model computes with
-  std::shared_ptr<StepTurns> turns;      // with other engines on the same cores; null: it has them for itself
-  std::string adapter;                   // its name is part of the cache's keys
-  bool poison = false;                   // tests: NaN in free pages and in fresh activations
+  int queue = 256;                        // requests that may wait; one more is refused
+  int account_queue = 0;                  // likewise of one account; 0: as many as `queue`
+  const KernelTable* kernels = nullptr;   // what the model computes with
+  std::shared_ptr<StepTurns> turns;       // with other engines on the same cores; null: it has them for itself
+  std::string adapter;                    // its name is part of the cache's keys
+  std::shared_ptr<PageStore> page_store;  // where pages survive a restart (page_store.h); null: nowhere
+  bool poison = false;                    // tests: NaN in free pages and in fresh activations
 };
 
 // Counters since the start, and the state after the last step.
@@ -49,7 +52,9 @@ struct EngineStatistics {
   std::uint64_t steps = 0, rows = 0, outputs = 0;  // computed: rows of all steps, rows whose logits were computed
   std::uint64_t barriers = 0;                      // that a thread met in model.forward
   std::uint64_t submitted = 0, finished = 0, failed_steps = 0;
-  std::uint64_t reused_tokens = 0;  // positions taken from the prefix cache
+  std::uint64_t reused_tokens = 0;    // positions taken from the prefix cache
+  std::uint64_t restored_tokens = 0;  // of them from disk
+  std::uint64_t background_rows = 0;  // of `rows`: computed by warm()
   std::uint64_t preemptions = 0, evictions = 0;
   double busy_seconds = 0;  // in model.forward and sampling
   int waiting = 0, running = 0;
@@ -93,6 +98,10 @@ class Engine {
   // No effect on a request that has finished. cancel(): nothing of it is computed after the step that runs now.
   void cancel(RequestId id);
   void stop_thinking(RequestId id);  // "stop thinking now, answer": the closing ids come next if it thinks
+  // Computes the ids' keys and values when nothing else is to be done, for a prompt that will begin with them. A
+  // request that comes meanwhile waits for one small step at most. No more than Scheduler::kMostBackground at a time,
+  // the oldest are dropped. Throws Error(input) on ids outside the vocabulary; ids beyond the context are left out.
+  void warm(std::vector<std::int32_t> ids, std::string account = {}, std::string user = {});
   EngineStatistics statistics() const;
   EngineLoad load() const;
   int context() const { return context_; }
@@ -109,8 +118,8 @@ class Engine {
   // Takes the pages of a running request away, as when they run out (tests: nothing may change). False where it does
   // not run.
   bool preempt(RequestId id);
-  // The model's weights have changed: nothing that was computed before is used again. Nothing may be running:
-  // Error(input).
+  // The model's weights have changed: nothing that was computed before is used again. Nothing may be running, and there
+  // may be no page store: Error(input).
   void forget_prefixes();
   PrefixCache& prefix_cache() { return cache_; }
 
@@ -131,7 +140,7 @@ class Engine {
   bool step_once();
   void take_messages();
   void gather(const std::vector<Planned>& plan);
-  void compute();
+  void compute(bool background);
   void deliver(const std::vector<Planned>& plan);
   void deliver_token(Sequence& sequence, Pick pick, std::vector<LayerExperts> experts, std::span<const float> logits);
   std::vector<LayerExperts> experts_of(std::int32_t row) const;
@@ -145,6 +154,7 @@ class Engine {
   const EngineOptions options_;
   PagePool pool_;
   PrefixCache cache_;
+  std::unique_ptr<DiskPages> disk_;
   const int context_;
   Scheduler scheduler_;
   ThreadTeam team_;
@@ -157,8 +167,9 @@ class Engine {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
   std::vector<std::unique_ptr<Sequence>> arrivals_;
-  std::unordered_map<RequestId, Orders> live_;  // submitted and not finished
-  bool ordered_ = false;                        // some of live_ are to be followed
+  std::deque<std::unique_ptr<Sequence>> background_;  // that have just come
+  std::unordered_map<RequestId, Orders> live_;        // submitted and not finished
+  bool ordered_ = false;                              // some of live_ are to be followed
   EngineStatistics statistics_;
   EngineLoad load_;  // without arrivals_
   RequestId next_id_ = 1;

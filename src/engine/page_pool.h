@@ -37,7 +37,7 @@ class PagePool {
   void retain(PageIndex page);  // one more reference; a kept page is used again
   // One reference less. The last one frees the page, or keeps it as the most recently used where `keep`.
   void release(PageIndex page, bool keep);
-  PageIndex oldest_kept() const { return kept_.empty() ? kNoPage : kept_.front(); }
+  const std::list<PageIndex>& kept() const { return kept_; }  // least recently used first
   void free_kept(PageIndex page);  // gives a kept page up
 
   void copy(PageIndex from, PageIndex to);  // all layers
@@ -59,7 +59,7 @@ class PagePool {
   std::vector<CacheLayer> layers_;
   std::vector<State> state_;
   std::vector<PageIndex> free_;  // a stack: the lowest index first, so that little memory is touched
-  std::list<PageIndex> kept_;    // least recently used first
+  std::list<PageIndex> kept_;
 };
 
 }  // namespace limpid

@@ -84,6 +84,13 @@ void PrefixCache::descend(Cursor& cursor, PageIndex page) const {
   cursor.parent = page;
 }
 
+std::optional<PrefixCache::Facts> PrefixCache::facts(PageIndex page) const {
+  const Node& known = node(page);
+  if (!known.present) return std::nullopt;
+  const Hash128 parent = known.parent == kNoPage ? known.scope : node(known.parent).chain;
+  return Facts{known.scope, parent, siphash128(parent, std::as_bytes(std::span(known.ids))), known.ids};
+}
+
 PageIndex PrefixCache::insert(Cursor& cursor, PageIndex page, std::span<const std::int32_t> ids) {
   if (!cursor.valid) return page;
   const Hash128 hash = chain(cursor, ids);
@@ -155,13 +162,30 @@ void PrefixCache::evict(PageIndex page) {
   pool_.free_kept(page);
 }
 
+// A sequence that uses a page uses its ancestors, so everything below a kept page is kept, but for pages that are being
+// written to disk. A leaf below the page, which may be itself, or kNoPage where all of them are being written.
+PageIndex PrefixCache::leaf_below(PageIndex page) const {
+  if (node(page).children.empty()) return page;
+  for (const PageIndex child : node(page).children) {
+    const PageIndex leaf = pool_.references(child) == 0 ? leaf_below(child) : kNoPage;
+    if (leaf != kNoPage) return leaf;
+  }
+  return kNoPage;
+}
+
+bool PrefixCache::evict_oldest() {
+  for (const PageIndex page : pool_.kept()) {
+    const PageIndex leaf = leaf_below(page);
+    if (leaf == kNoPage) continue;
+    evict(leaf);
+    return true;
+  }
+  return false;
+}
+
 PageIndex PrefixCache::take() {
   if (pool_.free_pages() == 0) {
-    PageIndex victim = pool_.oldest_kept();
-    if (victim == kNoPage) return kNoPage;
-    // Whoever uses a page uses its ancestors, so everything below a kept page is kept: go down to a leaf.
-    while (!node(victim).children.empty()) victim = node(victim).children.front();
-    evict(victim);
+    if (!evict_oldest()) return kNoPage;
     ++evictions_;
   }
   return pool_.take();
@@ -170,10 +194,7 @@ PageIndex PrefixCache::take() {
 void PrefixCache::release(PageIndex page) { pool_.release(page, node(page).present); }
 
 void PrefixCache::clear() {
-  while (pool_.kept_pages() > 0) {
-    PageIndex victim = pool_.oldest_kept();
-    while (!node(victim).children.empty()) victim = node(victim).children.front();
-    evict(victim);
+  while (evict_oldest()) {
   }
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -45,6 +46,12 @@ class PrefixCache {
     int tokens = 0;
   };
 
+  // A page that is known: the hashes of its scope, of what stands before it and of itself (of a tail too), and its ids.
+  struct Facts {
+    Hash128 scope, parent, own;
+    std::span<const std::int32_t> ids;  // until the page is given up
+  };
+
   explicit PrefixCache(PagePool& pool) : pool_(pool), nodes_(static_cast<std::size_t>(pool.pages())) {}
 
   // Where a sequence of this scope starts.
@@ -58,6 +65,7 @@ class PrefixCache {
   // The page below the cursor that shares the longest beginning with ids (at least kLeastCopied tokens), to copy from.
   Partial find_partial(const Cursor& cursor, std::span<const std::int32_t> ids) const;
   void descend(Cursor& cursor, PageIndex page) const;
+  std::optional<Facts> facts(PageIndex page) const;  // nothing where the page is not known
 
   // `page`, used by the caller, is complete: it holds these 64 ids below the cursor, which descends. Where another page
   // holds the same already, that one is returned with a reference and `page` is released: from now on the caller's
@@ -95,6 +103,8 @@ class PrefixCache {
   void add(const Cursor& cursor, PageIndex page, Hash128 chain, std::span<const std::int32_t> ids);
   void remove(PageIndex page);
   void evict(PageIndex page);
+  PageIndex leaf_below(PageIndex page) const;
+  bool evict_oldest();
   void drop_covered_tails(const Cursor& cursor, std::span<const std::int32_t> ids);
 
   PagePool& pool_;

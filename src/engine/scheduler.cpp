@@ -52,13 +52,19 @@ class AccountLoads {
   std::unordered_map<std::string_view, int> loads_;
 };
 
+// Bytes read from disk between two steps: some milliseconds where others wait for their tokens, else as much as leaves
+// a cancel() to be noticed.
+constexpr std::uint64_t kRestoredBesideOthers = 8 << 20, kRestoredAlone = 64 << 20;
+
 }  // namespace
 
-Scheduler::Scheduler(PagePool& pool, PrefixCache& cache, CacheScope scope, SchedulerLimits limits)
-    : pool_(pool), cache_(cache), scope_(std::move(scope)), limits_(limits) {
-  if (limits.step_rows < 1 || limits.prefill_rows < 1 || limits.sequences < 1)
-    fail(ErrorKind::input, "scheduler: {} rows a step, {} of them for prompts, {} sequences; each must be at least 1",
-         limits.step_rows, limits.prefill_rows, limits.sequences);
+Scheduler::Scheduler(PagePool& pool, PrefixCache& cache, DiskPages* disk, CacheScope scope, SchedulerLimits limits)
+    : pool_(pool), cache_(cache), disk_(disk), scope_(std::move(scope)), limits_(limits) {
+  if (limits.step_rows < 1 || limits.prefill_rows < 1 || limits.sequences < 1 || limits.background_rows < 1)
+    fail(ErrorKind::input,
+         "scheduler: {} rows a step, {} of them for prompts, {} of background work, {} sequences; each must be at "
+         "least 1",
+         limits.step_rows, limits.prefill_rows, limits.background_rows, limits.sequences);
 }
 
 void Scheduler::add(std::unique_ptr<Sequence> sequence) {
@@ -81,8 +87,15 @@ std::vector<Sequence*> Scheduler::all() const {
 }
 
 std::vector<Planned> Scheduler::plan() {
-  admit();
   std::vector<Planned> plan;
+  if (waiting_.empty() && running_.empty()) {
+    restorable_ = kRestoredAlone;
+    plan_background(plan);
+    return plan;
+  }
+  pause_background();
+  admit();
+  restorable_ = running() > 1 ? kRestoredBesideOthers : kRestoredAlone;
   plan_decodes(plan);
   plan_prompts(plan);
   return plan;
@@ -94,12 +107,22 @@ void Scheduler::commit(const Planned& planned) {
   for (; (sequence.registered + 1) * kPageTokens <= sequence.computed; ++sequence.registered) {
     PageIndex& page = sequence.pages[static_cast<std::size_t>(sequence.registered)];
     page = cache_.insert(sequence.cursor, page, page_ids(sequence, sequence.registered));
+    const auto end = static_cast<std::size_t>(sequence.registered + 1) * kPageTokens;
+    if (disk_ != nullptr && sequence.cursor.valid && end <= sequence.request.prompt.size()) disk_->keep(page);
   }
 }
 
 std::unique_ptr<Sequence> Scheduler::remove(Sequence* sequence, bool keep) {
+  if (keep) {
+    insert_tail(*sequence);
+    if (disk_ != nullptr) keep_on_disk(*sequence);
+  }
+  return take_out(sequence);
+}
+
+std::unique_ptr<Sequence> Scheduler::take_out(Sequence* sequence) {
   ++changes_;
-  release_pages(*sequence, keep);
+  release_pages(*sequence);
   Owned& list = sequence->running ? running_ : waiting_;
   const auto place = find_in(list, sequence);
   std::unique_ptr<Sequence> owned = std::move(*place);
@@ -110,7 +133,8 @@ std::unique_ptr<Sequence> Scheduler::remove(Sequence* sequence, bool keep) {
 void Scheduler::preempt(Sequence* sequence) {
   assert(sequence->running);
   sequence->longest_computed = std::max(sequence->longest_computed, sequence->computed);
-  std::unique_ptr<Sequence> owned = remove(sequence, true);
+  insert_tail(*sequence);
+  std::unique_ptr<Sequence> owned = take_out(sequence);
   owned->running = false;
   ++owned->usage.preemptions;
   ++preemptions_;
@@ -170,23 +194,53 @@ bool Scheduler::make_way(const Sequence& next, int pages) {
   return !victims.empty();
 }
 
-// 0: its pages are there, or there will be; else how many are missing.
-int Scheduler::try_start(Sequence& sequence) {
+// Where it stands in the cache, with the pages that are there.
+void Scheduler::attach(Sequence& sequence) {
   CacheScope scope = scope_;
   scope.account = sequence.request.account;
   scope.user = sequence.request.user;
   sequence.cursor = sequence.request.use_cache ? cache_.root(scope) : PrefixCache::Cursor{};
+  sequence.restoring = disk_ != nullptr && sequence.cursor.valid;
   reuse_full_pages(sequence);
+}
+
+// 0: its pages are there, or there will be; else how many are missing.
+int Scheduler::try_start(Sequence& sequence) {
+  attach(sequence);
   const int needed = pages_for(sequence.ids.size() + 1) - static_cast<int>(sequence.pages.size());
   // A page of room for each that runs, so that it is not preempted right after.
   const int missing = needed + promised_pages() + running() - cache_.available();
   if (!running_.empty() && missing > 0) {
-    release_pages(sequence, true);
+    release_pages(sequence);
     return missing;
   }
   count_reuse(sequence, 0);
-  reuse_partial_page(sequence);
+  if (!sequence.restoring) reuse_partial_page(sequence);
   return 0;
+}
+
+// Takes what is in memory and on disk, page by page. False: there is more, for the next step.
+bool Scheduler::restore(Sequence& sequence) {
+  for (;;) {
+    const int before = sequence.computed;
+    reuse_full_pages(sequence);
+    count_reuse(sequence, before);
+    if ((sequence.registered + 1) * kPageTokens > sequence.reusable()) break;
+    const auto ids = page_ids(sequence, sequence.registered);
+    if (!disk_->has(sequence.cursor, ids)) break;
+    if (restorable_ == 0) return false;
+    restorable_ -= std::min(restorable_, disk_->page_bytes());
+    const PageIndex page = disk_->read(sequence.cursor, ids);
+    if (page == kNoPage) break;
+    sequence.pages.push_back(cache_.insert(sequence.cursor, page, ids));
+    ++sequence.registered;
+    sequence.computed += kPageTokens;
+    restored_ += kPageTokens;
+    count_reuse(sequence, sequence.computed - kPageTokens);
+  }
+  sequence.restoring = false;
+  reuse_partial_page(sequence);
+  return true;
 }
 
 int Scheduler::promised_pages() const {
@@ -196,10 +250,8 @@ int Scheduler::promised_pages() const {
   return promised;
 }
 
-// The last id known is always computed, never taken: its logits are wanted.
 void Scheduler::reuse_full_pages(Sequence& sequence) {
-  const int limit = static_cast<int>(sequence.ids.size()) - 1;
-  while ((sequence.registered + 1) * kPageTokens <= limit) {
+  while ((sequence.registered + 1) * kPageTokens <= sequence.reusable()) {
     const PageIndex page = cache_.find(sequence.cursor, page_ids(sequence, sequence.registered));
     if (page == kNoPage) return;
     pool_.retain(page);
@@ -211,9 +263,13 @@ void Scheduler::reuse_full_pages(Sequence& sequence) {
 }
 
 void Scheduler::reuse_partial_page(Sequence& sequence) {
-  const int left = static_cast<int>(sequence.ids.size()) - 1 - sequence.computed;
+  const int left = sequence.reusable() - sequence.computed;
   const auto wanted = page_ids(sequence, sequence.registered, std::min(left, kPageTokens));
   const PrefixCache::Partial source = cache_.find_partial(sequence.cursor, wanted);
+  if (const PageIndex page = restore_beginning(sequence, wanted, source.tokens); page != kNoPage) {
+    sequence.pages.push_back(page);
+    return;
+  }
   if (source.page == kNoPage) return;
   pool_.retain(source.page);  // so that it is not given up for the page it is copied to
   const PageIndex page = cache_.take();
@@ -224,6 +280,19 @@ void Scheduler::reuse_partial_page(Sequence& sequence) {
     count_reuse(sequence, sequence.computed - source.tokens);
   }
   cache_.release(source.page);
+}
+
+// The beginning of a page from disk, where it is worth more than the `known` ids that are in memory.
+PageIndex Scheduler::restore_beginning(Sequence& sequence, std::span<const std::int32_t> wanted, int known) {
+  if (disk_ == nullptr || !sequence.cursor.valid || wanted.empty()) return kNoPage;
+  const int tokens = disk_->beginning(sequence.cursor, wanted);
+  if (tokens < known + PrefixCache::kLeastCopied) return kNoPage;
+  const PageIndex page = disk_->read(sequence.cursor, wanted.first(static_cast<std::size_t>(tokens)));
+  if (page == kNoPage) return kNoPage;
+  sequence.computed += tokens;
+  restored_ += static_cast<std::uint64_t>(tokens);
+  count_reuse(sequence, sequence.computed - tokens);
+  return page;
 }
 
 void Scheduler::count_reuse(Sequence& sequence, int from) {
@@ -270,6 +339,8 @@ std::vector<Sequence*> Scheduler::prompts_to_compute() {
   for (const auto& owned : running_) {
     Sequence& sequence = *owned;
     if (sequence.pending() <= 1) continue;
+    if (sequence.restoring && !restore(sequence)) continue;
+    if (sequence.pending() <= 1) continue;  // all of it was on disk: it goes on as one that decodes
     const bool at_border = sequence.computed == sequence.registered * kPageTokens &&
                            sequence.pages.size() == static_cast<std::size_t>(sequence.registered);
     if (at_border) {
@@ -307,13 +378,84 @@ bool Scheduler::give_pages(Sequence& sequence, int rows, std::vector<Planned>& p
   return true;
 }
 
-void Scheduler::release_pages(Sequence& sequence, bool keep) {
+// The last page, where it is not full, to be copied from.
+void Scheduler::insert_tail(Sequence& sequence) {
   const int tail = sequence.computed - sequence.registered * kPageTokens;
-  if (keep && tail > 0)
+  if (tail > 0)
     cache_.insert_tail(sequence.cursor, sequence.pages[static_cast<std::size_t>(sequence.registered)],
                        page_ids(sequence, sequence.registered, tail));
+}
+
+// What will be asked for again: the prompt and an answer, but not one with thinking in it, which the next turn's prompt
+// leaves out (and Engine::warm computes what it has instead).
+void Scheduler::keep_on_disk(const Sequence& sequence) {
+  if (!sequence.cursor.valid || sequence.pages.empty()) return;
+  const bool thought = sequence.thinking.tokens() > 0 || sequence.thinking.inside();
+  const auto pages =
+      std::span(sequence.pages)
+          .first(std::min(sequence.pages.size(), static_cast<std::size_t>(pages_for(
+                                                     thought ? sequence.request.prompt.size() : sequence.ids.size()))));
+  for (const PageIndex page : pages) disk_->keep(page);
+  disk_->touch(pages);
+}
+
+void Scheduler::release_pages(Sequence& sequence) {
   for (; !sequence.pages.empty(); sequence.pages.pop_back()) cache_.release(sequence.pages.back());
   sequence.computed = sequence.registered = 0;
+}
+
+void Scheduler::add_background(std::unique_ptr<Sequence> sequence) {
+  sequence->background = true;
+  if (background_.size() >= kMostBackground) {
+    pause_background();
+    background_.pop_front();
+  }
+  background_.push_back(std::move(sequence));
+}
+
+void Scheduler::drop_background() {
+  pause_background();
+  background_.clear();
+}
+
+void Scheduler::pause_background() {
+  if (background_.empty() || !background_.front()->running) return;
+  Sequence& sequence = *background_.front();
+  insert_tail(sequence);
+  release_pages(sequence);
+  sequence.running = false;
+}
+
+// Rows of the first one. What is complete, or finds no page, is over.
+void Scheduler::plan_background(std::vector<Planned>& plan) {
+  while (!background_.empty()) {
+    Sequence& sequence = *background_.front();
+    if (!sequence.running) {
+      attach(sequence);
+      sequence.running = true;
+      if (!sequence.restoring) reuse_partial_page(sequence);
+    }
+    if (sequence.restoring && !restore(sequence)) return;
+    const int rows = std::min(sequence.pending(), limits_.background_rows);
+    if (rows > 0 && sequence.cursor.valid && give_background_pages(sequence, rows)) {
+      plan.push_back({&sequence, rows, false});
+      return;
+    }
+    insert_tail(sequence);
+    if (disk_ != nullptr) keep_on_disk(sequence);
+    release_pages(sequence);
+    background_.pop_front();
+  }
+}
+
+bool Scheduler::give_background_pages(Sequence& sequence, int rows) {
+  const auto needed = static_cast<std::size_t>(pages_for(static_cast<std::size_t>(sequence.computed + rows)));
+  while (sequence.pages.size() < needed) {
+    const PageIndex page = cache_.take();
+    if (page == kNoPage) return false;
+    sequence.pages.push_back(page);
+  }
+  return true;
 }
 
 }  // namespace limpid

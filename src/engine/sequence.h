@@ -33,6 +33,8 @@ struct Sequence {
   PrefixCache::Cursor cursor;  // below the first `registered` pages
   int registered = 0;          // pages that the prefix cache knows (or that could be known)
   bool running = false;
+  bool restoring = false;    // pages may be on disk that are to be read before anything is computed
+  bool background = false;   // nobody waits for it: its ids are computed when there is nothing else to do
   int longest_computed = 0;  // computed before a preemption: what is computed again is no prompt work
 
   ThinkingTracker thinking;
@@ -41,6 +43,8 @@ struct Sequence {
   Usage usage;
   Clock::time_point submitted, started{}, first_token{};
 
+  // How many positions may be taken from the cache: of a request the last id known is always computed, for its logits.
+  int reusable() const { return static_cast<int>(ids.size()) - (background ? 0 : 1); }
   int pending() const { return static_cast<int>(ids.size()) - computed; }
   int generated() const { return static_cast<int>(ids.size() - request.prompt.size()); }
 };

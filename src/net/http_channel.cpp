@@ -39,8 +39,8 @@ std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel
   return std::make_shared<Exchange>(std::move(channel), std::move(request), std::move(released));
 }
 
-HttpChannel::HttpChannel(std::size_t unsent_bytes, std::function<void()> wake)
-    : unsent_bytes_(unsent_bytes), wake_(std::move(wake)) {}
+HttpChannel::HttpChannel(std::size_t unsent_bytes, bool bodiless, std::function<void()> wake)
+    : unsent_bytes_(unsent_bytes), bodiless_(bodiless), wake_(std::move(wake)) {}
 
 void HttpChannel::wake_once(std::unique_lock<std::mutex> lock) {
   const bool first = !std::exchange(woken_, true);
@@ -72,6 +72,7 @@ bool HttpChannel::send(std::string_view bytes) {
   std::unique_lock lock(mutex_);
   if (gone_ || answer_ != Answer::streaming) return false;
   if (ready_.cut) return false;
+  if (bodiless_ || bytes.empty()) return true;
   if (in_flight_ + ready_.bytes.size() + bytes.size() > unsent_bytes_) {
     ready_.cut = ready_.slow = true;
     ready_.bytes = {};

@@ -17,8 +17,9 @@ namespace limpid {
 
 class HttpChannel {
  public:
-  // `wake`: asks the connection to take(), from any thread. unsent_bytes: HttpServerOptions.
-  HttpChannel(std::size_t unsent_bytes, std::function<void()> wake);
+  // `wake`: asks the connection to take(), from any thread. unsent_bytes: HttpServerOptions. `bodiless`: what is sent
+  // is dropped (the answer to HEAD).
+  HttpChannel(std::size_t unsent_bytes, bool bodiless, std::function<void()> wake);
 
   // Any thread: as in HttpExchange. The first answer stands; what comes after it is dropped.
   void respond(ServedResponse response);
@@ -47,6 +48,7 @@ class HttpChannel {
   void wake_once(std::unique_lock<std::mutex> lock);  // unlocks
 
   const std::size_t unsent_bytes_;
+  const bool bodiless_;
   const std::function<void()> wake_;
   mutable std::mutex mutex_;
   Ready ready_;  // .streamed stays

@@ -1,7 +1,6 @@
 #include "net/http_connection.h"
 
 #include <boost/asio/post.hpp>
-#include <numeric>
 #include <utility>
 
 #include "net/http_channel.h"
@@ -100,7 +99,7 @@ void HttpConnection::wait_write() {
   write_waits_ = true;
   socket_.async_wait(HttpLoop::Socket::wait_write, [self = shared_from_this()](const boost::system::error_code&) {
     self->write_waits_ = false;
-    self->guarded(self->phase_ == Phase::handshake ? &HttpConnection::readable : &HttpConnection::write_out);
+    self->guarded(&HttpConnection::writable);
   });
 }
 
@@ -123,6 +122,11 @@ void HttpConnection::late() {
     default:
       return cut();
   }
+}
+
+void HttpConnection::writable() {
+  if (phase_ != Phase::handshake) write_out();
+  if (!read_waits_ && phase_ != Phase::closed) readable();  // TLS had to write before it could read
 }
 
 void HttpConnection::readable() {
@@ -222,7 +226,7 @@ void HttpConnection::begin_exchange() {
   request.tls = transport_.tls();
   if (loop_.draining) return answer_now(error_response(503, "shutting_down", "the server is shutting down", 5), false);
 
-  channel_ = std::make_shared<HttpChannel>(loop_.options.unsent_bytes,
+  channel_ = std::make_shared<HttpChannel>(loop_.options.unsent_bytes, head_request_,
                                            [loop = loop_.shared_from_this(), weak = weak_from_this()] {
                                              boost::asio::post(loop->context, [weak] {
                                                if (const auto self = weak.lock())
@@ -326,10 +330,12 @@ void HttpConnection::write_out() {
     if (written.outcome == Outcome::closed) return cut();
     if (written.outcome != Outcome::done) {
       if (phase_ == Phase::answering && deadline_.when == Deadlines::kNever) set_deadline(loop_.options.write_seconds);
+      report_unsent();
       return written.outcome == Outcome::wait_write ? wait_write() : wait_read();
     }
     wrote(written.bytes);
   }
+  report_unsent();
   accepted_ = 0;
   if (phase_ == Phase::answering) loop_.set_deadline(deadline_, Deadlines::kNever);
   if (answer_whole_) answer_done();
@@ -341,15 +347,17 @@ void HttpConnection::wrote(std::size_t bytes) {
     out_.erase(out_.begin());
     sent_ = 0;
   }
-  if (channel_) {
-    const std::size_t left = std::accumulate(out_.begin(), out_.end(), std::size_t{0},
-                                             [](std::size_t sum, const std::string& s) { return sum + s.size(); });
-    channel_->set_in_flight(left - sent_);
-  }
   accepted_ += bytes;
   if (phase_ != Phase::answering || accepted_ < kLeastAccepted) return;
   accepted_ = 0;
   set_deadline(loop_.options.write_seconds);
+}
+
+void HttpConnection::report_unsent() {
+  if (!channel_) return;
+  std::size_t bytes = 0;
+  for (const std::string& each : out_) bytes += each.size();
+  channel_->set_in_flight(bytes - sent_);
 }
 
 void HttpConnection::answer_done() {

@@ -48,6 +48,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   void open();
   void readable();
+  void writable();
   void received(std::size_t bytes);
   void advance();
   void resume();
@@ -63,6 +64,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void queue_head(const ServedResponse& response, std::optional<std::size_t> length);
   void write_out();
   void wrote(std::size_t bytes);
+  void report_unsent();
   void answer_done();
   void linger();
 

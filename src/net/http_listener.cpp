@@ -19,7 +19,7 @@ namespace {
 namespace ip = boost::asio::ip;
 
 constexpr int kBacklog = 4096;
-constexpr auto kPause = std::chrono::milliseconds(100);  // when no descriptor is left
+constexpr auto kPause = std::chrono::milliseconds(100);  // when accept fails: no descriptor is left, mostly
 constexpr int kUnsentInKernel = 128 * 1024;              // a slow reader's bytes wait with us, where they are counted
 
 ip::address parse_address(const std::string& text) {
@@ -87,20 +87,17 @@ void HttpListener::close() {
 
 void HttpListener::accept() {
   if (!acceptor_.is_open()) return;
-  acceptor_.async_accept(
-      loop_.context.get_executor(), from_, [this](const boost::system::error_code& error, HttpLoop::Socket socket) {
-        if (!acceptor_.is_open()) return;
-        if (error == boost::system::errc::too_many_files_open ||
-            error == boost::system::errc::too_many_files_open_in_system ||
-            error == boost::system::errc::no_buffer_space || error == boost::system::errc::not_enough_memory)
-          return pause();
-        try {
-          if (!error) accepted(std::move(socket), from_);
-        } catch (...) {  // memory: this peer is closed, others are served
-          ++loop_.counters.refused;
-        }
-        accept();
-      });
+  acceptor_.async_accept(loop_.context.get_executor(), from_,
+                         [this](const boost::system::error_code& error, HttpLoop::Socket socket) {
+                           if (!acceptor_.is_open()) return;
+                           if (error && error != boost::asio::error::connection_aborted) return pause();
+                           try {
+                             if (!error) accepted(std::move(socket), from_);
+                           } catch (...) {  // memory: this peer is closed, others are served
+                             ++loop_.counters.refused;
+                           }
+                           accept();
+                         });
 }
 
 void HttpListener::pause() {

@@ -1,5 +1,6 @@
 #include "net/http_loop.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -80,7 +81,7 @@ std::vector<std::shared_ptr<HttpConnection>> HttpLoop::connections() const {
 }
 
 bool HttpLoop::take_body_bytes(std::size_t bytes) {
-  if (body_bytes_.fetch_add(bytes) + bytes <= options.bodies_bytes) return true;
+  if (body_bytes_.fetch_add(bytes) + bytes <= std::max(options.bodies_bytes, options.body_bytes)) return true;
   body_bytes_ -= bytes;
   return false;
 }

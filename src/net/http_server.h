@@ -74,7 +74,7 @@ struct HttpServerOptions {
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = std::size_t{32} << 20;
   // For the bodies of all requests together, until their exchanges are released; what a body has beyond 64 KiB counts,
-  // so that large bodies shut out no small ones. Beyond: 503.
+  // so that large bodies shut out no small ones. Beyond: 503. Never less than body_bytes.
   std::size_t bodies_bytes = std::size_t{512} << 20;
   std::size_t unsent_bytes = std::size_t{4} << 20;  // queued for one peer; beyond: cut
   double header_seconds = 10;                       // from the first byte of a request to the end of its headers

@@ -19,12 +19,12 @@ namespace limpid {
 
 class FakeModel : public Model {
  public:
-  explicit FakeModel(int vocabulary = 101, int layers = 3, int context = 4096) {
+  explicit FakeModel(int vocabulary = 101, int layers = 3, int context = 4096, std::uint64_t fingerprint = 0x11) {
     info_.architecture = "fake";
     info_.vocabulary = vocabulary;
     info_.layers = layers;
     info_.context_length = context;
-    info_.fingerprint = 0x11;
+    info_.fingerprint = fingerprint;
   }
 
   std::int32_t broken_id = -1;    // this id makes the logits NaN

@@ -9,6 +9,7 @@
 
 #include "engine/engine.h"
 #include "models/load.h"
+#include "temporary_directory.h"
 
 using namespace limpid;
 
@@ -173,6 +174,70 @@ TEST_P(RealModel, SecondTurn) {
   const Completion again = engine.generate(second);
   EXPECT_EQ(again.finished.usage.cached_tokens, 119);  // the last token of the answer was never computed
   expect_same(again, expected(second), "second turn");
+}
+
+// One request alone, and the same among 64 strangers of other accounts and priorities, some of them preempted for it.
+TEST_P(RealModel, AmongSixtyFourStrangers) {
+  std::vector<Request> requests;
+  for (unsigned i = 0; i < 65; ++i) {
+    requests.push_back(request(random_ids(5 + (i * 29) % 90, 200 + i), 8, i));
+    requests.back().account = "account " + std::to_string(i % 7);
+    requests.back().priority = static_cast<int>(i % 3);
+  }
+  const std::size_t one = 31;
+  requests[one].prompt = random_ids(130, 300);
+  requests[one].account = "one";
+  for (const int sequences : {65, 12}) {
+    Engine engine(*model_, options({.threads = 2, .sequences = sequences, .step_rows = 256, .pages = 200}));
+    std::vector<Completion> results(requests.size());
+    const auto submit = [&](std::size_t first, std::size_t last) {
+      for (std::size_t i = first; i < last; ++i) {
+        Request asked = requests[i];
+        asked.on_token = [&results, i](const TokenEvent& event) { return results[i].tokens.push_back(event), true; };
+        asked.on_finished = [&results, i](const FinishedEvent& event) { results[i].finished = event; };
+        engine.submit(std::move(asked));
+      }
+    };
+    submit(0, 20);
+    for (int i = 0; i < 3; ++i) engine.step();
+    submit(20, requests.size());
+    while (engine.step()) {
+    }
+    // The one, and a few of the strangers too.
+    for (const std::size_t i : {one, std::size_t{0}, std::size_t{1}, std::size_t{2}, std::size_t{64}})
+      expect_same(results[i], expected(requests[i]), "request " + std::to_string(i));
+    const std::uint64_t steps = engine.statistics().steps;
+    if (sequences == 65) {
+      EXPECT_LE(steps, 3U * 8U + 6U) << "three times what one takes, and the rows of the prompts";
+    } else {
+      EXPECT_GT(engine.statistics().preemptions, 0U);
+      EXPECT_LE(steps, 65U * 8U / 12U * 3U / 2U) << "twelve at a time, not one after another";
+    }
+  }
+}
+
+// After a restart the pages on disk give the same bits.
+TEST_P(RealModel, RestoredFromDisk) {
+  const TemporaryDirectory directory;
+  const auto life = [&](const Request& asked) {
+    EngineOptions how = options({.threads = 2, .step_rows = 33});
+    PageStoreOptions disk;
+    disk.directory = directory.path();
+    how.page_store = std::make_shared<PageStore>(disk);
+    Engine engine(*model_, how);
+    Completion found = engine.generate(asked);
+    how.page_store->drain();
+    return found;
+  };
+  Request first = request(random_ids(100, 90), 20);
+  const Completion answer = life(first);
+  Request second = request(first.prompt, 8, 5);
+  for (const std::int32_t id : answer.ids()) second.prompt.push_back(id);
+  for (const std::int32_t id : random_ids(17, 91)) second.prompt.push_back(id);
+  const Completion again = life(second);
+  EXPECT_EQ(again.finished.usage.cached_tokens, 119);
+  expect_same(again, expected(second), "second turn");
+  expect_same(life(second), expected(second), "and once more");
 }
 
 // The tests above can fail: another seed, or one other id, is another answer.

@@ -5,6 +5,7 @@
 #include "net/http_target.h"
 
 using namespace limpid;
+using namespace std::string_view_literals;
 using Stage = HttpRequestParser::Stage;
 
 namespace {
@@ -117,7 +118,7 @@ TEST(HttpRequestParser, RequestLines) {
     EXPECT_GE(line(text), 400) << text;
   EXPECT_EQ(refused("\x16\x03\x01"), 400) << "TLS on a plain port shows with its first byte";
   EXPECT_EQ(refused("\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0);
-  EXPECT_EQ(refused(std::string_view("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n", 38)), 400);
+  EXPECT_EQ(refused("GET / HTTP/1.1\r\nHost: x\r\nA: b\0c\r\n\r\n"sv), 400);
   EXPECT_GE(refused("GET / HTTP/1.1\nHost: x\n\n"), 400);
 }
 
