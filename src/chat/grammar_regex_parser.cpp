@@ -1,5 +1,6 @@
 // The syntax of ECMA-262 (with the u flag, and its older liberties where they are common in the wild).
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "base/error.h"
@@ -14,10 +15,31 @@ using Node = RegexTree::Node;
 using Kind = RegexTree::Kind;
 
 const CharSet kDigits{{'0', '9'}};
-const CharSet kWord{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
+const CharSet kAsciiWord{{'0', '9'}, {'A', 'Z'}, {'_', '_'}, {'a', 'z'}};
 const CharSet kSpaces{{'\t', '\r'},     {' ', ' '},       {0xA0, 0xA0},     {0x1680, 0x1680}, {0x2000, 0x200A},
-                      {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+                      {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
 const CharSet kLineEnds{{'\n', '\n'}, {'\r', '\r'}, {0x2028, 0x2029}};
+
+// Classes of ECMA-262 are ASCII's (white space aside), those of other languages Unicode's. A string must match whoever
+// reads the expression: a class is what all agree on, its opposite is what is in it for none.
+CharSet most_of(char32_t name) {
+  if (name == 's') {
+    CharSet out = kSpaces;
+    out.insert(out.end(), {{0x1C, 0x1F}, {0x85, 0x85}, {0xFEFF, 0xFEFF}});
+    return united(std::move(out));
+  }
+  const std::uint16_t bits = name == 'd' ? kNumber : kWord;
+  CharSet out = name == 'd' ? kDigits : kAsciiWord;
+  for (char32_t c = 0x80; c <= kLastCharacter; ++c) {
+    if ((char_class(c) & bits) == 0) continue;
+    if (out.back().last + 1 == c) {
+      out.back().last = c;
+    } else {
+      out.push_back({c, c});
+    }
+  }
+  return united(std::move(out));
+}
 
 bool is_letter_or_digit(char32_t c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -203,24 +225,33 @@ class Parser {
     return value;
   }
 
+  // \d, \w, \s, or their opposites in capitals. wide: for what is left out of a set.
+  CharSet named_class(char32_t letter, bool wide) {
+    const char32_t name = letter | 0x20;
+    const CharSet& least = name == 'd' ? kDigits : name == 'w' ? kAsciiWord : kSpaces;
+    if (letter == name) return wide ? most(name) : least;
+    return complement(wide ? least : most(name));
+  }
+
+  const CharSet& most(char32_t name) {
+    const auto [at, added] = most_.try_emplace(name);
+    if (added) at->second = most_of(name);
+    return at->second;
+  }
+
   // Behind the backslash.
-  CharSet escape(bool in_bracket) {
+  CharSet escape(bool in_bracket, bool wide = false) {
     if (!more()) refuse("a backslash at the end");
     const char32_t c = text_[at_++];
     const auto one = [](char32_t x) { return CharSet{{x, x}}; };
     switch (c) {
       case 'd':
-        return kDigits;
       case 'D':
-        return complement(kDigits);
       case 'w':
-        return kWord;
       case 'W':
-        return complement(kWord);
       case 's':
-        return kSpaces;
       case 'S':
-        return complement(kSpaces);
+        return named_class(c, wide);
       case 't':
         return one('\t');
       case 'n':
@@ -254,12 +285,12 @@ class Parser {
     CharSet set;
     while (!looking_at(']')) {
       if (!more()) refuse("a '[' without its ']'");
-      const CharSet low = bracket_part();
+      const CharSet low = bracket_part(negated);
       const bool range = looking_at('-') && at_ + 1 < text_.size() && text_[at_ + 1] != ']';
       const bool single = low.size() == 1 && low[0].first == low[0].last;
       if (range && single) {
         ++at_;
-        const CharSet high = bracket_part();
+        const CharSet high = bracket_part(negated);
         if (high.size() != 1 || high[0].first != high[0].last) refuse("a range that ends in a class");
         if (high[0].first < low[0].first) refuse("a range out of order");
         set.push_back({low[0].first, high[0].first});
@@ -271,16 +302,17 @@ class Parser {
     return negated ? complement(set) : united(std::move(set));
   }
 
-  CharSet bracket_part() {
+  CharSet bracket_part(bool negated) {
     if (!more()) refuse("a '[' without its ']'");
     const char32_t c = text_[at_++];
-    return c == '\\' ? escape(true) : CharSet{{c, c}};
+    return c == '\\' ? escape(true, negated) : CharSet{{c, c}};
   }
 
   const std::string& where_;
   std::u32string text_;
   std::size_t at_ = 0;
   RegexTree tree_;
+  std::map<char32_t, CharSet> most_;  // most_of() takes a look at every character
 };
 
 }  // namespace
