@@ -105,7 +105,7 @@ TEST_P(PublishedSizes, EveryTensorIsAskedForAndNoneLeftOver) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, PublishedSizes, testing::ValuesIn(kPublished),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& model) { return std::string(model.param.name); });
 
 }  // namespace
 }  // namespace limpid
