@@ -1,0 +1,100 @@
+#include "server/team.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "server/storage_sqlite.h"
+#include "server/team_admission.h"
+
+namespace limpid {
+
+namespace {
+
+std::shared_ptr<const TeamConfig> load_config(const std::string& path) {
+  return std::make_shared<const TeamConfig>(
+      path.empty() ? parse_team_config(default_team_config(), "the built-in team configuration")
+                   : read_team_config(path));
+}
+
+class AdmissionOfTeam final : public Admission {
+ public:
+  explicit AdmissionOfTeam(std::shared_ptr<Team> team) : team_(std::move(team)) {}
+  Identity identify(const ServedRequest& request) override { return team_->admission().identify(request); }
+  std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
+    return team_->admission().admit(identity, demand);
+  }
+
+ private:
+  std::shared_ptr<Team> team_;
+};
+
+}  // namespace
+
+Team::Team(TeamOptions options) : options_(std::move(options)), config_(load_config(options_.config_file)) {
+  StorageOptions storage;
+  storage.path = options_.database;
+  storage.check = options_.serving;
+  storage_ = open_sqlite_storage(storage);
+  check_tiers(*config_);
+  const auto config = [this] { return this->config(); };
+  accounts_ = std::make_unique<Accounts>(*storage_, config, options_.clock, options_.accounts);
+  authenticator_ = std::make_unique<Authenticator>(*storage_, *accounts_, config, options_.clock);
+  if (!options_.serving) return;
+  admission_ = std::make_unique<TeamAdmission>(
+      *storage_, *authenticator_, config,
+      TeamAdmissionOptions{options_.database + "-progress", options_.clock, options_.load, options_.most_requests});
+  accounts_->let_in_by_capacity();
+  clean();
+}
+
+Team::~Team() {
+  // What is posted writes through the storage into the journal that admission owns.
+  storage_.reset();
+}
+
+std::shared_ptr<const TeamConfig> Team::config() const {
+  const std::lock_guard lock(config_mutex_);
+  return config_;
+}
+
+void Team::check_tiers(const TeamConfig& config) {
+  for (const std::string& tier : storage_->tiers_in_use())
+    if (!config.tiers.contains(tier))
+      fail(ErrorKind::input, "{}: accounts or codes have the tier '{}', which the configuration has not",
+           options_.config_file.empty() ? "the built-in team configuration" : options_.config_file, tier);
+}
+
+void Team::reload_config() {
+  const std::shared_ptr<const TeamConfig> fresh = load_config(options_.config_file);
+  check_tiers(*fresh);
+  {
+    const std::lock_guard lock(config_mutex_);
+    config_ = fresh;
+  }
+  accounts_->let_in_by_capacity();
+}
+
+void Team::clean() {
+  const UnixSeconds now = options_.clock();
+  storage_->clean(now, now - options_.keep_requests_days * 86'400);
+}
+
+Balance Team::balance(const Account& account) {
+  const std::shared_ptr<const TeamConfig> now = config();
+  Balance balance;
+  balance.currency = now->currency;
+  balance.total = account.balance;
+  balance.reserved = account.reserved;
+  balance.granted = std::min(account.balance, storage_->granted_left(account.id));
+  balance.topped_up = account.balance - balance.granted;
+  const auto tier = now->tiers.find(account.tier);
+  const bool charged = tier != now->tiers.end() && tier->second.charged;
+  balance.available = !charged || account.balance > account.reserved;
+  return balance;
+}
+
+std::unique_ptr<Admission> make_team_admission(std::shared_ptr<Team> team) {
+  return std::make_unique<AdmissionOfTeam>(std::move(team));
+}
+
+}  // namespace limpid

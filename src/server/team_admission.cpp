@@ -1,0 +1,222 @@
+#include "server/team_admission.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "server/api_error.h"
+
+namespace limpid {
+
+namespace {
+
+constexpr std::size_t kMostMeters = 10'000;  // in memory; beyond, those at rest are read anew when they come back
+
+std::int64_t most_tokens(const Demand& demand) {
+  return std::clamp<std::int64_t>(demand.prompt_tokens, 0, kMostTokens) +
+         std::clamp<std::int64_t>(demand.most_completion_tokens, 0, kMostTokens);
+}
+
+}  // namespace
+
+// Lives as long as the request. The journal's slot is free again when the charge is durable.
+class TeamAdmission::TeamCharge final : public Charge {
+ public:
+  TeamCharge(TeamAdmission& admission, std::shared_ptr<Meter> meter, QuotaBooking booking, int slot,
+             std::int64_t request)
+      : admission_(admission), meter_(std::move(meter)), booking_(booking), slot_(slot), request_(request) {}
+
+  ~TeamCharge() override {
+    if (!settled_) close(RequestState::released, {});
+  }
+
+  void progress(const Consumption& consumption) noexcept override {
+    if (!settled_) admission_.journal_.write(slot_, consumption);
+  }
+
+  void settle(const Consumption& consumption) noexcept override {
+    if (settled_) return;
+    settled_ = true;
+    close(RequestState::settled, consumption);
+  }
+
+ private:
+  void close(RequestState state, const Consumption& consumption) noexcept {
+    admission_.journal_.write(slot_, consumption);
+    {
+      const std::lock_guard lock(meter_->mutex);
+      if (state == RequestState::settled)
+        meter_->quota.settle(booking_, consumption.prompt_tokens + consumption.completion_tokens);
+      else
+        meter_->quota.release(booking_);
+    }
+    {
+      const std::lock_guard lock(admission_.statistics_mutex_);
+      ++(state == RequestState::settled ? admission_.statistics_.settled : admission_.statistics_.released);
+      --admission_.statistics_.running;
+    }
+    try {
+      // The meter is held until then: read anew from the database before, it would miss this request.
+      admission_.storage_.post_close(
+          {request_, state, consumption, admission_.options_.clock()},
+          [&journal = admission_.journal_, slot = slot_, meter = meter_] { journal.give_back(slot); });
+    } catch (...) {  // no memory: the row stays open and the slot taken, recovery at the next start charges it
+    }
+  }
+
+  TeamAdmission& admission_;
+  std::shared_ptr<Meter> meter_;
+  QuotaBooking booking_;
+  int slot_;
+  std::int64_t request_;
+  bool settled_ = false;
+};
+
+TeamAdmission::TeamAdmission(Storage& storage, Authenticator& authenticator,
+                             std::function<std::shared_ptr<const TeamConfig>()> config, TeamAdmissionOptions options)
+    : storage_(storage),
+      authenticator_(authenticator),
+      config_(std::move(config)),
+      options_(std::move(options)),
+      journal_(options_.journal, storage.setting("database").value_or(""), options_.most_requests) {
+  recover();
+}
+
+TeamAdmission::~TeamAdmission() = default;
+
+void TeamAdmission::recover() {
+  const UnixSeconds now = options_.clock();
+  for (const OpenRequest& request : storage_.open_requests()) {
+    storage_.post_close(
+        {request.id, RequestState::interrupted, journal_.left_over(request.id).value_or(Consumption{}), now}, {});
+    ++statistics_.recovered;
+  }
+  storage_.flush();
+  journal_.clear();
+}
+
+Identity TeamAdmission::identify(const ServedRequest& request) { return authenticator_.authenticate(request).identity; }
+
+std::shared_ptr<TeamAdmission::Meter> TeamAdmission::meter(const std::string& account) {
+  const std::lock_guard lock(meters_mutex_);
+  if (meters_.size() >= kMostMeters && !meters_.contains(account))
+    std::erase_if(meters_, [](const auto& entry) { return entry.second.use_count() == 1; });
+  std::shared_ptr<Meter>& found = meters_[account];
+  if (!found) found = std::make_shared<Meter>();
+  return found;
+}
+
+// Under the meter's lock: who comes second waits for what the first reads.
+void TeamAdmission::load_meter(Meter& meter, const std::string& account, UnixSeconds now) {
+  if (meter.loaded) return;
+  meter.quota.load(now, storage_.usage_totals(account, start_of_month(now)),
+                   storage_.usage_totals(account, start_of_day(now)), storage_.recent_requests(account, now - 60));
+  meter.loaded = true;
+}
+
+void TeamAdmission::check_demand(const Identity& identity, const Tier& tier, const Demand& demand) const {
+  require_scope(identity, "chat");
+  if (!tier.models.empty() && std::find(tier.models.begin(), tier.models.end(), demand.model) == tier.models.end())
+    throw forbidden(fmt::format("model: the tier {} may not use '{}'", identity.tier, demand.model.substr(0, 100)));
+  if (const std::int64_t tokens = most_tokens(demand); tier.context > 0 && tokens > tier.context)
+    throw ApiError(400, "invalid_request_error",
+                   fmt::format("the tier {} allows {} tokens for a request; the prompt has {} and max_tokens is {}",
+                               identity.tier, tier.context, demand.prompt_tokens, demand.most_completion_tokens),
+                   demand.prompt_tokens >= tier.context ? "messages" : "max_tokens", "context_length_exceeded");
+}
+
+void TeamAdmission::check_load(const Tier& tier) {
+  if (!options_.load) return;
+  const double load = options_.load();
+  const std::lock_guard lock(statistics_mutex_);
+  statistics_.load = load;
+  if (load < tier.shed_at) return;
+  ++statistics_.shed;
+  // The further over, the later: those who were sent away do not come back all at once.
+  const double over = load / std::max(tier.shed_at, 0.01);
+  throw overloaded("the service is full; this tier is served again when there is room",
+                   static_cast<int>(std::clamp(std::ceil(2 * over), 2.0, 30.0)));
+}
+
+QuotaBooking TeamAdmission::book_quota(const Tier& tier, const std::string& account, Meter& meter, std::int64_t tokens,
+                                       UnixSeconds now) {
+  QuotaBooking booking;
+  std::optional<QuotaRefusal> refusal;
+  {
+    const std::lock_guard lock(meter.mutex);
+    load_meter(meter, account, now);
+    refusal = meter.quota.admit(tier, tokens, now, &booking);
+  }
+  if (!refusal) return booking;
+  {
+    const std::lock_guard lock(statistics_mutex_);
+    ++statistics_.over_quota;
+  }
+  if (refusal->retry_after == 0)
+    throw bad_parameter(
+        fmt::format("max_tokens: the tier allows {}; this request may take {} tokens", refusal->what, tokens),
+        "max_tokens");
+  throw too_many_requests(fmt::format("the tier allows {}; try again in {} s", refusal->what, refusal->retry_after),
+                          static_cast<int>(refusal->retry_after));
+}
+
+std::unique_ptr<Charge> TeamAdmission::admit(const Identity& identity, const Demand& demand) {
+  const std::shared_ptr<const TeamConfig> config = config_();
+  const Tier& tier = config->tier(identity.tier);
+  check_demand(identity, tier, demand);
+  check_load(tier);
+  const std::shared_ptr<Meter> meter = this->meter(identity.account);
+  const UnixSeconds now = options_.clock();
+  const QuotaBooking booking = book_quota(tier, identity.account, *meter, most_tokens(demand), now);
+
+  OpenRequest request;
+  request.account = identity.account;
+  request.key = identity.key;
+  request.model = demand.model.substr(0, 200);
+  request.opened = booking.time;
+  request.demand = demand;
+  if (tier.charged) request.price = config->price(demand.model);
+  request.reserved = most_cost(request.price, demand);
+  OpenResult result;
+  const int slot = journal_.take();
+  try {
+    if (slot < 0) throw overloaded("too many requests run at the same time", 2);
+    result = storage_.open_request(request);
+    if (result.outcome == OpenOutcome::no_account) throw forbidden("this account is not active any more");
+    if (result.outcome == OpenOutcome::no_balance)
+      throw no_balance(fmt::format("this request may cost {} {}, and {} {} are left; top up, or lower max_tokens",
+                                   format_money(request.reserved), config->currency, format_money(result.available),
+                                   config->currency));
+  } catch (...) {
+    if (slot >= 0) journal_.give_back(slot);
+    {
+      const std::lock_guard lock(meter->mutex);
+      meter->quota.release(booking);
+    }
+    const std::lock_guard lock(statistics_mutex_);
+    if (result.outcome == OpenOutcome::no_balance) ++statistics_.no_balance;
+    throw;
+  }
+  journal_.begin(slot, result.request);
+  {
+    const std::lock_guard lock(statistics_mutex_);
+    ++statistics_.admitted;
+    ++statistics_.running;
+  }
+  return std::make_unique<TeamCharge>(*this, meter, booking, slot, result.request);
+}
+
+QuotaUse TeamAdmission::quota_use(const std::string& account) {
+  const std::shared_ptr<Meter> at = meter(account);
+  const UnixSeconds now = options_.clock();
+  const std::lock_guard lock(at->mutex);
+  load_meter(*at, account, now);
+  return {at->quota.minute(now), at->quota.day(now), at->quota.month(now), at->quota.running()};
+}
+
+AdmissionStatistics TeamAdmission::statistics() const {
+  const std::lock_guard lock(statistics_mutex_);
+  return statistics_;
+}
+
+}  // namespace limpid
