@@ -27,7 +27,7 @@ void Throttle::failed(const std::string& name, UnixSeconds now) {
   const int over = record.failures - options_.free_failures;
   std::int64_t pause = over > 0 ? options_.first_pause : 0;
   for (int i = 1; i < over && pause < options_.longest_pause; ++i) pause *= 2;
-  record.until = now + std::min(pause, options_.longest_pause);
+  record.until = pause > 0 ? now + std::min(pause, options_.longest_pause) : 0;
   if (records_.size() > options_.most_names) {
     records_.erase(order_.front());
     order_.pop_front();

@@ -148,7 +148,7 @@ TEST(Quota, RetryAfterIsTheFirstSecondThatWorks) {
     ASSERT_EQ(meter.day(now).requests, day);
   }
   EXPECT_GT(refusals, 100);
-  EXPECT_GT(admitted.size(), 100u);
+  EXPECT_GT(admitted.size(), 60u);
 }
 
 }  // namespace
