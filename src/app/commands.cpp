@@ -27,11 +27,13 @@ void add_merge(Program& program);
 void add_doctor(Program& program);
 void add_export(Program& program);
 void add_serve(Program& program);
+void add_admin(Program& program);
 
 void add_commands(Program& program) {
   add_chat(program);
   add_run(program);
   add_serve(program);
+  add_admin(program);
   add_tokenize(program);
   add_detokenize(program);
   add_render(program);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <map>
 #include <memory>
 
@@ -12,10 +13,12 @@
 #include "app/serve_models.h"
 #include "app/serve_settings.h"
 #include "app/serve_signals.h"
+#include "app/serve_team.h"
 #include "net/http_server.h"
 #include "server/open_admission.h"
 #include "server/routes.h"
 #include "server/service.h"
+#include "server/team_routes.h"
 
 namespace limpid {
 
@@ -70,15 +73,23 @@ void say_address(const ServeSettings& settings, std::uint16_t port, const std::s
 }
 
 // Until somebody asks it to end; then what runs may end, but not for ever: a second signal cuts it short.
-void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals) {
-  while (true) {
-    const ServeSignals::Asked asked = signals.wait(-1);
-    if (asked == ServeSignals::Asked::stop) break;
+void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals, Team* team) {
+  const auto attempt = [](const char* otherwise, const std::function<void()>& work) {
     try {
-      if (!settings.cert.empty()) server.reload_certificate();
+      work();
     } catch (const Error& error) {
-      log_line(fmt::format("limpid: the old certificate stays: {}\n", error.what()));
+      log_line(fmt::format("limpid: {}: {}\n", otherwise, error.what()));
     }
+  };
+  while (true) {
+    const ServeSignals::Asked asked = signals.wait(team != nullptr ? 600 : -1);
+    if (asked == ServeSignals::Asked::stop) break;
+    if (asked == ServeSignals::Asked::nothing) {
+      if (team != nullptr) attempt("what has expired stays for now", [&] { team->clean(); });
+      continue;
+    }
+    if (!settings.cert.empty()) attempt("the old certificate stays", [&] { server.reload_certificate(); });
+    if (team != nullptr) attempt("the old tiers stay", [&] { team->reload_config(); });
   }
   double left = settings.drain;
   while (!server.drain(std::min(left, 0.25)) && left > 0) {
@@ -91,14 +102,20 @@ int serve(const ServeSettings& settings, const Context& context) {
   check_settings(settings);
   ServeSignals signals;
   const std::unique_ptr<ServedModels> models = open_served_models(settings, context);
-  OpenAdmission admission({settings.api_key, static_cast<int>(settings.queue)});
-  Service service(service_options(settings), *models, admission, sinks(settings));
-  add_free_balance_route(service.routes());
+  const std::shared_ptr<Team> team = settings.team ? open_team(settings, *models) : nullptr;
+  const std::unique_ptr<Admission> admission =
+      team != nullptr ? make_team_admission(team)
+                      : std::make_unique<OpenAdmission>(OpenLimits{settings.api_key, static_cast<int>(settings.queue)});
+  Service service(service_options(settings), *models, *admission, sinks(settings));
+  if (team != nullptr)
+    register_team_routes(service.routes(), team);
+  else
+    add_free_balance_route(service.routes());
   HttpServer server(http_options(settings), service.handler());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();
   say_address(settings, server.port(), models->list().at(0).id);
-  serve_until_asked(server, settings, signals);
+  serve_until_asked(server, settings, signals, team.get());
   service.generations().cancel_all();
   server.stop();
   return 0;

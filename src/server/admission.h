@@ -16,10 +16,10 @@ namespace limpid {
 
 // Who asks. `account` is also the scope of the prefix cache: nobody learns from timing what others asked.
 struct Identity {
-  std::string account;              // stable id; "local" where there are no accounts
-  std::string key;                  // id of the API key (not the key), or of the browser session; empty: neither
-  std::string user;                 // the request's user_id, where given: a scope within the account
-  int priority = 0;                 // of the tier, as Request::priority: larger goes first, the lowest is shed first
+  std::string account;  // stable id; "local" where there are no accounts
+  std::string key;      // id of the API key (not the key), or of the browser session; empty: neither
+  std::string user;     // the request's user_id, where given: a scope within the account
+  int priority = 0;     // of the tier, as Request::priority: larger goes first, the lowest is shed first
   bool admin = false;
   bool session = false;             // by cookie: state-changing requests need the CSRF header
   std::vector<std::string> scopes;  // of the key: "chat", "models", "usage", "admin"; empty: all that the account may
@@ -44,7 +44,8 @@ struct Consumption {
 
 // One accepted request: holds a place among the account's concurrent ones and a reservation of its balance. Charged
 // exactly once: by settle(), or, where it never comes (the process was killed), by the ledger's recovery at the next
-// start, for what progress() told last. Destroyed without settle(): nothing was computed, the reservation is given back.
+// start, for what progress() told last. Destroyed without settle(): charged likewise, or, where progress() told
+// nothing, the reservation is given back whole. Does not outlive its Admission.
 class Charge {
  public:
   virtual ~Charge() = default;

@@ -43,7 +43,6 @@ Team::Team(TeamOptions options) : options_(std::move(options)), config_(load_con
   admission_ = std::make_unique<TeamAdmission>(
       *storage_, *authenticator_, config,
       TeamAdmissionOptions{options_.database + "-progress", options_.clock, options_.load, options_.most_requests});
-  accounts_->let_in_by_capacity();
   clean();
 }
 
@@ -77,6 +76,7 @@ void Team::reload_config() {
 void Team::clean() {
   const UnixSeconds now = options_.clock();
   storage_->clean(now, now - options_.keep_requests_days * 86'400);
+  accounts_->let_in_by_capacity();
 }
 
 Balance Team::balance(const Account& account) {

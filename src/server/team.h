@@ -3,9 +3,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "server/accounts.h"
 #include "server/authenticate.h"
@@ -16,11 +19,19 @@ namespace limpid {
 
 class TeamAdmission;
 
+// Who waits and who runs in the engine of a model.
+struct QueueFacts {
+  std::string model;
+  int waiting = 0, running = 0, most_waiting = 0, most_running = 0;
+  std::map<std::string, std::pair<int, int>> accounts;  // waiting, running
+};
+
 struct TeamOptions {
   std::string database;  // its path; made where it is not there. The journal of progress lies beside it: PATH-progress
   std::string config_file;  // empty: default_team_config()
   WallClock clock = system_wall_clock();
   std::function<double()> load;  // how full the engine is: 0 idle, 1 full. Quick, from any thread. Empty: 0
+  std::function<std::vector<QueueFacts>()> queue;  // for admins; empty: none is shown
   AccountsOptions accounts;
   int most_requests = 16384;             // that run at the same time, of all accounts
   std::int64_t keep_requests_days = 90;  // closed requests, in full; their ledger entries and usage stay
@@ -52,7 +63,7 @@ class Team {
 
   // Reads the configuration again; the old one stays where the new one has a fault (thrown).
   void reload_config();
-  // Once in a while (an hour): forgets what has expired.
+  // Once in a while (ten minutes): forgets what has expired, lets in who fits by now.
   void clean();
   Balance balance(const Account& account);
 

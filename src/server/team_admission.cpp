@@ -26,12 +26,16 @@ class TeamAdmission::TeamCharge final : public Charge {
              std::int64_t request)
       : admission_(admission), meter_(std::move(meter)), booking_(booking), slot_(slot), request_(request) {}
 
+  // Something was delivered, and nobody said that it was the end: charged like what was cut off.
   ~TeamCharge() override {
-    if (!settled_) close(RequestState::released, {});
+    if (!settled_) close(delivered_ ? RequestState::interrupted : RequestState::released, last_);
   }
 
   void progress(const Consumption& consumption) noexcept override {
-    if (!settled_) admission_.journal_.write(slot_, consumption);
+    if (settled_) return;
+    delivered_ = true;
+    last_ = consumption;
+    admission_.journal_.write(slot_, consumption);
   }
 
   void settle(const Consumption& consumption) noexcept override {
@@ -45,14 +49,14 @@ class TeamAdmission::TeamCharge final : public Charge {
     admission_.journal_.write(slot_, consumption);
     {
       const std::lock_guard lock(meter_->mutex);
-      if (state == RequestState::settled)
+      if (state != RequestState::released)
         meter_->quota.settle(booking_, consumption.prompt_tokens + consumption.completion_tokens);
       else
         meter_->quota.release(booking_);
     }
     {
       const std::lock_guard lock(admission_.statistics_mutex_);
-      ++(state == RequestState::settled ? admission_.statistics_.settled : admission_.statistics_.released);
+      ++(state != RequestState::released ? admission_.statistics_.settled : admission_.statistics_.released);
       --admission_.statistics_.running;
     }
     try {
@@ -69,7 +73,8 @@ class TeamAdmission::TeamCharge final : public Charge {
   QuotaBooking booking_;
   int slot_;
   std::int64_t request_;
-  bool settled_ = false;
+  bool settled_ = false, delivered_ = false;
+  Consumption last_;
 };
 
 TeamAdmission::TeamAdmission(Storage& storage, Authenticator& authenticator,

@@ -1,0 +1,34 @@
+#include "app/serve_team.h"
+
+#include <algorithm>
+
+#include "app/team_setup.h"
+
+namespace limpid {
+
+std::shared_ptr<Team> open_team(const ServeSettings& settings, const ServedModels& models) {
+  TeamOptions options = team_files(settings.data);
+  const auto queue = static_cast<double>(std::max<std::int64_t>(1, settings.queue));
+  // How much of the queue of the fullest model is taken: what waits there is what a new request waits for.
+  options.load = [&models, queue] {
+    double load = 0;
+    for (const auto& [name, statistics] : models.statistics()) load = std::max(load, statistics.waiting / queue);
+    return load;
+  };
+  options.queue = [&models, queue] {
+    std::vector<QueueFacts> facts;
+    for (const auto& [name, statistics] : models.statistics()) {
+      QueueFacts& model = facts.emplace_back();
+      model.model = name;
+      model.waiting = statistics.waiting;
+      model.running = statistics.running;
+      model.most_waiting = static_cast<int>(queue);
+    }
+    return facts;
+  };
+  // A password takes a worker for a moment: never all of them, or a flood of logins would hold up everybody.
+  options.accounts.password.concurrent = static_cast<int>(std::max<std::int64_t>(1, settings.workers / 2));
+  return std::make_shared<Team>(std::move(options));
+}
+
+}  // namespace limpid
