@@ -73,6 +73,7 @@ Account Accounts::sign_up(const std::string& name, const std::string& password, 
   account.tier = config->default_tier;
   account.code = code;
   account.capacity = capacity();
+  account.most_waiting = config->most_waiting;
   // Each sign-up counts like a failure: a name cannot be hunted for, nor the list be filled, faster than a login
   // guessed.
   by_address_.failed(group, now);
@@ -81,6 +82,7 @@ Account Accounts::sign_up(const std::string& name, const std::string& password, 
   if (result.outcome == SignUp::name_taken) throw name_taken(account.name);
   if (result.outcome == SignUp::wrong_code)
     throw ApiError(403, "permission_error", "code: it is unknown, expired or used up", "code", "invalid_code");
+  if (result.outcome == SignUp::list_full) throw forbidden("the waiting list is full; come back later");
   return result.account;
 }
 
@@ -118,7 +120,10 @@ LoggedIn Accounts::log_in(const std::string& name, const std::string& password, 
   by_name_and_address_.succeeded(pair_of(normal, group));
   if (account->status == AccountStatus::banned)
     throw forbidden("this account is banned" + (account->ban_reason.empty() ? "" : ": " + account->ban_reason));
-  if (check.stale) storage_.set_password(account->id, hasher_.hash(password), false);
+  try {
+    if (check.stale) storage_.set_password(account->id, hasher_.hash(password), false);
+  } catch (const ApiError&) {  // too many at the same time: at the next login, then
+  }
 
   LoggedIn result;
   result.token = random_hex(32);

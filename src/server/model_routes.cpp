@@ -62,10 +62,12 @@ void show_model(const Answering& answering, Call& call) {
 void add_model_routes(Router& router, Answering& answering) {
   Route list{"GET", "/v1/models", [&answering](Call& call) { list_models(answering, call); }, {}};
   list.doc = {"listModels", "The models there are", "models", "", "ModelList"};
+  list.scope = "models";
   router.add(std::move(list), without_version("/v1/models"));
   // Names of models may hold slashes.
   Route show{"GET", "/v1/models/{id...}", [&answering](Call& call) { show_model(answering, call); }, {}};
   show.doc = {"showModel", "One model", "models", "", "Model"};
+  show.scope = "models";
   router.add(std::move(show), without_version("/v1/models/{id...}"));
 }
 

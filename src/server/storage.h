@@ -42,11 +42,12 @@ struct NewAccount {
   std::string name, password_hash, tier;
   Role role = Role::user;
   AccountStatus status = AccountStatus::active;
-  std::string code;            // access code; empty: none. Its tier and credit count then
-  std::int64_t capacity = -1;  // without a code: waits where as many accounts are active; < 0: no limit
+  std::string code;                       // access code; empty: none. Its tier and credit count then
+  std::int64_t capacity = -1;             // without a code: waits where as many accounts are active; < 0: no limit
+  std::int64_t most_waiting = INT64_MAX;  // refused where it would wait and so many do
 };
 
-enum class SignUp { created, name_taken, wrong_code };
+enum class SignUp { created, name_taken, wrong_code, list_full };
 struct SignUpResult {
   SignUp outcome = SignUp::created;
   Account account;

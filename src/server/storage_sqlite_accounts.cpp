@@ -44,11 +44,13 @@ std::optional<UsedCode> use_code(SqliteConnection& connection, const std::string
   return used;
 }
 
+std::int64_t count_waiting(SqliteConnection& connection) {
+  return number(connection.query("SELECT count(*) FROM accounts WHERE status = 1"));
+}
+
 bool must_wait(SqliteConnection& connection, const NewAccount& account) {
   if (account.status == AccountStatus::waiting) return true;
-  if (account.capacity < 0) return false;
-  return count_active(connection) >= account.capacity ||
-         number(connection.query("SELECT count(*) FROM accounts WHERE status = 1")) > 0;
+  return account.capacity >= 0 && (count_active(connection) >= account.capacity || count_waiting(connection) > 0);
 }
 
 SignUpResult sign_up(SqliteConnection& connection, const NewAccount& wanted, UnixSeconds now) {
@@ -69,6 +71,10 @@ SignUpResult sign_up(SqliteConnection& connection, const NewAccount& wanted, Uni
     account.tier = used->tier;
     credit = used->credit;
   } else if (must_wait(connection, wanted)) {
+    if (count_waiting(connection) >= wanted.most_waiting) {
+      result.outcome = SignUp::list_full;
+      return result;
+    }
     account.status = AccountStatus::waiting;
   }
   connection.run(
@@ -212,7 +218,7 @@ std::vector<std::string> SqliteStorage::tiers_in_use() {
 WaitingPlace SqliteStorage::waiting_place(const std::string& account) {
   return read([&](SqliteConnection& connection) {
     WaitingPlace place;
-    place.waiting = number(connection.query("SELECT count(*) FROM accounts WHERE status = 1"));
+    place.waiting = count_waiting(connection);
     place.place = number(connection.query(
         "SELECT count(*) FROM accounts WHERE status = 1 AND waiting <= (SELECT waiting FROM accounts WHERE id = ?)",
         account));

@@ -16,12 +16,25 @@ std::shared_ptr<const TeamConfig> load_config(const std::string& path) {
                    : read_team_config(path));
 }
 
+// A request may end after the server has: its charge keeps the team. The charge goes first.
+class ChargeOfTeam final : public Charge {
+ public:
+  ChargeOfTeam(std::shared_ptr<Team> team, std::unique_ptr<Charge> charge)
+      : team_(std::move(team)), charge_(std::move(charge)) {}
+  void progress(const Consumption& consumption) noexcept override { charge_->progress(consumption); }
+  void settle(const Consumption& consumption) noexcept override { charge_->settle(consumption); }
+
+ private:
+  std::shared_ptr<Team> team_;
+  std::unique_ptr<Charge> charge_;
+};
+
 class AdmissionOfTeam final : public Admission {
  public:
   explicit AdmissionOfTeam(std::shared_ptr<Team> team) : team_(std::move(team)) {}
   Identity identify(const ServedRequest& request) override { return team_->admission().identify(request); }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
-    return team_->admission().admit(identity, demand);
+    return std::make_unique<ChargeOfTeam>(team_, team_->admission().admit(identity, demand));
   }
 
  private:

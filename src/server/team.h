@@ -79,7 +79,7 @@ class Team {
   std::unique_ptr<TeamAdmission> admission_;
 };
 
-// Keeps the team alive.
+// It and its charges keep the team alive.
 std::unique_ptr<Admission> make_team_admission(std::shared_ptr<Team> team);
 
 }  // namespace limpid

@@ -127,11 +127,12 @@ const ModelPrice& TeamConfig::price(const std::string& model) const {
 TeamConfig parse_team_config(std::string_view text, const std::string& name) {
   const json document = parse_json(text, name, {std::size_t{1} << 20, 16, true});
   const Node root{document, name + ": "};
-  root.only({"currency", "default_tier", "waiting_list", "capacity", "tiers", "prices"});
+  root.only({"currency", "default_tier", "waiting_list", "most_waiting", "capacity", "tiers", "prices"});
   TeamConfig config;
   config.currency = root.text("currency", "USD");
   config.default_tier = root.text("default_tier", "free");
   config.waiting_list = root.boolean("waiting_list", true);
+  config.most_waiting = root.integer("most_waiting", 10'000, 0, kMost);
   config.capacity = root.integer("capacity", 0, -1, kMost);
   const json* tiers = root.find("tiers");
   if (tiers == nullptr || !tiers->is_object() || tiers->empty())

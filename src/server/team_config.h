@@ -28,9 +28,10 @@ struct Tier {
 
 struct TeamConfig {
   std::string currency = "USD";
-  std::string default_tier;   // of a sign-up without a code
-  bool waiting_list = true;   // may people sign up without a code?
-  std::int64_t capacity = 0;  // so many accounts are let in without a code; the others wait. < 0: everybody
+  std::string default_tier;            // of a sign-up without a code
+  bool waiting_list = true;            // may people sign up without a code?
+  std::int64_t most_waiting = 10'000;  // on the list; beyond, sign-ups without a code are refused
+  std::int64_t capacity = 0;           // so many accounts are let in without a code; the others wait. < 0: everybody
   std::map<std::string, Tier> tiers;
   std::map<std::string, ModelPrice> prices;  // by model; "*": of every other
 

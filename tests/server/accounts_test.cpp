@@ -112,6 +112,18 @@ TEST(WaitingList, NobodyOvertakes) {
   EXPECT_EQ(accounts.let_in_by_capacity().size(), 2u);
 }
 
+TEST(WaitingList, IsBounded) {
+  TeamWorld world;
+  world.config_text.insert(1, R"("most_waiting": 1,)");
+  world.reopen();
+  Accounts& accounts = world.team->accounts();
+  for (const char* name : {"ann", "ben", "cas"}) accounts.sign_up(name, "long enough", "", kHere);
+  EXPECT_EQ(refusal([&] { accounts.sign_up("dot", "long enough", "", kHere); }).status, 403);
+  AccessCode code;
+  code.tier = "paid";
+  EXPECT_EQ(accounts.sign_up("dot", "long enough", accounts.create_code(code), kHere).status, AccountStatus::active);
+}
+
 TEST(WaitingList, CanBeClosed) {
   TeamWorld world;
   world.config_text.insert(1, R"("waiting_list": false,)");
@@ -222,6 +234,25 @@ TEST(LogIn, IsThrottledByAddressAcrossNamesAndByNameAcrossAddresses) {
   const ApiError error = attempt("ada", "203.0.113.1");
   EXPECT_EQ(error.status, 429);
   EXPECT_LE(error.retry_after_s, 60);  // nobody is locked out for long by others
+}
+
+TEST(SignUp, IsThrottledByAddress) {
+  TeamWorld world;
+  TeamOptions options;
+  options.database = world.folder / "other.db";
+  options.clock = world.time.clock();
+  options.accounts.password = {64, 1, 1, 1};
+  Team team(options);
+  const auto attempt = [&](int i, const std::string& code) {
+    return refusal([&] { team.accounts().sign_up("person" + std::to_string(i), "long enough", code, kHere); });
+  };
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(attempt(i, "").status, 0);
+  for (int i = 10; i < 21; ++i) EXPECT_EQ(attempt(i, "a guess").status, 403);
+  EXPECT_EQ(attempt(21, "").status, 429);
+  EXPECT_FALSE(team.storage().account_by_name("person21"));
+  world.time.advance(1);
+  EXPECT_EQ(attempt(21, "").status, 0);
+  EXPECT_EQ(attempt(22, "").retry_after_s, 2);
 }
 
 TEST(Sessions, EndByTimeIdlenessLogoutAndPassword) {
