@@ -28,7 +28,8 @@ CharSet most_of(char32_t name) {
     out.insert(out.end(), {{0x1C, 0x1F}, {0x85, 0x85}, {0xFEFF, 0xFEFF}});
     return united(std::move(out));
   }
-  const std::uint16_t bits = name == 'd' ? kNumber : kWord;
+  // Python counts every numeral as a part of a word.
+  const auto bits = static_cast<std::uint16_t>(name == 'd' ? kNumber : kWord | kLetter | kMark | kNumber);
   CharSet out = name == 'd' ? kDigits : kAsciiWord;
   for (char32_t c = 0x80; c <= kLastCharacter; ++c) {
     if ((char_class(c) & bits) == 0) continue;
