@@ -94,6 +94,7 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   request.chat.account = call.identity.account;
   request.chat.user = request.user.empty() ? call.identity.user : request.user;
   request.chat.priority = call.identity.priority;
+  request.chat.warm_next = true;
 
   plan.charge = answering.admission.admit(call.identity, {info.id, prompt_tokens, most * choices, choices});
   plan.id = random_id(id_prefix);
