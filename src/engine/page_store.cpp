@@ -135,9 +135,10 @@ void PageStore::forget(const Hash128& own) {
 }
 
 void PageStore::remove_file(const Hash128& own) {
+  const fs::path file = path_of(own);  // first: own may stand in what forget() frees
   forget(own);
   std::error_code error;
-  if (counters_.writes) fs::remove(path_of(own), error);
+  if (counters_.writes) fs::remove(file, error);
 }
 
 PageStore::Found PageStore::find(const Hash128& parent, std::span<const std::int32_t> ids,

@@ -175,6 +175,15 @@ TEST(PageStore, IsBoundedAndGivesUpTheLeastRecentlyUsed) {
     EXPECT_TRUE(Page(3).read(store) && Page(5).read(store));
     EXPECT_EQ(store.statistics().removed, 2U);
     EXPECT_LE(store.statistics().bytes, room);
+    for (std::uint64_t i = 100; i < 400; ++i) {
+      Page(i).write(store);
+      store.drain();
+      ASSERT_EQ(page_files(directory.path()).size(), 4U) << "what is given up is gone from the disk";
+    }
+    for (const std::uint64_t i : {0, 3, 4, 5}) {
+      Page(i).write(store);
+      store.drain();
+    }
   }
   // The order survives, as far as a file's time is fine; and a smaller bound holds from the next write on.
   const auto files = page_files(directory.path());
