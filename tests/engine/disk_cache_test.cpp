@@ -30,8 +30,9 @@ std::shared_ptr<PageStore> store_in(const fs::path& directory, std::uint64_t byt
 // A process's life: an engine with its own store, asked one thing after another.
 class Life {
  public:
-  explicit Life(const FakeModel& model, const fs::path& directory, EngineOptions engine = options())
-      : store(store_in(directory)), engine_(model, with(std::move(engine), store)) {}
+  Life(const FakeModel& model, const fs::path& directory, EngineOptions engine = options(),
+       std::uint64_t bytes = 1 << 30)
+      : store(store_in(directory, bytes)), engine_(model, with(std::move(engine), store)) {}
   Completion ask(const Request& asked) {
     Completion found = engine_.generate(asked);
     settle();
@@ -307,7 +308,7 @@ TEST(DiskCache, SurvivesKillAtRandomMoments) {
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status)) << "it ended by itself";
 
-    Life life(model, directory.path());
+    Life life(model, directory.path(), options(), 3'000'000);
     EXPECT_TRUE(life.store->statistics().writes) << "the lock of one that was killed is free";
     EXPECT_EQ(life.store->statistics().rejected, 0U) << "whole pages or none";
     EXPECT_LE(life.store->statistics().bytes, 3'000'000U);
