@@ -280,6 +280,53 @@ TEST(ProductGolden, BitsStayWhatTheyAre) {
   }
 }
 
+// The order that docs/numerics.md says, by plain loops: no other kernel would notice another one, they all share it.
+TEST(ProductOrder, OfFp8IsOddThenEvenInBlocksOf128) {
+  const Flushed flushed;
+  constexpr std::int64_t kRows = 16, kColumns = 256;
+  std::mt19937 random(5);
+  std::vector<std::byte> file(kRows * kColumns);
+  for (std::byte& b : file) do
+      b = static_cast<std::byte>(random() & 255);
+    while ((b & std::byte{0x7F}) == std::byte{0x7F});  // NaN
+  const std::vector<float> scales = {0.37F, 1.9F};
+  std::vector<float> x(kColumns);
+  for (float& value : x) value = static_cast<float>(static_cast<int>(random() & 255) - 128) / 128;  // exact in bf16
+  Aligned packed(packed_bytes(DType::f8_e4m3, kRows, kColumns));
+  pack_strip(DType::f8_e4m3, file, scales, kRows, kColumns, 0, packed.data);
+  std::vector<float> expected, w(kColumns);
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    decode_row(DType::f8_e4m3, file.data() + r * kColumns, kColumns, w.data());
+    float sum = 0;
+    for (std::size_t b = 0; b < 2; ++b) {
+      float block = 0;
+      for (std::size_t k = 128 * b; k < 128 * (b + 1); k += 2)
+        block = std::fma(w[k], x[k], std::fma(w[k + 1], x[k + 1], block));
+      sum = std::fma(block, scales[b], sum);
+    }
+    expected.push_back(sum);
+  }
+  for (const KernelTable* table : kernel_tables()) {
+    const ActType act = activation_of(DType::f8_e4m3);
+    Aligned row(act_row_bytes(act, kColumns));
+    table->quantise[static_cast<int>(act)](x.data(), kColumns, row.data);
+    std::vector<float> out(kRows);
+    LinearArgs args{};
+    args.weight = packed.data;
+    args.strip_bytes = packed_strip_bytes(DType::f8_e4m3, kColumns);
+    args.columns = kColumns;
+    args.strips = 1;
+    args.valid_rows = kRows;
+    args.activations = row.data;
+    args.activation_stride = act_row_bytes(act, kColumns);
+    args.tokens = 1;
+    args.out = out.data();
+    args.out_stride = kRows;
+    table->linear[static_cast<int>(DType::f8_e4m3)](args);
+    EXPECT_EQ(out, expected) << table->isa;
+  }
+}
+
 // Every type that can be packed has its product in every table, and no other type has one.
 TEST(KernelTables, HoldEverything) {
   EXPECT_EQ(&best_kernels(), kernel_tables().back());
