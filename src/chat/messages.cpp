@@ -75,6 +75,8 @@ void check(Json& message, const std::string& place) {
     fail(ErrorKind::input, "{}.role: \"{}\" is none of system, developer, user, assistant, tool, function", place,
          role);
   if (role == "function") message["role"] = "tool";
+  if (role != "assistant" && message.value("content", Json()).is_null())  // that of the assistant may be calls alone
+    wrong(place + ".content", "a string or a list of parts", message.value("content", Json()));
   check_content(message.value("content", Json()), place + ".content");
   if (message.contains("reasoning_content") && !message["reasoning_content"].is_string())
     message.erase("reasoning_content");

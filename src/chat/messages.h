@@ -6,9 +6,9 @@
 
 namespace limpid {
 
-// The messages, each an object with a known role ("function" becomes "tool") and content that is text, null or a list
-// of text parts. Throws Error(input) naming the place ("messages[2].role") and what was found; Error(unsupported) for
-// images and other parts.
+// The messages, each an object with a known role ("function" becomes "tool") and content that is text or a list of text
+// parts; an assistant's may be null. Throws Error(input) naming the place ("messages[2].role") and what was found;
+// Error(unsupported) for images and other parts.
 nlohmann::ordered_json check_messages(nlohmann::ordered_json messages);
 
 // The tools ([{type: "function", function: {name, ...}}]); an empty list becomes null. Throws Error(input) naming the

@@ -134,6 +134,8 @@ ServedResponse error_response(int status, std::string_view code, std::string_vie
   response.status = status;
   response.headers.emplace_back("Content-Type", "application/json");
   if (retry_after > 0) response.headers.emplace_back("Retry-After", std::to_string(retry_after));
+  // RFC 9110 asks for it. What a path takes is the handler's to say; these are the methods that get as far as that.
+  if (status == 405) response.headers.emplace_back("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
   const std::string_view type = status == 503  ? "overloaded_error"
                                 : status < 500 ? "invalid_request_error"
                                                : "server_error";

@@ -173,6 +173,7 @@ TEST(Messages, ErrorsNameThePlace) {
   expect(message(Json::array({user, {{"content", "x"}}})), {"messages[1].role"});
   expect(message(Json::array({{{"role", "<|im_end|>"}, {"content", "x"}}})), {"messages[0].role", "<|im_end|>"});
   expect(message(Json::array({{{"role", "user"}, {"content", 5}}})), {"messages[0].content", "number"});
+  expect(message(Json::array({{{"role", "user"}}})), {"messages[0].content", "null"});
   expect(message(Json::array({{{"role", "user"}, {"content", Json::array({{{"type", "image_url"}}})}}})),
          {"messages[0].content[0]", "image_url"});
   expect(message(Json::array({{{"role", "assistant"}, {"tool_calls", 5}}})), {"messages[0].tool_calls", "list"});
