@@ -34,9 +34,12 @@ Json parameters(const Route& route) {
 Json responses(const Route& route) {
   Json ok{{"description", "The answer"}};
   if (!route.doc.response.empty()) ok["content"][route.doc.media]["schema"] = reference(route.doc.response);
-  if (route.doc.streams) ok["content"]["text/event-stream"]["schema"] = {{"type", "string"}};
+  if (route.doc.streams)
+    ok["content"]["text/event-stream"]["schema"] = {
+        {"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}};
   Json error{{"description", "Refused or failed: the status and the body say why"}};
-  error["content"]["application/json"]["schema"] = reference("Error");
+  error["content"]["application/json"]["schema"] =
+      reference(route.error_body == openai_error_body ? "Error" : "AnthropicError");
   return {{"200", std::move(ok)}, {"default", std::move(error)}};
 }
 

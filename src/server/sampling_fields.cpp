@@ -64,9 +64,14 @@ void read_sampling(RequestFields& fields, AnswerRequest& request) {
     if (stop.empty() || stop.size() > StopStrings::kMostBytes)
       throw bad_parameter(
           fmt::format("stop: a string of {} bytes; they have 1 to {}", stop.size(), StopStrings::kMostBytes), "stop");
-  request.user = fields.text("user_id").value_or(fields.text("user").value_or(""));
-  if (request.user.size() > 512)
-    throw bad_parameter(fmt::format("user: {} bytes, at most 512 are allowed", request.user.size()), "user");
+  for (const char* name : {"user", "user_id"}) {  // the second is DeepSeek's and counts before the other
+    const std::optional<std::string> user = fields.text(name);
+    if (!user) continue;
+    if (user->size() > 512)
+      throw bad_parameter(fmt::format("{}: {} bytes, at most 512 are allowed", name, user->size()), name);
+    request.user = *user;
+  }
+  request.chat.ignore_end = fields.boolean("ignore_eos").value_or(false);
   request.stream = fields.boolean("stream").value_or(false);
   request.resumable = fields.boolean("resumable").value_or(false);
   if (request.resumable && !request.stream)

@@ -10,7 +10,7 @@ inline constexpr int kMostChoices = 16;
 inline constexpr int kMostStops = 16;  // DeepSeek's limit; OpenAI's is 4
 inline constexpr int kMostBias = 1024;
 
-// temperature, top_p, top_k, min_p, penalties, seed, logit_bias, stop, n, user. Throws ApiError.
+// temperature, top_p, top_k, min_p, penalties, seed, logit_bias, stop, ignore_eos, n, user. Throws ApiError.
 void read_sampling(RequestFields& fields, AnswerRequest& request);
 
 // What was asked about temperature and penalties (and top_p) is ignored: a thinking mode that does not take them.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "server/anthropic_routes.h"
 #include "server/api_error.h"
 #include "server/openai_parts.h"
 #include "server/openapi.h"
@@ -36,6 +37,7 @@ Service::Service(ServiceOptions options, ServedModels& models, Admission& admiss
   add_completion_routes(router_, answering_);
   add_model_routes(router_, answering_);
   add_text_routes(router_, answering_);
+  add_anthropic_routes(router_, answering_);
 
   Route health{"GET", "/health", {}, {}, true};
   health.handler = [this](Call& call) {

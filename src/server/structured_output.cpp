@@ -61,15 +61,6 @@ std::optional<ToolRules> read_choice(RequestFields& fields, const Json& tools) {
   return rules;
 }
 
-// A schema that cannot be held is the request's to mend: 422, with its place.
-Shared schema_grammar(const Json& schema, const std::string& place) {
-  try {
-    return json_schema_grammar(schema);
-  } catch (const Error& error) {
-    throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
-  }
-}
-
 Shared read_format(RequestFields& fields) {
   std::optional<RequestFields> format = fields.object("response_format");
   if (!format) return nullptr;
@@ -90,15 +81,27 @@ ApiError wrong_message(const Error& error) {
   return bad_request(text, place.find(' ') == std::string::npos ? place : std::string());
 }
 
+// A schema that cannot be held is the request's to mend: 422, with its place.
+Shared schema_grammar(const Json& schema, const std::string& place) {
+  try {
+    return json_schema_grammar(schema);
+  } catch (const Error& error) {
+    throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
+  }
+}
+
 void read_structure(RequestFields& fields, AnswerRequest& answer) {
   Json tools = read_tools(fields);
   const std::optional<ToolRules> rules = read_choice(fields, tools);
-  const Shared format = read_format(fields);
+  set_structure(std::move(tools), rules, read_format(fields), answer);
+}
+
+void set_structure(Json tools, const std::optional<ToolRules>& rules, Shared format, AnswerRequest& answer) {
   const bool with_tools = !tools.is_null() && rules;
   if (format != nullptr && with_tools)
     throw bad_parameter("response_format: with tools an answer is text or calls; ask for one of the two",
                         "response_format");
-  answer.chat.grammar = format;
+  answer.chat.grammar = std::move(format);
   if (!with_tools) return;
   answer.tool_grammar = [tools, rules = *rules](ToolFormat model_format) -> Shared {
     if (model_format == ToolFormat::none && rules.use == ToolUse::automatic) return nullptr;

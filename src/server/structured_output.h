@@ -2,6 +2,10 @@
 // (chat/grammar.h).
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "chat/grammar.h"
 #include "server/answer_request.h"
 #include "server/request_fields.h"
 
@@ -13,6 +17,13 @@ inline constexpr std::size_t kMostTools = 128;
 // calls when the model and with it their format is known. Throws ApiError naming the field: 422 for a schema that
 // cannot be held.
 void read_structure(RequestFields& fields, AnswerRequest& answer);
+
+// The parts that every wire format shares. tools: OpenAI's form, checked; null: none. rules: nothing where the model is
+// not to be told of them. format: of the answer, null: free. Throws 422 where an answer is asked to be both.
+void set_structure(nlohmann::ordered_json tools, const std::optional<ToolRules>& rules,
+                   std::shared_ptr<const Grammar> format, AnswerRequest& answer);
+// place: the schema's, for the 422 of one that cannot be held.
+std::shared_ptr<const Grammar> schema_grammar(const nlohmann::ordered_json& schema, const std::string& place);
 
 // A wrong message or tool, as chat/ words it: "messages[2].role: ...".
 ApiError wrong_message(const Error& error);

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "server/anthropic_request.h"
 #include "server/completion_request.h"
 #include "service_fixture.h"
 
@@ -53,6 +54,22 @@ TEST_F(OpenApi, CompletionFieldsAreThoseThatAreRead) {
   std::set<std::string> read;
   parse_completion(R"({"prompt": "x", "stream_options": {}})", {}, &read);
   EXPECT_EQ(read, schema_fields("CompletionRequest"));
+}
+
+TEST_F(OpenApi, AnthropicFieldsAreThoseThatAreRead) {
+  const std::string body = R"({"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}],
+    "thinking": {"type": "enabled", "budget_tokens": 5}, "metadata": {}, )";
+  std::set<std::string> read;
+  parse_anthropic(body + R"("output_config": {"format": {"type": "json_schema", "schema": true}}})", false, {}, &read);
+  const std::string tools =
+      R"("tools": [{"name": "f", "input_schema": {}}], "tool_choice": {"type": "tool", "name": "f"}})";
+  parse_anthropic(body + tools, false, {}, &read);
+  EXPECT_EQ(read, schema_fields("AnthropicRequest"));
+  std::set<std::string> counted;
+  parse_anthropic(body + R"("output_config": {"format": {"type": "json_schema", "schema": true}}})", true, {},
+                  &counted);
+  parse_anthropic(body + tools, true, {}, &counted);
+  EXPECT_EQ(counted, schema_fields("AnthropicCountRequest"));
 }
 
 TEST_F(OpenApi, EveryRouteIsDescribedOnce) {
