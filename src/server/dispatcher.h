@@ -21,10 +21,10 @@
 namespace limpid {
 
 struct AccessRecord {
-  std::string time;                                      // UTC, "2026-11-27T12:00:00Z"
+  std::string time;  // UTC, "2026-11-27T12:00:00Z"
   std::string peer, method, request_id, account;
   std::string route{"-"};  // the pattern; "-" where there was none
-  int status = 0;                                        // 0: the peer went away before it was told
+  int status = 0;          // 0: the peer went away before it was told
   std::uint64_t bytes = 0;
   double seconds = 0;
   bool cut = false;  // the peer went away, or was cut, before the end

@@ -33,7 +33,8 @@ struct Call {
 // On a worker's thread; may block. Answers through the exchange, at once or later; throws ApiError or Error.
 using RouteHandler = std::function<void(Call&)>;
 
-// For the OpenAPI document; without an operation the route is not in it. Schemas are names in schemas.json; empty: no body.
+// For the OpenAPI document; without an operation the route is not in it. Schemas are names in schemas.json; empty: no
+// body.
 struct RouteDoc {
   std::string operation{}, summary{}, tag{};
   std::string request{}, response{};

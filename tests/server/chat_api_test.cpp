@@ -207,6 +207,43 @@ TEST_F(ChatApi, EveryAcceptedRequestIsSettledOnce) {
   EXPECT_EQ(admission_->given_back, 0);
 }
 
+TEST_F(ChatApi, ABudgetOfSecondsIsKept) {
+  Json body = asks("Think");
+  body["thinking"]["budget_seconds"] = 0.05;
+  body["max_tokens"] = 200;
+  say(body, std::string(150, 't'), false);
+  model_.microseconds = 5000;
+  const std::string thought = answer(kPath, body)["choices"][0]["message"]["reasoning_content"];
+  EXPECT_GT(thought.size(), 0U);
+  EXPECT_LT(thought.size(), 100U);
+}
+
+TEST_F(ChatApi, ThePrefixIsFoundAgainByWhomItBelongsTo) {
+  Json body = asks(std::string(300, 'p'));
+  body["user"] = "ann";
+  body["thinking"]["type"] = "disabled";
+  say(body, "y");
+  EXPECT_EQ(answer(kPath, body)["usage"]["prompt_cache_hit_tokens"], 0);
+  const Json again = answer(kPath, body)["usage"];
+  EXPECT_GE(again["prompt_cache_hit_tokens"], 256);
+  EXPECT_EQ(again["prompt_cache_hit_tokens"], again["prompt_tokens_details"]["cached_tokens"]);
+  EXPECT_EQ(again["prompt_cache_hit_tokens"].get<int>() + again["prompt_cache_miss_tokens"].get<int>(),
+            again["prompt_tokens"].get<int>());
+  body["user"] = "bob";
+  EXPECT_EQ(answer(kPath, body)["usage"]["prompt_cache_hit_tokens"], 0) << "nobody learns what another one asked";
+}
+
+TEST_F(ChatApi, TheContextOfATierIsKept) {
+  admission_->context = 40;
+  Json body = asks(std::string(100, 'p'));
+  EXPECT_EQ(answer(kPath, body, 400)["error"]["code"], "context_length_exceeded");
+  body = asks("Hi");
+  say(body, "x</think>" + std::string(100, 'y'));
+  const Json json = answer(kPath, body);
+  EXPECT_EQ(json["usage"]["total_tokens"], 40);
+  EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
+}
+
 TEST_F(ChatApi, WhoGoesAwayIsCancelledWithinAStep) {
   for (const bool streams : {true, false}) {
     Json body = asks("Talk");

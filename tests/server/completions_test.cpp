@@ -87,6 +87,7 @@ TEST_F(Completions, WhatIsWrongIsRefused) {
   refused({{"prompt", {-1}}}, 422, "prompt");
   refused({{"prompt", std::vector<std::string>(17, "a")}}, 422, "prompt");
   refused({{"prompt", "a"}, {"echo", true}, {"logprobs", 1}}, 422, "echo");
+  refused({{"prompt", std::vector<std::string>(16, "a")}, {"n", 5}}, 422, "n");
   refused({{"prompt", "a"}, {"suffix", "b"}}, 400, "suffix");
 }
 

@@ -76,10 +76,16 @@ struct CountingAdmission : OpenAdmission {
     std::unique_ptr<Charge> inner_;
     bool settled_ = false;
   };
+  Identity identify(const ServedRequest& request) override {
+    Identity identity = OpenAdmission::identify(request);
+    identity.context = context;
+    return identity;
+  }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     last_demand = demand;
     return std::make_unique<Counted>(*this, OpenAdmission::admit(identity, demand));
   }
+  std::int64_t context = 0;  // of a tier
   std::mutex mutex;
   std::vector<Consumption> settled;
   std::atomic<int> given_back{0};
@@ -111,6 +117,7 @@ class ServiceFixture : public testing::Test {
   }
   void TearDown() override {
     service_.reset();
+    chat_.reset();  // before the engine: its thread prepares next turns there
     engine_.reset();
   }
   void build(const OpenLimits& limits, ServiceOptions options) {
