@@ -1,9 +1,12 @@
 #include "app/built_in.h"
 
-#include <filesystem>
+#include <algorithm>
 
+#include "app/hub_setup.h"
 #include "app/session.h"
 #include "base/error.h"
+#include "base/mapped_file.h"
+#include "formats/atomic_file.h"
 #include "hub/reference.h"
 
 namespace limpid {
@@ -46,6 +49,20 @@ bool means_built_in(const std::string& model) {
 ModelFiles open_model(const std::string& model) {
   if (means_built_in(model)) return ModelFiles::from_memory(std::string(kBuiltInName), *built_in_files());
   return open_files(model);
+}
+
+std::filesystem::path model_on_disk(const std::string& model) {
+  if (!means_built_in(model)) return resolve_model(model);
+  const std::filesystem::path folder = open_store().root() / "built-in" / kBuiltInName;
+  std::filesystem::create_directories(folder);
+  for (const auto& [name, content] : *built_in_files()) {
+    const std::string path = (folder / name).string();
+    if (std::filesystem::exists(path) && std::ranges::equal(MappedFile(path).bytes(), content)) continue;
+    AtomicFile file(path);
+    file.write(content);
+    file.commit();
+  }
+  return folder;
 }
 
 Tokenizer open_tokenizer(const ModelFiles& files) {

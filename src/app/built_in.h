@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,11 @@ bool means_built_in(const std::string& model);
 
 // The files of MODEL: the model that is built in, or what open_files() (app/session.h) finds.
 ModelFiles open_model(const std::string& model);
+
+// MODEL as files on disk, for who reads them more than once, copies them or merges into them: what resolve_model()
+// (app/hub_setup.h) finds; of the model that is built in the folder built-in/r1-nano of the store, written when it is not
+// there as the program has it. Throws as resolve_model() does, and Error(system | resources) where the store cannot be written.
+std::filesystem::path model_on_disk(const std::string& model);
 
 // The tokenizer that belongs to them. Throws Error(not_found) when there is none.
 Tokenizer open_tokenizer(const ModelFiles& files);

@@ -16,6 +16,7 @@ void add_synth(Program& program);
 void add_models(Program& program);
 void add_data(Program& program);
 void add_eval(Program& program);
+void add_acceptance(Program& program);
 void add_rl(Program& program);
 void add_recipe(Program& program);
 void add_report(Program& program);
@@ -45,6 +46,7 @@ void add_commands(Program& program) {
   add_synth(program);
   add_data(program);
   add_eval(program);
+  add_acceptance(program);
   add_train(program);
   add_sft(program);
   add_distill(program);

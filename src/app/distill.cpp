@@ -5,9 +5,9 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
-#include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/train_line.h"
@@ -28,7 +28,7 @@ std::unique_ptr<Teacher> open_teacher(const Arguments& arguments, const Context&
   const bool url = arguments.teacher.starts_with("http://") || arguments.teacher.starts_with("https://");
   if (!url) {
     if (!arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher-model: only an endpoint (--teacher URL) has models to choose from");
-    return engine_teacher(resolve_model(arguments.teacher).string(), context.threads(), context.kernels());
+    return engine_teacher(model_on_disk(arguments.teacher).string(), context.threads(), context.kernels());
   }
   if (arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher {}: the name of its model is needed (--teacher-model)", arguments.teacher);
   const char* key = std::getenv("LIMPID_TEACHER_KEY");
@@ -48,7 +48,7 @@ int distill(const Arguments& arguments, const Context& context) {
   {
     TrainLine line;
     DistillOptions options;
-    if (!arguments.student.empty()) options.student = resolve_model(arguments.student).string();
+    if (!arguments.student.empty()) options.student = model_on_disk(arguments.student).string();
     options.loop = line.options(context, arguments.out, arguments.resume);
     options.loop.stop = [&] { return interrupts.requested(); };
     options.traced = [&](const TraceCounts& counts) { line.say(line_of(counts, config.traces.problems)); };
@@ -76,7 +76,7 @@ int traces(const Arguments& arguments, const Context& context) {
 }
 
 void teacher_options(Command& command, Arguments& arguments) {
-  command.option("--teacher", arguments.teacher, "a model (directory, .gguf, name in the store), or the http(s) address of an OpenAI-compatible endpoint", true);
+  command.option("--teacher", arguments.teacher, "a model (directory, .gguf, name in the store, r1-nano), or the http(s) address of an OpenAI-compatible endpoint", true);
   command.option("--teacher-model", arguments.teacher_model, "the endpoint's name of the model; a key is taken from LIMPID_TEACHER_KEY");
 }
 
@@ -91,8 +91,8 @@ void add_distill(Program& program) {
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on with what is in --out");
   command.threads();
-  command.examples("limpid distill nano.json --teacher weights/r1-nano --out student\n"
-                   "limpid distill lora.json --teacher weights/r1-nano --model smollm2-135m --out smollm2-think\n"
+  command.examples("limpid distill nano.json --teacher r1-nano --out student\n"
+                   "limpid distill lora.json --teacher r1-nano --model smollm2-135m --out smollm2-think\n"
                    "limpid distill lora.json --teacher http://127.0.0.1:8080/v1 --teacher-model r1 --model smollm2-135m --out adapter");
   command.run([arguments](const Context& context) { return distill(*arguments, context); });
 }
@@ -105,7 +105,7 @@ void add_traces(Program& program) {
   command.option("--out", arguments->out, "the .jsonl file", true);
   command.flag("--resume", arguments->resume, "go on with what is in --out");
   command.threads();
-  command.examples("limpid traces traces.json --teacher weights/r1-nano --out traces.jsonl");
+  command.examples("limpid traces traces.json --teacher r1-nano --out traces.jsonl");
   command.run([arguments](const Context& context) { return traces(*arguments, context); });
 }
 

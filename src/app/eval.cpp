@@ -1,6 +1,4 @@
 // limpid eval: how often a model is right, by family and language.
-#include <unistd.h>
-
 #include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +10,7 @@
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/session.h"
+#include "app/train_line.h"
 #include "base/error.h"
 #include "chat/prompt.h"
 #include "formats/atomic_file.h"
@@ -133,13 +132,13 @@ int eval(const Arguments& arguments, const Context& context) {
   for (std::int32_t id : opened.files.end_ids())
     if (std::ranges::find(rollout.stop_ids, id) == rollout.stop_ids.end()) rollout.stop_ids.push_back(id);
   const std::size_t all = problems.size() * static_cast<std::size_t>(arguments.k);
-  const bool watched = isatty(STDERR_FILENO) != 0;
+  TrainLine line;
   rollout.progress = [&](std::size_t ended) {
-    if (watched) fmt::print(stderr, "\r{} of {} answers", ended, all);
+    line.answers(arguments.model, ended, all);
     return !interrupts.requested();
   };
   const EvalReport report = evaluate(engine, tokenizer, problems, prompts, eval_options);
-  if (watched) fmt::print(stderr, "\r\033[K");
+  line.end();
   if (!arguments.answers.empty()) write_answers(arguments.answers, problems, report);
   if (!arguments.json) {
     print_table(report, arguments);

@@ -2,11 +2,15 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <system_error>
 #include <vector>
 
+#include "base/error.h"
+#include "formats/json.h"
 #include "hub/catalogue.h"
 #include "hub/pull.h"
+#include "hub/reference.h"
 
 namespace limpid {
 
@@ -55,6 +59,20 @@ std::filesystem::path resolve_adapter(const std::string& base, const std::string
     looked += (looked.empty() ? "" : ", ") + place.string();
   }
   fail(ErrorKind::not_found, "{}+{}: no adapter {}: looked for a directory of that name, and in {}", base, adapter, adapter, looked);
+}
+
+std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base, const std::filesystem::path& adapter) {
+  const nlohmann::json config = read_json((adapter / "adapter_config.json").string());
+  const auto said = config.is_object() ? config.find("base_model_name_or_path") : config.end();
+  if (said == config.end() || !said->is_string()) return std::nullopt;
+  const Catalogue catalogue = Catalogue::built_in();
+  for (const CatalogueModel& model : catalogue.models()) {
+    const std::string first = model.name.substr(0, model.name.find('-'));
+    if (!equal_ignoring_case(base, first) && !equal_ignoring_case(base, model.name)) continue;
+    for (const CatalogueVariant& variant : model.variants)
+      if (variant.repository == said->get<std::string>()) return open_store().resolve(model.name, catalogue);
+  }
+  return std::nullopt;
 }
 
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled) {

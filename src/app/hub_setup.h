@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "app/command.h"
@@ -21,6 +22,12 @@ std::filesystem::path resolve_model(const std::string& model);
 // the program, or ADAPTER in the store's folder adapters. Of a published name ("smollm2-135m") its first part will do
 // too. Throws Error(not_found) with the places.
 std::filesystem::path resolve_adapter(const std::string& base, const std::string& adapter);
+
+// BASE of BASE+ADAPTER where no file and no model has that name: the catalogue's model that the adapter of this directory
+// says it is for (base_model_name_or_path), when its name begins so: "smollm2" of an adapter for
+// HuggingFaceTB/SmolLM2-135M-Instruct is smollm2-135m. Nothing where there is none. Throws Error(input) for an
+// adapter_config.json that cannot be read, Error(not_found) that says how to get a model that is known and not here.
+std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base, const std::filesystem::path& adapter);
 
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled);
 

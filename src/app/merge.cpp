@@ -2,8 +2,8 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
-#include "app/hub_setup.h"
 #include "app/output.h"
 #include "base/error.h"
 #include "convert/merge.h"
@@ -17,7 +17,7 @@ struct Arguments {
 };
 
 int merge(const Arguments& arguments) {
-  const ModelFiles merged = ModelFiles::open(resolve_model(arguments.model).string()).with_adapter(arguments.adapter);
+  const ModelFiles merged = ModelFiles::open(model_on_disk(arguments.model).string()).with_adapter(arguments.adapter);
   write_model(merged, arguments.out);
   print("{}: {} with {}\n", arguments.out, arguments.model, arguments.adapter);
   return 0;

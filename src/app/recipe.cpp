@@ -62,7 +62,11 @@ int recipe(const Arguments& arguments, const Context& context) {
     if (next.rl) curve.begin(next.rl->grpo.steps);
   };
   options.traced = [&](const TraceCounts& counts) { line.count(counts); };
+  options.evaluating = [&](const std::string& model, Reasoning reasoning, std::size_t ended, std::size_t all) {
+    line.answers(fmt::format("{}, reasoning {}", model, reasoning_name(reasoning)), ended, all);
+  };
   options.evaluated = [&](const RecipeStage&, const std::string& model, Reasoning reasoning, const EvalReport& report) {
+    line.end();
     fmt::print(stderr, "{}, reasoning {}: pass@1 {:.1f} %, {:.1f} tokens, {:.0f} s\n", model, reasoning_name(reasoning),
                100 * report.rows[0].pass_1, report.rows[0].tokens, report.seconds);
     evaluated.push_back({model, reasoning, report});

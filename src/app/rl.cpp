@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/interrupt.h"
 #include "app/output.h"
@@ -25,7 +26,7 @@ int rl(const Arguments& arguments, const Context& context) {
   const RlConfig config = RlConfig::read(arguments.config);
   Interrupts interrupts;
   RlOptions options;
-  options.model = arguments.model;
+  options.model = model_on_disk(arguments.model).string();
   options.out = arguments.out;
   options.resume = arguments.resume;
   options.threads = context.threads();

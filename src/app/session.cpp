@@ -31,6 +31,16 @@ std::string checked_name(const ModelFiles& files, std::uint64_t needed, const Av
                      human_bytes(available.bytes), available.limited_by);
 }
 
+std::filesystem::path adapters_base(const std::string& base, const std::filesystem::path& adapter) {
+  try {
+    return model_on_disk(base);
+  } catch (const Error& unknown) {
+    if (unknown.kind() != ErrorKind::not_found) throw;
+    if (const std::optional<std::filesystem::path> found = resolve_adapters_base(base, adapter)) return *found;
+    throw;
+  }
+}
+
 }  // namespace
 
 MemoryNeeds memory_needs(const ModelFiles& files, Precision precision, CacheType cache_type,
@@ -59,7 +69,8 @@ ModelFiles open_files(const std::string& model) {
   const std::size_t plus = model.rfind('+');
   if (plus == std::string::npos || std::filesystem::exists(model)) return ModelFiles::open(resolve_model(model).string());
   const std::string base = model.substr(0, plus), adapter = model.substr(plus + 1);
-  return ModelFiles::open(resolve_model(base).string()).with_adapter(resolve_adapter(base, adapter).string());
+  const std::filesystem::path beside = resolve_adapter(base, adapter);
+  return ModelFiles::open(adapters_base(base, beside).string()).with_adapter(beside.string());
 }
 
 Precision precision_of(const Options& options, Precision otherwise) {

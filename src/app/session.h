@@ -22,7 +22,8 @@ struct OpenedModel {
   double load_seconds = 0;
 };
 
-// Finds the files of MODEL: a path or a name in the store; BASE+ADAPTER has the adapter merged in (models/adapter.h).
+// Finds the files of MODEL: a path or a name in the store; BASE+ADAPTER has the adapter merged in (models/adapter.h), and
+// BASE may be the beginning of the name of the model that the adapter is for ("smollm2+think").
 ModelFiles open_files(const std::string& model);
 
 // What an engine for this model needs in memory; options say threads and rows of a step.

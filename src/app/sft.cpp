@@ -2,9 +2,9 @@
 #include <memory>
 #include <string>
 
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
-#include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
 #include "app/train_line.h"
@@ -29,7 +29,7 @@ int sft(const Arguments& arguments, const Context& context) {
     TrainLine line;
     LoopOptions options = line.options(context, arguments.out, arguments.resume);
     options.stop = [&] { return interrupts.requested(); };
-    end = fine_tune(config, resolve_model(arguments.model).string(), data, options);
+    end = fine_tune(config, model_on_disk(arguments.model).string(), data, options);
   }
   if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
   print("{}: {} of {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, config.lora ? "an adapter" : "a model", end.steps, end.tokens, end.loss,
@@ -43,7 +43,7 @@ void add_sft(Program& program) {
   auto arguments = std::make_shared<Arguments>();
   Command command = program.add("sft", "Go on training from given weights, on replies: all weights, or LoRA");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
-  command.option("--model", arguments->model, "a directory of safetensors, a .gguf or a name in the store", true);
+  command.option("--model", arguments->model, "a directory of safetensors, a .gguf, a name in the store, or r1-nano", true);
   command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "app/format.h"
 #include "app/product_speed.h"
@@ -20,6 +22,7 @@ void TrainLine::end() {
   open_ = false;
   shown_ = -1;
   counted_ = 0;
+  label_.clear();
 }
 
 LoopOptions TrainLine::options(const Context& context, const std::string& out, bool resume) {
@@ -43,6 +46,13 @@ void TrainLine::say(const std::string& line) {
   open_ = false;
 }
 
+void TrainLine::draw(std::string line) {
+  if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
+  std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
+  std::fflush(stderr);
+  open_ = terminal_;
+}
+
 void TrainLine::show(const Progress& p) {
   const int percent = static_cast<int>(100 * p.done);
   if (!terminal_ && percent / 10 == shown_ / 10 && shown_ >= 0) return;
@@ -53,10 +63,7 @@ void TrainLine::show(const Progress& p) {
   if (p.result.violation > 0) line += fmt::format("  MaxVio {:.2f}", p.result.violation);
   if (p.peak_share > 0) line += fmt::format("  {:.0f}% of bf16 peak", 100 * p.peak_share);
   line += fmt::format("  {} left", human_time(p.seconds_left));
-  if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
-  std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
-  std::fflush(stderr);
-  open_ = terminal_;
+  draw(std::move(line));
 }
 
 void TrainLine::count(const TraceCounts& c) {
@@ -64,10 +71,26 @@ void TrainLine::count(const TraceCounts& c) {
   counted_ = c.problems;
   std::string line = fmt::format("{} problems, {} answers: {} right, {} in one language, {} kept", c.problems,
                                  c.answers, c.correct, c.one_language, c.kept);
-  if (terminal_) line.resize(std::min(line.size(), static_cast<std::size_t>(std::max(20, window_size().columns - 1))));
-  std::fprintf(stderr, terminal_ ? "\r%s\x1b[K" : "%s\n", line.c_str());
-  std::fflush(stderr);
-  open_ = terminal_;
+  draw(std::move(line));
+}
+
+void TrainLine::answers(const std::string& label, std::size_t ended, std::size_t all) {
+  const auto now = std::chrono::steady_clock::now();
+  if (label != label_) {
+    end();
+    label_ = label;
+    since_ = now;
+    since_ended_ = ended;
+  }
+  const int percent = all == 0 ? 100 : static_cast<int>(100 * ended / all);
+  if (!terminal_ && percent / 10 == shown_ / 10 && shown_ >= 0) return;
+  if (terminal_ && percent == shown_ && ended != all) return;
+  shown_ = percent;
+  std::string line = fmt::format("{}  {} of {} answers  {:3}%", label, ended, all, percent);
+  const double seconds = std::chrono::duration<double>(now - since_).count();
+  if (ended > since_ended_ && ended < all)
+    line += fmt::format("  {} left", human_time(seconds * static_cast<double>(all - ended) / static_cast<double>(ended - since_ended_)));
+  draw(std::move(line));
 }
 
 }  // namespace limpid

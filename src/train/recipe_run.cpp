@@ -35,6 +35,7 @@ void write_text(const std::string& path, const std::string& text) {
 class RecipeRun {
  public:
   RecipeRun(const Recipe& recipe, const RecipeOptions& options) : recipe_(recipe), options_(options) {
+    check_recipe_directory(recipe, options.out);
     fs::create_directories(options.out);
     write_text(options.out + (recipe.control ? "/recipe-control.json" : "/recipe.json"), recipe.json->dump(1) + "\n");
   }
@@ -202,7 +203,7 @@ class RecipeRun {
         if (stopped()) return false;
         if (evaluator == nullptr) evaluator = std::make_unique<Evaluator>(*this, stage, model);
         try {
-          report = evaluator->ask(reasoning);
+          report = evaluator->ask(model, reasoning);
         } catch (const Error& error) {
           if (error.kind() == ErrorKind::cancelled) return false;
           throw;
@@ -219,7 +220,7 @@ class RecipeRun {
    public:
     Evaluator(const RecipeRun& run, const RecipeStage& stage, const std::string& model)
         : stage_(stage),
-          stop_(run.options_.stop),
+          watch_(run.options_),
           files_(ModelFiles::open(run.folder(model))),
           tokenizer_(Tokenizer::open(run.folder(model))),
           model_(load_model(files_, Precision::exact, run.options_.threads)),
@@ -232,7 +233,7 @@ class RecipeRun {
           *model_, rollout_engine(kEvalRows, positions, CacheType::f32, run.options_.threads, *run.options_.kernels));
     }
 
-    EvalReport ask(Reasoning reasoning) {
+    EvalReport ask(const std::string& model, Reasoning reasoning) {
       EvalOptions options;
       options.reasoning = reasoning;
       options.rollout.samples = stage_.k;
@@ -240,13 +241,17 @@ class RecipeRun {
       options.rollout.sampling.temperature = static_cast<float>(stage_.temperature);
       options.rollout.sampling.top_p = static_cast<float>(stage_.top_p);
       options.rollout.stop_ids.assign(tokenizer_.end_ids().begin(), tokenizer_.end_ids().end());
-      if (stop_) options.rollout.progress = [this](std::size_t) { return !stop_(); };
+      const std::size_t all = problems_.size() * static_cast<std::size_t>(stage_.k);
+      options.rollout.progress = [&, all](std::size_t ended) {
+        if (watch_.evaluating) watch_.evaluating(model, reasoning, ended, all);
+        return !watch_.stop || !watch_.stop();
+      };
       return evaluate(*engine_, tokenizer_, problems_, training_prompts(tokenizer_, reasoning), options);
     }
 
    private:
     const RecipeStage& stage_;
-    const std::function<bool()>& stop_;
+    const RecipeOptions& watch_;
     const ModelFiles files_;
     const Tokenizer tokenizer_;
     const std::unique_ptr<Model> model_;

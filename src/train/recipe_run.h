@@ -7,7 +7,7 @@
 //   report.html          by a stage of kind report
 // Stopped or killed at any moment and taken up again it ends with the same bytes as a run that was not, but for times
 // and the report. A stage that another recipe made, or that was made from other weights, is an error that names the
-// difference. One thread calls it.
+// difference, and so is the directory of another recipe: both before anything is written. One thread calls it.
 #pragma once
 
 #include <functional>
@@ -27,6 +27,8 @@ struct RecipeOptions {
   RlOptions rl;       // likewise
   std::function<void(const RecipeStage&)> begin;
   std::function<void(const TraceCounts&)> traced;
+  // While a model is evaluated: `ended` of `all` answers.
+  std::function<void(const std::string& model, Reasoning, std::size_t ended, std::size_t all)> evaluating;
   // Each evaluation, also one that was there already.
   std::function<void(const RecipeStage&, const std::string& model, Reasoning, const EvalReport&)> evaluated;
   std::function<bool()> stop;

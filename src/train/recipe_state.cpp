@@ -49,6 +49,11 @@ std::string difference(const Json& was, const Json& is, const std::string& path)
                      is.dump());
 }
 
+[[noreturn]] void fail_otherwise(const std::string& folder, const std::string& what) {
+  fail(ErrorKind::input, "{0}/stage.json: this stage was made otherwise: {1}. Remove {0} to make it anew, or use another --out",
+       folder, what);
+}
+
 }  // namespace
 
 std::string product_of(const RecipeStage& stage, const std::string& out) {
@@ -72,6 +77,27 @@ Json describe_stage(const Recipe& recipe, const RecipeStage& stage, const std::s
   return {{"told", told}, {"from", from}};
 }
 
+void check_recipe_directory(const Recipe& recipe, const std::string& out) {
+  for (const char* name : {"/recipe.json", "/recipe-control.json"}) {
+    const std::string path = out + name;
+    if (!fs::exists(path)) continue;
+    const Json was = read_json(path);
+    const auto found = was.is_object() ? was.find("name") : was.end();
+    if (found == was.end() || !found->is_string()) fail(ErrorKind::input, "{}: expected a recipe with a \"name\"", path);
+    if (*found != recipe.name)
+      fail(ErrorKind::input, "{}: this is the directory of recipe \"{}\", not of \"{}\": use another --out", path,
+           found->get<std::string>(), recipe.name);
+  }
+  for (const RecipeStage& stage : recipe.stages) {
+    const std::string folder = out + "/" + stage.name;
+    if (!fs::exists(folder + "/stage.json")) continue;
+    const Json state = read_json(folder + "/stage.json");
+    Json told = *stage.told;
+    leave_out(told);
+    if (state.is_object() && state.contains("told") && state["told"] != told) fail_otherwise(folder, difference(state["told"], told, "told."));
+  }
+}
+
 StageState read_stage_state(const std::string& folder, const Json& described) {
   const std::string path = folder + "/stage.json";
   if (!fs::exists(path)) return {};
@@ -80,9 +106,7 @@ StageState read_stage_state(const std::string& folder, const Json& described) {
     fail(ErrorKind::input, "{}: expected the state of a stage", path);
   const bool finished = state["finished"].get<bool>();
   state.erase("finished");
-  if (state != described)
-    fail(ErrorKind::input, "{}: this stage was made otherwise: {}. Remove {} to make it anew, or use another --out",
-         path, difference(state, described, ""), folder);
+  if (state != described) fail_otherwise(folder, difference(state, described, ""));
   return {true, finished};
 }
 

@@ -20,6 +20,10 @@ struct StageState {
 StageState read_stage_state(const std::string& folder, const nlohmann::json& described);
 void write_stage_state(const std::string& folder, const nlohmann::json& described, bool finished);
 
+// Throws Error(input) where `out` is the directory of another recipe (by its recipe.json or recipe-control.json) or has a
+// stage that was told otherwise, naming the difference: before anything in it is written.
+void check_recipe_directory(const Recipe& recipe, const std::string& out);
+
 // Appends a line to times.jsonl.
 void add_stage_time(const std::string& out, const std::string& stage, double seconds, int threads, bool finished);
 

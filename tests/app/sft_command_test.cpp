@@ -114,6 +114,48 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   EXPECT_NE(nowhere.output.find("no adapter nowhere"), std::string::npos) << nowhere.output;
 }
 
+// The model inside the program has no directory: it is written into the store for those that need one.
+TEST_F(SftCommand, TheBuiltInModelTeachesAndLearnsByItsName) {
+  if (limpid("inspect r1-nano >/dev/null 2>&1").code != 0) GTEST_SKIP() << "this program was built without weights/r1-nano";
+  const auto run = [](const std::string& arguments) { return shell("LIMPID_HOME=" + at("home") + " " + LIMPID_BINARY + " " + arguments + " 2>&1"); };
+  const ShellResult asked = run("traces " + file("t.json", R"({"mix": "addsub", "problems": 4, "samples": 2, "max_tokens": 64})") +
+                                " --teacher R1-Nano --out " + at("t.jsonl") + " -t 1");
+  ASSERT_EQ(asked.code, 0) << asked.output;
+  EXPECT_GT(bytes("t.jsonl").size(), 0U);
+  json config = settings(true);
+  config["steps"] = 2;
+  const ShellResult made = run("sft " + file("nano.json", config.dump()) + " --model r1-nano --data " + replies() + " --out " + at("nano") + " -t 1");
+  ASSERT_EQ(made.code, 0) << made.output;
+  EXPECT_EQ(json::parse(bytes("nano/adapter_config.json")).at("base_model_name_or_path"), "r1-nano");
+  EXPECT_EQ(bytes("home/built-in/r1-nano/model.safetensors").size(), fs::file_size(fs::path(REPO_DIR) / "weights/r1-nano/model.safetensors"));
+  const ShellResult both = run("logits r1-nano+" + at("nano") + " --ids 0,5,6 -o " + at("both.npy"));
+  EXPECT_EQ(both.code, 0) << both.output;
+}
+
+// "smollm2+think" without a model of the name smollm2: the adapter says which model it is for, and the catalogue its name.
+TEST_F(SftCommand, AnAdapterFindsItsBaseByTheBeginningOfItsName) {
+  json config = settings(true);
+  config["steps"] = 2;
+  ASSERT_EQ(sft(config, "short", "-t 1 --data " + replies()).code, 0);
+  fs::create_directories(folder_ / "here/weights");
+  fs::copy(folder_ / "short", folder_ / "here/weights/smollm2-tiny");
+  const std::string in_here = "cd " + at("here") + " && LIMPID_HOME=" + at("store") + " " + LIMPID_BINARY + " ";
+  const std::string logits = "logits smollm2+tiny --ids 0,5,6,17 -o " + at("by-name.npy") + " 2>&1";
+  EXPECT_EQ(shell(in_here + logits).code, 2);  // for a directory called base, which is no published model
+  json adapter = json::parse(bytes("short/adapter_config.json"));
+  adapter["base_model_name_or_path"] = "HuggingFaceTB/SmolLM2-135M-Instruct";
+  std::ofstream(folder_ / "here/weights/smollm2-tiny/adapter_config.json") << adapter.dump();
+  const ShellResult missing = shell(in_here + logits);
+  EXPECT_EQ(missing.code, 2);
+  EXPECT_NE(missing.output.find("limpid pull smollm2-135m"), std::string::npos) << missing.output;
+  fs::create_directories(folder_ / "store/models/smollm2-135m@Q4_1");
+  std::ofstream(folder_ / "store/models/smollm2-135m@Q4_1/model.json")
+      << json{{"version", 1}, {"name", "smollm2-135m:Q4_1"}, {"path", at("base")}, {"bytes", 1}, {"adopted", true}}.dump();
+  const ShellResult found = shell(in_here + logits);
+  ASSERT_EQ(found.code, 0) << found.output;
+  EXPECT_EQ(bytes("by-name.npy"), logits_of(at("base") + "+" + at("short")));
+}
+
 TEST_F(SftCommand, WhatIsWrongIsNamed) {
   const auto says = [&](const json& config, const std::string& name, const std::string& what, const std::string& more = "-t 1 --data addsub") {
     const ShellResult result = sft(config, name, more);

@@ -220,6 +220,17 @@ TEST_F(RecipeRuns, StoppedAndTakenUpItEndsWithTheSameBytes) {
   EXPECT_NE(error(smoke, nothing).find("\"pretrain\", which has to run first"), std::string::npos);
   nothing.only = "zeroes";
   EXPECT_NE(error(smoke, nothing).find("no stage \"zeroes\"; there are words, pretrain"), std::string::npos);
+  // Another recipe, or this one with another stage to come, leaves what is there alone.
+  const std::string told = read_all(root_ / "whole/recipe.json");
+  other["name"] = "another";
+  const std::string refused = error(Recipe::parse(other, "another.json"), options("whole", 1, true));
+  EXPECT_NE(refused.find("whole/recipe.json: this is the directory of recipe \"smoke\", not of \"another\""), std::string::npos) << refused;
+  json later = json::parse(read_all(fs::path(REPO_DIR) / "recipes/smoke.json"));
+  later["parts"]["grpo"]["learning_rate"] = 0.02;
+  RecipeOptions first_stage = options("whole", 1, true);
+  first_stage.only = "words";
+  EXPECT_NE(error(Recipe::parse(later, "later.json"), first_stage).find("is 0.02"), std::string::npos);
+  EXPECT_EQ(read_all(root_ / "whole/recipe.json"), told);
   // A stage that what it builds on was made anew for has to be made anew too.
   fs::copy(root_ / "whole", root_ / "mended", fs::copy_options::recursive);
   fs::copy_file(root_ / "mended/final/model.safetensors", root_ / "mended/pretrain/model.safetensors",
