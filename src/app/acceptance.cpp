@@ -39,7 +39,8 @@ struct Shares {
   Share both() const { return {thinking.proposed + answer.proposed, thinking.accepted + answer.accepted}; }
 };
 
-std::vector<std::vector<std::int32_t>> prompts_of(const PromptBuilder& builder, const std::vector<EvalProblem>& problems) {
+std::vector<std::vector<std::int32_t>> prompts_of(const PromptBuilder& builder,
+                                                  const std::vector<EvalProblem>& problems) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const EvalProblem& problem : problems) {
     PromptRequest request;
@@ -50,7 +51,8 @@ std::vector<std::vector<std::int32_t>> prompts_of(const PromptBuilder& builder, 
 }
 
 // The answer's tokens up to </think> are thinking; an answer that never closes it is thinking to its end.
-void count(std::span<const std::int32_t> answer, std::span<const std::uint8_t> accepted, std::optional<TokenId> end_of_thinking, Shares& shares) {
+void count(std::span<const std::int32_t> answer, std::span<const std::uint8_t> accepted,
+           std::optional<TokenId> end_of_thinking, Shares& shares) {
   const auto end = end_of_thinking ? std::ranges::find(answer, *end_of_thinking) : answer.begin();
   const auto thought = end_of_thinking ? std::min<std::ptrdiff_t>(end - answer.begin() + 1, std::ssize(answer)) : 0;
   for (std::ptrdiff_t i = 0; i < std::ssize(answer); ++i) {
@@ -65,23 +67,32 @@ void print_shares(const std::map<std::string, Shares>& shares) {
   const auto cell = [](const Share& share) {
     return share.proposed == 0 ? "-" : fmt::format("{:.1f} % of {}", 100 * share.value(), share.proposed);
   };
-  for (const auto& [family, of] : shares) print("{:10} {:>16} {:>16} {:>16}\n", family, cell(of.thinking), cell(of.answer), cell(of.both()));
+  for (const auto& [family, of] : shares)
+    print("{:10} {:>16} {:>16} {:>16}\n", family, cell(of.thinking), cell(of.answer), cell(of.both()));
 }
 
 void print_json(const Arguments& arguments, const std::map<std::string, Shares>& shares) {
-  const auto object = [](const Share& s) { return nlohmann::ordered_json{{"proposed", s.proposed}, {"accepted", s.accepted}, {"share", s.value()}}; };
+  const auto object = [](const Share& s) {
+    return nlohmann::ordered_json{{"proposed", s.proposed}, {"accepted", s.accepted}, {"share", s.value()}};
+  };
   nlohmann::ordered_json rows = nlohmann::ordered_json::object();
   for (const auto& [family, of] : shares)
     rows[family] = {{"thinking", object(of.thinking)}, {"answer", object(of.answer)}, {"both", object(of.both())}};
-  print("{}\n", nlohmann::ordered_json{{"model", arguments.model}, {"suite", arguments.suite}, {"temperature", arguments.temperature}, {"families", rows}}.dump(1));
+  print("{}\n", nlohmann::ordered_json{{"model", arguments.model},
+                                       {"suite", arguments.suite},
+                                       {"temperature", arguments.temperature},
+                                       {"families", rows}}
+                    .dump(1));
 }
 
 int acceptance(const Arguments& arguments, const Context& context) {
   Interrupts interrupts;
-  const std::vector<EvalProblem> problems = open_suite(arguments.suite, Split::held_out, static_cast<std::uint64_t>(arguments.seed),
-                                                       static_cast<int>(arguments.count), static_cast<int>(arguments.level));
+  const std::vector<EvalProblem> problems =
+      open_suite(arguments.suite, Split::held_out, static_cast<std::uint64_t>(arguments.seed),
+                 static_cast<int>(arguments.count), static_cast<int>(arguments.level));
   const ModelFiles files = open_model(arguments.model);
-  if (files.config().mtp_layers < 1) fail(ErrorKind::unsupported, "{}: it has no layer of multi-token prediction", arguments.model);
+  if (files.config().mtp_layers < 1)
+    fail(ErrorKind::unsupported, "{}: it has no layer of multi-token prediction", arguments.model);
   const Tokenizer tokenizer = open_tokenizer(files);
   const PromptBuilder builder(tokenizer, files.chat_template());
   const std::vector<std::vector<std::int32_t>> prompts = prompts_of(builder, problems);
@@ -89,12 +100,13 @@ int acceptance(const Arguments& arguments, const Context& context) {
   for (const auto& prompt : prompts) longest = std::max(longest, prompt.size());
   const auto positions = static_cast<int>(longest + static_cast<std::size_t>(arguments.tokens));
   if (positions > files.config().context)
-    fail(ErrorKind::input, "prompts of {} tokens and {} of answer (--max-tokens): the model has a context of {}", longest, arguments.tokens,
-         files.config().context);
+    fail(ErrorKind::input, "prompts of {} tokens and {} of answer (--max-tokens): the model has a context of {}",
+         longest, arguments.tokens, files.config().context);
   const Precision precision = precision_of(context.options, Precision::fast);
   const CacheType cache = precision == Precision::exact ? CacheType::f32 : CacheType::f16;
   const std::unique_ptr<Decoder> decoder = load_decoder(files, precision, context.threads(), {}, {.mtp = true});
-  Engine engine(*decoder, rollout_engine(static_cast<int>(arguments.rows), positions, cache, context.threads(), context.kernels()));
+  Engine engine(*decoder, rollout_engine(static_cast<int>(arguments.rows), positions, cache, context.threads(),
+                                         context.kernels()));
 
   RolloutOptions rollout;
   rollout.max_tokens = static_cast<int>(arguments.tokens);
@@ -118,7 +130,8 @@ int acceptance(const Arguments& arguments, const Context& context) {
     text.insert(text.end(), answers[p].ids.begin(), answers[p].ids.end());
     const std::vector<std::uint8_t> accepted = mtp.accepted(text);
     for (const std::string& family : {problems[p].family, std::string("all")})
-      count(answers[p].ids, std::span(accepted).subspan(prompts[p].size()), tokenizer.special_id("</think>"), shares[family]);
+      count(answers[p].ids, std::span(accepted).subspan(prompts[p].size()), tokenizer.special_id("</think>"),
+            shares[family]);
     if (interrupts.requested()) fail(ErrorKind::cancelled, "stopped after {} of {} answers", p, problems.size());
   }
   if (arguments.json)
@@ -132,9 +145,11 @@ int acceptance(const Arguments& arguments, const Context& context) {
 
 void add_acceptance(Program& program) {
   auto arguments = std::make_shared<Arguments>();
-  Command command = program.add("acceptance", "How often multi-token prediction proposes what the model itself chooses");
+  Command command =
+      program.add("acceptance", "How often multi-token prediction proposes what the model itself chooses");
   command.positional("MODEL", arguments->model, "a model with a layer of multi-token prediction");
-  command.positional("SUITE", arguments->suite, "held-out problems: mix, a family (limpid data --help), a mix's .json, or problems in .jsonl");
+  command.positional("SUITE", arguments->suite,
+                     "held-out problems: mix, a family (limpid data --help), a mix's .json, or problems in .jsonl");
   command.option("-n", arguments->count, 1, 1 << 20, "problems of each family (20)");
   command.option("--level", arguments->level, 0, 100, "how hard (default: the levels of training)");
   command.option("--temp", arguments->temperature, 0, 100, "temperature of the answers (0: the most probable)");

@@ -55,7 +55,8 @@ std::filesystem::path model_on_disk(const std::string& model) {
   if (!means_built_in(model)) return resolve_model(model);
   const std::filesystem::path folder = open_store().root() / "built-in" / kBuiltInName;
   std::filesystem::create_directories(folder);
-  for (const auto& [name, content] : *built_in_files()) {
+  const MemoryFiles files = built_in_r1_nano();
+  for (const auto& [name, content] : files) {
     const std::string path = (folder / name).string();
     if (std::filesystem::exists(path) && std::ranges::equal(MappedFile(path).bytes(), content)) continue;
     AtomicFile file(path);

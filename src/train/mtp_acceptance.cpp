@@ -17,7 +17,8 @@ std::int32_t most_probable(const Tensor& logits, std::int64_t row, int vocabular
 
 }  // namespace
 
-MtpAcceptance::MtpAcceptance(const Decoder& decoder, int positions, CacheType cache, int threads, const KernelTable& kernels)
+MtpAcceptance::MtpAcceptance(const Decoder& decoder, int positions, CacheType cache, int threads,
+                             const KernelTable& kernels)
     : decoder_(decoder),
       positions_(positions),
       kernels_(kernels),
@@ -36,7 +37,8 @@ MtpAcceptance::MtpAcceptance(const Decoder& decoder, int positions, CacheType ca
 
 std::vector<std::uint8_t> MtpAcceptance::accepted(std::span<const std::int32_t> ids) {
   const auto tokens = static_cast<std::int32_t>(ids.size());
-  if (tokens > positions_) fail(ErrorKind::input, "multi-token prediction: a text of {} tokens; at most {} are expected", tokens, positions_);
+  if (tokens > positions_)
+    fail(ErrorKind::input, "multi-token prediction: a text of {} tokens; at most {} are expected", tokens, positions_);
   std::vector<std::uint8_t> accepted(ids.size());
   if (tokens < 3) return accepted;
   std::vector<std::int32_t> rows(ids.size()), following(ids.begin() + 1, ids.end());
@@ -53,7 +55,8 @@ std::vector<std::uint8_t> MtpAcceptance::accepted(std::span<const std::int32_t> 
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(cache.size() - 1));
     const Tensor main = decoder_.logits(ex, hidden, batch);
     if (thread == 0)
-      for (std::int32_t row = 0; row < tokens; ++row) choices[static_cast<std::size_t>(row)] = most_probable(main, row, vocabulary);
+      for (std::int32_t row = 0; row < tokens; ++row)
+        choices[static_cast<std::size_t>(row)] = most_probable(main, row, vocabulary);
     const Tensor ahead = decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits;
     if (thread != 0) return;
     for (std::size_t i = 2; i < ids.size(); ++i)

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "models/load.h"
 #include "tests/models/run_forward.h"
 
 namespace limpid {
@@ -16,10 +17,13 @@ using model_test::Ids;
 
 std::string model_path(const char* name) { return std::string(REPO_DIR) + "/tests/models/data/" + name; }
 
-// The decoder with its layer behind it as one model of one more cached layer: the logits of row i are the proposal for i + 2.
+// The decoder with its layer behind it as one model of one more cached layer: the logits of row i are the proposal for
+// i + 2.
 class Ahead final : public Model {
  public:
-  Ahead(const Decoder& decoder, const Ids& text) : decoder_(decoder), text_(text), info_(decoder.info()) { ++info_.layers; }
+  Ahead(const Decoder& decoder, const Ids& text) : decoder_(decoder), text_(text), info_(decoder.info()) {
+    ++info_.layers;
+  }
   const ModelInfo& info() const override { return info_; }
   CacheLayout cache_layout(CacheType type) const override { return decoder_.cache_layout(type); }
   std::size_t arena_bytes(int tokens, int outputs) const override {
@@ -29,7 +33,8 @@ class Ahead final : public Model {
   Tensor forward(Exec& ex, const Batch& batch, std::span<const CacheLayer> cache) const override {
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(cache.size() - 1));
     Ids following;
-    for (const std::int32_t position : batch.positions) following.push_back(text_[static_cast<std::size_t>(position) + 1]);
+    for (const std::int32_t position : batch.positions)
+      following.push_back(text_[static_cast<std::size_t>(position) + 1]);
     Batch next = batch;
     next.ids = following;
     return decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits;
@@ -47,7 +52,8 @@ std::ptrdiff_t best(const std::vector<float>& logits, std::size_t row, std::size
 }
 
 TEST(MtpAcceptance, IsWhereBothHeadsChooseTheSame) {
-  const auto decoder = load_decoder(ModelFiles::open(model_path("deepseek_v3")), Precision::exact, 1, {}, {.mtp = true});
+  const auto decoder =
+      load_decoder(ModelFiles::open(model_path("deepseek_v3")), Precision::exact, 1, {}, {.mtp = true});
   const auto columns = static_cast<std::size_t>(decoder->info().vocabulary);
   int all = 0, agreed = 0;
   for (const int threads : {1, 2}) {
@@ -72,7 +78,8 @@ TEST(MtpAcceptance, IsWhereBothHeadsChooseTheSame) {
 }
 
 TEST(MtpAcceptance, WhatIsTooLongAndWhatCannotAreRefused) {
-  const auto decoder = load_decoder(ModelFiles::open(model_path("deepseek_v3")), Precision::exact, 1, {}, {.mtp = true});
+  const auto decoder =
+      load_decoder(ModelFiles::open(model_path("deepseek_v3")), Precision::exact, 1, {}, {.mtp = true});
   MtpAcceptance mtp(*decoder, 8, CacheType::f32, 1, best_kernels());
   EXPECT_EQ(mtp.accepted(Ids(2, 1)), std::vector<std::uint8_t>(2));
   EXPECT_THROW(mtp.accepted(Ids(9, 1)), Error);
