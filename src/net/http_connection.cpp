@@ -237,14 +237,15 @@ void HttpConnection::begin_exchange() {
   std::shared_ptr<HttpExchange> exchange =
       make_exchange(channel_, std::move(request),
                     [loop = loop_.shared_from_this(), held = std::exchange(held_, 0)] { loop->give_body_bytes(held); });
-  const bool accepted = loop_.workers.submit([&handler = loop_.handler, exchange, channel = channel_] {
+  const auto handle = [&handler = loop_.handler, exchange, channel = channel_] {
     if (!exchange->open()) return;  // the peer went away while it waited
     try {
       handler(exchange);
     } catch (...) {
       channel->abandon();
     }
-  });
+  };
+  const bool accepted = loop_.workers.submit(handle, exchange->request().body.size() > kFreeBody);
   if (accepted) return;
   std::exchange(channel_, nullptr)->close();
   loop_.exchange_ends();

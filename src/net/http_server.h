@@ -70,7 +70,9 @@ struct HttpServerOptions {
   std::string certificate, key;  // PEM files; both or neither: TLS
   int workers = 4;
   int connections = 8192, connections_by_address = 8192;
-  int waiting_requests = 512;  // for a worker
+  // For a worker. Requests with bodies beyond 64 KiB have half of the workers and a quarter of these places at most:
+  // what takes long to read holds up no small request.
+  int waiting_requests = 512;
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = std::size_t{32} << 20;
   // For the bodies of all requests together, until their exchanges are released; what a body has beyond 64 KiB counts,

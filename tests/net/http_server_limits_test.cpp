@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <random>
@@ -207,6 +208,37 @@ TEST(HttpServerLimits, OverloadIsAnsweredAtOnceAndTheConnectionStays) {
   hold = false;
   for (RawClient& client : clients) EXPECT_EQ(client.answer().body, "done");
   EXPECT_EQ(late.ask(get("/")).body, "done");
+}
+
+TEST(HttpServerLimits, LargeBodiesHoldUpNoSmallOnes) {
+  HttpServerOptions options;
+  options.workers = 4;
+  options.waiting_requests = 8;
+  std::atomic<bool> hold = true;
+  std::atomic<int> running = 0, most = 0;
+  Served served(
+      [&](const Exchange& exchange) {
+        if (!exchange->request().body.empty()) {
+          most = std::max(most.load(), ++running);
+          eventually([&] { return !hold; });
+          --running;
+        }
+        exchange->respond(text("done"));
+      },
+      options);
+  std::vector<RawClient> large;
+  for (int i = 0; i < 4; ++i) {  // two run, two wait
+    large.push_back(served.client());
+    large.back().send(post("/", std::string(100'000, 'a')));
+    EXPECT_TRUE(
+        eventually([&] { return running == std::min(i + 1, 2) && served.server.statistics().active == i + 1; }));
+  }
+  EXPECT_EQ(served.server.statistics().waiting, 2);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(served.client().ask(get("/")).body, "done");
+  EXPECT_EQ(served.client().ask(post("/", std::string(100'000, 'a'))).status, 503);  // a quarter of the places is taken
+  hold = false;
+  for (RawClient& client : large) EXPECT_EQ(client.answer().body, "done");
+  EXPECT_EQ(most, 2);
 }
 
 TEST(HttpServerLimits, ARequestWhosePeerLeftIsNotHandled) {
