@@ -108,7 +108,7 @@ const std::vector<ServeSetting>& serve_settings() {
       {"connections", "open at a time (default: 8192)", false, integer(&S::connections, 1, 1 << 20)},
       {"connections_by_address", "of them by one address (default: 8192)", false,
        integer(&S::connections_by_address, 1, 1 << 20)},
-      {"body_mb", "MB of a request's body (default: 32)", false, integer(&S::body_mb, 1, 1024)},
+      {"body_mb", "MB of a request's body (default: 8)", false, integer(&S::body_mb, 1, 1024)},
       {"idle_minutes", "a model that nobody used for so long is unloaded; 0: never (default: 30)", false,
        number<double>(&S::idle_minutes, 0, 1e6)},
       {"keep_alive", "seconds of silence before a keep-alive (default: 10)", false,

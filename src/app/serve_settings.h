@@ -24,7 +24,7 @@ struct ServeSettings {
   std::string cache_dir;  // of the prefix cache on disk; empty: in the store
   std::int64_t cache_disk_mb = 4096;
   std::int64_t max_tokens = 32768, queue = 256;
-  std::int64_t workers = 4, connections = 8192, connections_by_address = 8192, body_mb = 32;
+  std::int64_t workers = 4, connections = 8192, connections_by_address = 8192, body_mb = 8;
   double idle_minutes = 30, keep_alive = 10, grace = 60, drain = 30;
   bool access_log = true;
   bool offline = false;
