@@ -1,0 +1,411 @@
+// An answer on its way: asks the server, gathers what comes, shows it once a frame, survives a broken connection and a
+// reload (the server keeps a resumable answer for a while), and can be stopped, or told to stop thinking and answer.
+import { signal } from '@preact/signals';
+
+import { api, type ChatFrame, type ChatQuery, ServerError } from '../api/client';
+import type { Passage, TokenLogprob, Usage, WireMessage } from '../api/types';
+import { withFiles, withPassages } from '../files/templates';
+import { change, conversations, current, go, model, online, put, say } from './app';
+import { settings } from './settings';
+import { add, type Attachment, type Conversation, type Message, newId, path, titleFrom, type TokenTrace, update } from './tree';
+
+export interface Run {
+  conversation: string;
+  message: string;
+  phase: 'waiting' | 'thinking' | 'answer';
+  started: number; // performance.now()
+  firstToken: number;
+  thinkingEnd: number;
+  tokens: number;
+  thinkingTokens: number;
+  completion: string;
+  stopping: boolean;
+  reconnecting: boolean;
+}
+
+/** By id of the answer's message. */
+export const runs = signal<Record<string, Run>>({});
+/** Changes when the traces (which grow in place) have grown. */
+export const traceVersion = signal(0);
+
+const aborts = new Map<string, AbortController>();
+
+export function runOf(conversation: string): Run | undefined {
+  return Object.values(runs.value).find((r) => r.conversation === conversation);
+}
+
+function setRun(id: string, by: Partial<Run>): void {
+  const run = runs.value[id];
+  if (run) runs.value = { ...runs.value, [id]: { ...run, ...by } };
+}
+
+/** The messages as the server takes them. Thinking of earlier turns stays out, as R1's template has it. */
+export function wireMessages(conversation: Conversation, messages: Message[], today = new Date()): WireMessage[] {
+  const out: WireMessage[] = [];
+  if (conversation.system.trim()) out.push({ role: 'system', content: conversation.system });
+  for (const message of messages) {
+    if (message.role === 'assistant') {
+      out.push({ role: 'assistant', content: message.content });
+      continue;
+    }
+    let content = message.content;
+    if (message.attachments?.length) content = withFiles(content, message.attachments);
+    if (message.passages?.length) content = withPassages(content, message.passages as Passage[], today);
+    out.push({ role: 'user', content });
+  }
+  return out;
+}
+
+function query(messages: WireMessage[], think: boolean): ChatQuery {
+  const chosen = settings.value;
+  const thinks = model.value?.thinks ?? true;
+  return {
+    model: model.value?.id ?? '',
+    messages,
+    ...(thinks
+      ? { thinking: think ? { type: 'enabled' as const, ...(chosen.budgetTokens > 0 ? { budget_tokens: chosen.budgetTokens } : {}) } : { type: 'disabled' as const } }
+      : {}),
+    ...(thinks && think ? { reasoning_effort: chosen.effort } : {}),
+    ...(chosen.temperature === null ? {} : { temperature: chosen.temperature }),
+    ...(chosen.topP === null ? {} : { top_p: chosen.topP }),
+    ...(chosen.maxTokens > 0 ? { max_tokens: chosen.maxTokens } : {}),
+    ...(chosen.glass ? { logprobs: true, top_logprobs: 8, experts: (model.value?.experts?.layers ?? 0) > 0 } : {}),
+  };
+}
+
+interface Start {
+  thinking?: string;
+  thinkingDone?: boolean;
+  content?: string;
+  trace?: TokenTrace;
+}
+
+/** Asks for an answer below the leaf of the conversation. `start`: an answer's beginning that is to be continued. */
+export function answer(conversation: Conversation, think: boolean, start?: Start): void {
+  const asked = path(conversation);
+  const message: Message = {
+    id: newId(),
+    parent: conversation.leaf,
+    role: 'assistant',
+    content: start?.content ?? '',
+    ...(start?.thinking !== undefined ? { thinking: start.thinking } : {}),
+    created: Date.now(),
+    model: model.value?.id ?? '',
+    state: 'streaming',
+    trace: start?.trace ?? { thinking: [], answer: [] },
+  };
+  put(add(conversation, message));
+  go(`#/c/${conversation.id}`);
+  const wire = wireMessages(conversation, asked);
+  if (start) {
+    wire.push({
+      role: 'assistant',
+      content: start.content ?? '',
+      ...(start.thinking !== undefined ? { reasoning_content: start.thinking } : {}),
+      prefix: true,
+    });
+  }
+  begin(conversation.id, message);
+  const abort = aborts.get(message.id) as AbortController;
+  void follow(conversation.id, message, () => api.chat(query(wire, think), abort.signal));
+}
+
+function begin(conversation: string, message: Message): void {
+  aborts.set(message.id, new AbortController());
+  runs.value = {
+    ...runs.value,
+    [message.id]: {
+      conversation,
+      message: message.id,
+      phase: 'waiting',
+      started: performance.now(),
+      firstToken: 0,
+      thinkingEnd: 0,
+      tokens: 0,
+      thinkingTokens: 0,
+      completion: message.resume?.completion ?? '',
+      stopping: false,
+      reconnecting: false,
+    },
+  };
+}
+
+/** Gathers pieces and shows them once a frame (or a few times a second where the page is hidden). */
+class Gatherer {
+  thinking: string;
+  content: string;
+  trace: TokenTrace;
+  usage: Usage | undefined;
+  finish: string | undefined;
+  eventId = '';
+  private scheduled = false;
+
+  constructor(
+    private readonly conversation: string,
+    private readonly message: Message,
+  ) {
+    this.thinking = message.thinking ?? '';
+    this.content = message.content;
+    this.trace = message.trace ?? { thinking: [], answer: [] };
+  }
+
+  take({ eventId, chunk }: ChatFrame): void {
+    const run = runs.value[this.message.id];
+    if (!run) return;
+    if (eventId) this.eventId = eventId;
+    if (chunk.usage) this.usage = chunk.usage;
+    const choice = chunk.choices[0];
+    const changes: Partial<Run> = {};
+    if (chunk.id && run.completion !== chunk.id) changes.completion = chunk.id;
+    if (run.reconnecting) changes.reconnecting = false;
+    if (choice) {
+      const { reasoning_content: thought, content } = choice.delta;
+      if (thought || content) {
+        changes.tokens = run.tokens + 1;
+        if (!run.firstToken) changes.firstToken = performance.now();
+      }
+      if (thought) {
+        this.thinking += thought;
+        changes.phase = 'thinking';
+        changes.thinkingTokens = run.thinkingTokens + 1;
+      }
+      if (content) {
+        this.content += content;
+        changes.phase = 'answer';
+        if (run.phase === 'thinking') changes.thinkingEnd = performance.now();
+      }
+      if (choice.logprobs?.reasoning_content) this.trace.thinking.push(...choice.logprobs.reasoning_content);
+      if (choice.logprobs?.content) this.trace.answer.push(...choice.logprobs.content);
+      if (choice.experts) (this.trace.experts ??= []).push(...choice.experts);
+      if (choice.finish_reason) this.finish = choice.finish_reason;
+    }
+    if (Object.keys(changes).length) setRun(this.message.id, changes);
+    this.schedule();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    const show = () => {
+      this.scheduled = false;
+      this.show(false);
+    };
+    if (document.hidden) setTimeout(show, 400);
+    else requestAnimationFrame(show);
+  }
+
+  show(save: boolean): void {
+    const run = runs.value[this.message.id];
+    if (!run) return;
+    traceVersion.value += 1;
+    change(
+      this.conversation,
+      (c) =>
+        update(c, this.message.id, {
+          content: this.content,
+          ...(this.thinking ? { thinking: this.thinking } : {}),
+          trace: this.trace,
+          ...(run.completion ? { resume: { completion: run.completion, event: this.eventId } } : {}),
+        }),
+      save || this.savesNow(),
+    );
+  }
+
+  private lastSave = 0;
+  private savesNow(): boolean {
+    // A whole conversation is written: often enough for a reload, not with every frame.
+    const now = performance.now();
+    if (now - this.lastSave < 1000) return false;
+    this.lastSave = now;
+    return true;
+  }
+}
+
+async function follow(conversation: string, message: Message, ask: () => AsyncGenerator<ChatFrame>): Promise<void> {
+  const abort = aborts.get(message.id) as AbortController;
+  const gathered = new Gatherer(conversation, message);
+  let error: unknown;
+  try {
+    for await (const frame of ask()) gathered.take(frame);
+  } catch (problem) {
+    error = await recover(message.id, gathered, abort, problem);
+  }
+  finish(conversation, message, gathered, abort.signal.aborted ? undefined : error);
+}
+
+/** The connection broke: the rest of the answer is asked for, with growing pauses. Gives the error that remains. */
+async function recover(id: string, gathered: Gatherer, abort: AbortController, problem: unknown): Promise<unknown> {
+  for (let attempt = 0; attempt < 8; attempt += 1) {
+    const run = runs.value[id];
+    if (abort.signal.aborted || !run?.completion || !gathered.eventId) return problem;
+    if (!(problem instanceof ServerError) || !problem.unreachable) return problem;
+    setRun(id, { reconnecting: true });
+    await new Promise((wake) => setTimeout(wake, Math.min(250 * 2 ** attempt, 4000)));
+    if (abort.signal.aborted) return undefined;
+    try {
+      for await (const frame of api.resume(run.completion, gathered.eventId, abort.signal)) gathered.take(frame);
+      return undefined;
+    } catch (again) {
+      problem = again;
+    }
+  }
+  return problem;
+}
+
+function finish(conversation: string, message: Message, gathered: Gatherer, error: unknown): void {
+  const run = runs.value[message.id];
+  gathered.show(false);
+  const end = performance.now();
+  const aborted = aborts.get(message.id)?.signal.aborted ?? false;
+  const state = error ? 'failed' : aborted || gathered.finish === 'cancelled' ? 'stopped' : gathered.finish === 'length' ? 'length' : 'done';
+  const decode = run && run.firstToken ? (end - run.firstToken) / 1000 : 0;
+  const tokens = gathered.usage?.completion_tokens ?? run?.tokens ?? 0;
+  change(conversation, (c) => {
+    const { resume: _resume, ...rest } = c.messages[message.id] as Message;
+    return {
+      ...c,
+      updated: Date.now(),
+      messages: {
+        ...c.messages,
+        [message.id]: {
+          ...rest,
+          state,
+          ...(error ? { error: (error as Error).message } : {}),
+          figures: {
+            ...(gathered.usage ? { usage: gathered.usage } : {}),
+            ...(decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
+            ...(run && gathered.thinking ? { thinkingSeconds: ((run.thinkingEnd || end) - run.started) / 1000 } : {}),
+            ...(run ? { seconds: (end - run.started) / 1000 } : {}),
+          },
+        },
+      },
+    };
+  });
+  aborts.delete(message.id);
+  const rest = { ...runs.value };
+  delete rest[message.id];
+  runs.value = rest;
+  if (error instanceof ServerError && error.unreachable) online.value = false;
+}
+
+export function stop(message: string): void {
+  const run = runs.value[message];
+  if (!run) return;
+  if (run.completion) void api.control(run.completion, 'cancel').catch(() => undefined);
+  aborts.get(message)?.abort();
+}
+
+export function stopThinking(message: string): void {
+  const run = runs.value[message];
+  if (!run?.completion || run.stopping) return;
+  setRun(message, { stopping: true });
+  api.control(run.completion, 'stop_thinking').catch((error: Error) => {
+    setRun(message, { stopping: false });
+    say(error.message, 'error');
+  });
+}
+
+// --- What a reader does ---
+
+export interface Question {
+  text: string;
+  attachments: Attachment[];
+  think: boolean;
+  search: boolean;
+}
+
+async function passagesFor(text: string): Promise<Message['passages']> {
+  const found = await api.search(text);
+  return found.map(({ number, file, title, text: words }) => ({ number, file, title, text: words }));
+}
+
+/** Adds a question below `parent` (the leaf where not given) and asks for its answer. */
+export async function askQuestion(question: Question, parent?: string | null): Promise<void> {
+  let conversation = current.value;
+  if (parent !== undefined) conversation = { ...conversation, leaf: parent };
+  let passages: Message['passages'];
+  if (question.search) {
+    try {
+      passages = await passagesFor(question.text);
+    } catch (error) {
+      say((error as Error).message, 'error');
+    }
+  }
+  const message: Message = {
+    id: newId(),
+    parent: conversation.leaf,
+    role: 'user',
+    content: question.text,
+    ...(question.attachments.length ? { attachments: question.attachments } : {}),
+    ...(passages?.length ? { passages } : {}),
+    created: Date.now(),
+  };
+  if (!conversation.titled && !conversation.title) conversation = { ...conversation, title: titleFrom(question.text || question.attachments[0]?.name || '') };
+  answer(add(conversation, message), question.think);
+}
+
+/** Another answer beside this one. */
+export function regenerate(id: string, think = settings.value.think): void {
+  const conversation = current.value;
+  const message = conversation.messages[id];
+  if (message?.role === 'assistant') answer({ ...conversation, leaf: message.parent }, think);
+}
+
+/** Goes on where an answer ended: the same text is the beginning of a new branch. */
+export function continueAnswer(id: string): void {
+  const conversation = current.value;
+  const message = conversation.messages[id];
+  if (message?.role !== 'assistant') return;
+  const inThinking = !message.content && message.thinking !== undefined;
+  answer({ ...conversation, leaf: message.parent }, message.thinking !== undefined, {
+    ...(message.thinking !== undefined ? { thinking: message.thinking, thinkingDone: !inThinking } : {}),
+    content: message.content,
+  });
+}
+
+/** The thinking was edited: it goes on from there, or, `done`, the answer follows at once. */
+export function continueFromThinking(id: string, thinking: string, done: boolean): void {
+  const conversation = current.value;
+  const message = conversation.messages[id];
+  if (message?.role !== 'assistant') return;
+  answer({ ...conversation, leaf: message.parent }, true, { thinking: done ? thinking.trimEnd() + '\n' : thinking, thinkingDone: done, content: '' });
+}
+
+/** Another token instead of the one at `index` of the answer or the thinking; the model goes on behind it. */
+export function branchFromToken(id: string, part: 'thinking' | 'answer', index: number, token: TokenLogprob): void {
+  const conversation = current.value;
+  const message = conversation.messages[id];
+  const trace = message?.trace;
+  if (!message || !trace) return;
+  const kept = [...trace[part].slice(0, index), token];
+  const text = kept.map((t) => t.token).join('');
+  const before = { ...conversation, leaf: message.parent };
+  if (part === 'thinking') answer(before, true, { thinking: text, thinkingDone: false, content: '', trace: { thinking: kept, answer: [] } });
+  else
+    answer(before, message.thinking !== undefined, {
+      ...(message.thinking !== undefined ? { thinking: message.thinking, thinkingDone: true } : {}),
+      content: text,
+      trace: { thinking: [...trace.thinking], answer: kept },
+    });
+}
+
+/** After a reload: streams that the server still has go on; others are marked as stopped. */
+export function takeUpStreams(): void {
+  for (const conversation of Object.values(conversations.value)) {
+    for (const message of Object.values(conversation.messages)) {
+      if (message.state !== 'streaming' || runs.value[message.id]) continue;
+      const resume = message.resume;
+      begin(conversation.id, message);
+      const abort = aborts.get(message.id) as AbortController;
+      if (!resume) {
+        finishLost(conversation.id, message);
+        continue;
+      }
+      void follow(conversation.id, message, () => api.resume(resume.completion, resume.event, abort.signal));
+    }
+  }
+}
+
+function finishLost(conversation: string, message: Message): void {
+  finish(conversation, message, new Gatherer(conversation, message), new Error('lost'));
+}

@@ -1,0 +1,101 @@
+// Where conversations live: in this browser (IndexedDB), or with the account on the server. Both hold whole
+// conversations by id; the newest `updated` wins. Drafts stay in the browser.
+import { api } from '../api/client';
+import type { Conversation } from './tree';
+
+export interface ConversationStore {
+  all(): Promise<Conversation[]>;
+  save(conversation: Conversation): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+function request<T>(r: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    r.onsuccess = () => resolve(r.result);
+    r.onerror = () => reject(r.error ?? new Error('IndexedDB'));
+  });
+}
+
+export class BrowserStore implements ConversationStore {
+  private db: Promise<IDBDatabase> | null = null;
+
+  constructor(private readonly name = 'limpid') {}
+
+  private open(): Promise<IDBDatabase> {
+    this.db ??= new Promise((resolve, reject) => {
+      const opening = indexedDB.open(this.name, 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore('conversations', { keyPath: 'id' });
+      opening.onsuccess = () => {
+        // Another tab wants a newer version: let go, so that it is not held up.
+        opening.result.onversionchange = () => opening.result.close();
+        resolve(opening.result);
+      };
+      opening.onerror = () => reject(opening.error ?? new Error('IndexedDB'));
+    });
+    return this.db;
+  }
+
+  async all(): Promise<Conversation[]> {
+    const db = await this.open();
+    return request(db.transaction('conversations').objectStore('conversations').getAll() as IDBRequest<Conversation[]>);
+  }
+
+  async save(conversation: Conversation): Promise<void> {
+    const db = await this.open();
+    await request(db.transaction('conversations', 'readwrite').objectStore('conversations').put(conversation));
+  }
+
+  async remove(id: string): Promise<void> {
+    const db = await this.open();
+    await request(db.transaction('conversations', 'readwrite').objectStore('conversations').delete(id));
+  }
+}
+
+export class ServerStore implements ConversationStore {
+  async all(): Promise<Conversation[]> {
+    return (await api.conversations()).map((row) => row.body as Conversation);
+  }
+  async save(conversation: Conversation): Promise<void> {
+    await api.saveConversation(conversation.id, conversation.updated, conversation);
+  }
+  async remove(id: string): Promise<void> {
+    await api.deleteConversation(id);
+  }
+}
+
+/** Writes soon, not at once: a stream changes its conversation many times a second. flush() writes what waits. */
+export class LazySaver {
+  private waiting = new Map<string, Conversation>();
+  private timer: ReturnType<typeof setTimeout> | null = null;
+  onError: (error: unknown) => void = () => undefined;
+
+  constructor(
+    private readonly store: ConversationStore,
+    private readonly delay = 800,
+  ) {}
+
+  save(conversation: Conversation): void {
+    this.waiting.set(conversation.id, conversation);
+    this.timer ??= setTimeout(() => void this.flush(), this.delay);
+  }
+
+  forget(id: string): void {
+    this.waiting.delete(id);
+  }
+
+  async flush(): Promise<void> {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    const now = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const conversation of now) {
+      try {
+        await this.store.save(conversation);
+      } catch (error) {
+        if (!this.waiting.has(conversation.id)) this.waiting.set(conversation.id, conversation);
+        this.onError(error);
+      }
+    }
+    if (this.waiting.size) this.timer ??= setTimeout(() => void this.flush(), this.delay * 5);
+  }
+}

@@ -1,0 +1,25 @@
+// A part of the app that is fetched when it is first shown.
+import type { ComponentType } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+
+import { t } from '../i18n';
+
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+  let loaded: ComponentType<P> | null = null;
+  return function Lazy(props: P) {
+    const [Part, setPart] = useState<ComponentType<P> | null>(() => loaded);
+    const [failed, setFailed] = useState(false);
+    useEffect(() => {
+      if (Part) return;
+      load().then(
+        (part) => {
+          loaded = part;
+          setPart(() => part);
+        },
+        () => setFailed(true),
+      );
+    }, [Part]);
+    if (Part) return <Part {...props} />;
+    return <main class="page"><p role="status">{failed ? t('unreachable') : t('waiting')}</p></main>;
+  };
+}

@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+
+import { serverEvents } from '../../src/api/sse';
+import { columns } from '../../src/glass/Strip';
+import { countExperts } from '../../src/glass/ExpertMap';
+import { thin } from '../../src/glass/Chart';
+import { publicCost } from '../../src/glass/GlassBox';
+import { joinTokens, level } from '../../src/glass/TokenText';
+import { withFiles, withPassages } from '../../src/files/templates';
+import { decodeText } from '../../src/files/read';
+import { languageOf } from '../../src/i18n';
+import { en } from '../../src/i18n/en';
+import { zh } from '../../src/i18n/zh';
+import { DEFAULTS, readSettings } from '../../src/state/settings';
+
+function stream(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start(controller) {
+      for (let at = 0; at < bytes.length; at += size) controller.enqueue(bytes.slice(at, at + size));
+      controller.close();
+    },
+  });
+}
+
+describe('serverEvents', () => {
+  it('gives whole events however the bytes come', async () => {
+    const text = ': keep-alive\n\nid: 1\ndata: {"a":"é漢"}\n\nid: 2\r\nevent: x\r\ndata: one\r\ndata: two\r\n\r\ndata: [DONE]\n\n';
+    for (const size of [1, 2, 5, 1000]) {
+      const out = [];
+      for await (const event of serverEvents(stream(new TextEncoder().encode(text), size))) out.push(event);
+      expect(out).toEqual([
+        { id: '1', event: '', data: '{"a":"é漢"}' },
+        { id: '2', event: 'x', data: 'one\ntwo' },
+        { id: '2', event: '', data: '[DONE]' },
+      ]);
+    }
+  });
+});
+
+describe('glass box', () => {
+  it('joins tokens that share a character', () => {
+    const bytes = [...new TextEncoder().encode('漢')];
+    const shown = joinTokens([
+      { token: 'a', logprob: -0.1, bytes: [97] },
+      { token: '\ufffd', logprob: -3, bytes: bytes.slice(0, 2) },
+      { token: '\ufffd', logprob: -0.1, bytes: bytes.slice(2) },
+      { token: 'b', logprob: 0, bytes: [98] },
+    ]);
+    expect(shown.map((s) => [s.text, s.first, s.last])).toEqual([['a', 0, 0], ['漢', 1, 2], ['b', 3, 3]]);
+    expect(shown[1]!.surprise).toBeCloseTo(3 / Math.LN2);
+  });
+  it('shows bytes that never become a character', () => {
+    expect(joinTokens([{ token: 'x', logprob: 0, bytes: [0xff] }]).map((s) => s.text)).toEqual(['\ufffd']);
+  });
+  it('grades surprise', () => {
+    expect([0, 0.3, 1, 2, 4, 9].map(level)).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+  it('keeps the largest surprise of a column', () => {
+    expect(columns([0, -Math.LN2, 0, -2 * Math.LN2], 2)).toEqual([1, 2]);
+  });
+  it('counts experts', () => {
+    expect(countExperts([[[0, 1], [1, 2]], [[0, 2], [0, 1]]], 2, 3)).toEqual([[2, 1, 1], [1, 2, 1]]);
+  });
+  it('thins curves without losing their end', () => {
+    const points = Array.from({ length: 1000 }, (_v, i): [number, number] => [i, i]);
+    expect(thin(points, 100).length).toBe(100);
+    expect(thin(points, 100)[99]![0]).toBe(999);
+  });
+  it('knows what a public API would charge', () => {
+    expect(publicCost({ prompt_tokens: 1000, completion_tokens: 500, prompt_cache_hit_tokens: 400 }, { input: 1, cached: 0.1, output: 2 })).toBeCloseTo(0.00164);
+  });
+});
+
+describe('words', () => {
+  it('are the same in both languages, values included', () => {
+    for (const [key, text] of Object.entries(en)) {
+      const other = zh[key as keyof typeof en];
+      expect(other).toBeTruthy();
+      expect([...other.matchAll(/\{\w+\}/g)].map(String).sort()).toEqual([...text.matchAll(/\{\w+\}/g)].map(String).sort());
+    }
+  });
+  it('follow the browser until a language is chosen', () => {
+    expect(languageOf('auto', ['zh-TW', 'en'])).toBe('zh');
+    expect(languageOf('auto', ['fr'])).toBe('en');
+    expect(languageOf('zh', ['en'])).toBe('zh');
+  });
+});
+
+describe('files', () => {
+  it('stand in the prompt between the marks that the models know', () => {
+    expect(withFiles('why?', [{ name: 'a.txt', type: 'text', text: 'A' }])).toBe('[file name]: a.txt\n[file content begin]\nA\n[file content end]\nwhy?');
+  });
+  it('of a search carry their numbers, in the language of the question', () => {
+    const passage = { number: 2, file: 'b.md', title: 'B', text: 'text' };
+    expect(withPassages('why?', [passage], new Date(2026, 0, 2))).toContain('[webpage 2 begin]\nb.md: B\ntext\n[webpage 2 end]');
+    expect(withPassages('为什么？', [passage], new Date(2026, 0, 2))).toContain('2026年1月2日');
+  });
+  it('are decoded whatever their encoding', () => {
+    expect(decodeText(new TextEncoder().encode('漢字'))).toBe('漢字');
+    expect(decodeText(new Uint8Array([0xff, 0xfe, 0x41, 0x00]))).toBe('A');
+    expect(decodeText(new Uint8Array([0xc4, 0xe3, 0xba, 0xc3]))).toBe('你好');
+  });
+});
+
+describe('settings', () => {
+  it('survive nonsense', () => {
+    expect(readSettings('{')).toEqual(DEFAULTS);
+    expect(readSettings(null)).toEqual(DEFAULTS);
+    const read = readSettings(JSON.stringify({ think: 'yes', temperature: 0.5, presets: {}, model: 'x', extra: 1 }));
+    expect(read).toEqual({ ...DEFAULTS, temperature: 0.5, model: 'x' });
+  });
+});
