@@ -84,6 +84,7 @@ class SqliteConnection {
   std::int64_t last_row() const;      // its rowid
   bool in_transaction() const;
   const std::string& path() const { return path_; }
+  sqlite3* handle() const { return database_; }  // to register what SQLite calls back
 
   [[noreturn]] void fail_here(const std::string& doing) const;  // throws the Error for the last result
 

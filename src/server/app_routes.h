@@ -1,0 +1,40 @@
+// The routes of the browser app beyond the API: what the server is, which models fit, fetching one, conversations kept
+// on the server, the reader's own documents, runs of training. Under /api/; docs/api.md lists them.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "server/app_host.h"
+#include "server/document_index.h"
+#include "server/history.h"
+#include "server/router.h"
+
+namespace limpid {
+
+// Who is signed in, where there are accounts.
+struct AppUser {
+  std::string name, role, tier;
+  std::string csrf;  // for the header X-CSRF-Token of requests that change something
+};
+
+struct AppRouteOptions {
+  std::string version;        // of the program
+  std::string default_model;
+  bool offline = false;
+  bool team = false;
+  std::function<std::optional<AppUser>(const ServedRequest&)> user;  // with accounts; none: nobody is signed in
+};
+
+// What the server has for the app; null: the feature is off, and its routes are not there. Documents and training runs
+// are files of this machine: with accounts they are for admins only.
+struct AppParts {
+  AppHost* host = nullptr;
+  History* history = nullptr;
+  DocumentIndex* documents = nullptr;
+};
+
+void add_app_routes(Router& router, const AppRouteOptions& options, const AppParts& parts);
+
+}  // namespace limpid
