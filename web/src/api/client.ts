@@ -1,7 +1,7 @@
 // The one place that talks to the server. Paths are relative, so that the app works below any address; nothing else is
 // ever asked. Errors carry the server's own words.
 import { serverEvents } from './sse';
-import type { AppInfo, ChatChunk, Folder, ModelInfo, Passage, PlannedModel, PullState, RunCurves, TrainingRun, WireMessage } from './types';
+import type { AppInfo, ChatChunk, Folder, ListedModel, ModelInfo, Passage, PlannedModel, PullState, RunCurves, TrainingRun, WireMessage } from './types';
 
 export class ServerError extends Error {
   constructor(
@@ -88,9 +88,14 @@ async function* frames(response: Response): AsyncGenerator<ChatFrame> {
   if (!finished) throw new ServerError(0, 'unreachable');
 }
 
+function modelInfo({ id, limpid = {} }: ListedModel): ModelInfo {
+  const { context, stands_for: _alias, ...rest } = limpid;
+  return { id, ...rest, ...(context ? { context_length: context } : {}) };
+}
+
 export const api = {
   info: () => json<AppInfo>('api/app'),
-  models: async () => (await json<{ data: ModelInfo[] }>('v1/models')).data,
+  models: async () => (await json<{ data: ListedModel[] }>('v1/models')).data.filter((m) => !m.limpid?.stands_for).map(modelInfo),
   plan: async () => (await json<{ models: PlannedModel[] }>('api/plan')).models,
   pulls: async () => (await json<{ pulls: PullState[] }>('api/pulls')).pulls,
   pull: (name: string) => json<PullState>('api/pulls', body('POST', { name })),

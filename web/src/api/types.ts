@@ -51,9 +51,6 @@ export interface ChatChunk {
 
 export interface ModelInfo {
   id: string;
-  object: 'model';
-  created?: number;
-  owned_by?: string;
   description?: string;
   context_length?: number;
   thinks?: boolean;
@@ -61,7 +58,21 @@ export interface ModelInfo {
   parameters?: number;
   active_parameters?: number;
   bytes?: number;
-  experts?: { layers: number; experts: number; chosen: number };
+}
+
+/** As /v1/models lists it; names that stand for another model are left out of the app. */
+export interface ListedModel {
+  id: string;
+  limpid?: {
+    description?: string;
+    parameters?: number;
+    active_parameters?: number;
+    bytes?: number;
+    context?: number;
+    thinks?: boolean;
+    loaded?: boolean;
+    stands_for?: string;
+  };
 }
 
 export interface PlannedModel {

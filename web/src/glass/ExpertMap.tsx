@@ -4,7 +4,6 @@ import { useEffect, useRef } from 'preact/hooks';
 
 import { number, t } from '../i18n';
 import { traceVersion } from '../state/answer';
-import { model } from '../state/app';
 import type { Message } from '../state/tree';
 import { glassFocus } from './focus';
 
@@ -23,9 +22,8 @@ export function ExpertMap({ message }: { message: Message }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const version = traceVersion.value;
   const chosen = message.trace?.experts ?? [];
-  const shape = model.value?.experts;
-  const layers = shape?.layers ?? chosen[0]?.length ?? 0;
-  const experts = shape?.experts ?? Math.max(0, ...chosen.flatMap((token) => token.flat())) + 1;
+  const layers = chosen[0]?.length ?? 0;
+  const experts = Math.max(0, ...chosen.flatMap((token) => token.flat())) + 1;
   const focus = glassFocus.value?.message === message.id ? Math.min(glassFocus.value.index, chosen.length - 1) : chosen.length - 1;
   const row = Math.max(6, Math.min(14, Math.floor(260 / Math.max(1, layers))));
   useEffect(() => {

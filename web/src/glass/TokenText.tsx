@@ -50,6 +50,18 @@ export function joinTokens(tokens: TokenLogprob[]): ShownToken[] {
   return out;
 }
 
+const MARK = /^<(?:\/?think|｜[^｜]*｜)>$/;
+
+/** Without marks of the model's format and without white space at the ends: what the text of the answer shows. */
+export function readable(tokens: ShownToken[]): ShownToken[] {
+  const kept = tokens.filter((token) => !MARK.test(token.text));
+  let from = 0;
+  let to = kept.length;
+  while (from < to && !kept[from]!.text.trim()) from += 1;
+  while (to > from && !kept[to - 1]!.text.trim()) to -= 1;
+  return kept.slice(from, to);
+}
+
 /** 0 (expected) to 5 (very surprising), for the colour. */
 export function level(bits: number): number {
   return bits < 0.15 ? 0 : bits < 0.6 ? 1 : bits < 1.5 ? 2 : bits < 3 ? 3 : bits < 6 ? 4 : 5;
@@ -63,7 +75,7 @@ export function visible(token: string): string {
 export function TokenText({ message, part }: { message: Message; part: 'thinking' | 'answer' }) {
   const version = traceVersion.value;
   const tokens = message.trace?.[part] ?? [];
-  const shown = useMemo(() => joinTokens(tokens), [tokens, tokens.length, version]);
+  const shown = useMemo(() => readable(joinTokens(tokens)), [tokens, tokens.length, version]);
   const [open, setOpen] = useState<number | null>(null);
   const offset = part === 'answer' ? (message.trace?.thinking.length ?? 0) : 0;
   return (

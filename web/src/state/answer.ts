@@ -69,7 +69,7 @@ function query(messages: WireMessage[], think: boolean): ChatQuery {
     ...(chosen.temperature === null ? {} : { temperature: chosen.temperature }),
     ...(chosen.topP === null ? {} : { top_p: chosen.topP }),
     ...(chosen.maxTokens > 0 ? { max_tokens: chosen.maxTokens } : {}),
-    ...(chosen.glass ? { logprobs: true, top_logprobs: 8, experts: (model.value?.experts?.layers ?? 0) > 0 } : {}),
+    ...(chosen.glass ? { logprobs: true, top_logprobs: 8, experts: true } : {}),
   };
 }
 

@@ -5,7 +5,7 @@ import { columns } from '../../src/glass/Strip';
 import { countExperts } from '../../src/glass/ExpertMap';
 import { thin } from '../../src/glass/Chart';
 import { publicCost } from '../../src/glass/GlassBox';
-import { joinTokens, level } from '../../src/glass/TokenText';
+import { joinTokens, level, readable } from '../../src/glass/TokenText';
 import { withFiles, withPassages } from '../../src/files/templates';
 import { decodeText } from '../../src/files/read';
 import { languageOf } from '../../src/i18n';
@@ -51,6 +51,10 @@ describe('glass box', () => {
   });
   it('shows bytes that never become a character', () => {
     expect(joinTokens([{ token: 'x', logprob: 0, bytes: [0xff] }]).map((s) => s.text)).toEqual(['\ufffd']);
+  });
+  it('leaves marks and white space at the ends out of what is read', () => {
+    const tokens = ['\n', 'a', ' ', 'b', '\n', '</think>', '<｜end▁of▁sentence｜>'].map((token) => ({ token, logprob: 0, bytes: [...new TextEncoder().encode(token)] }));
+    expect(readable(joinTokens(tokens)).map((t) => t.text)).toEqual(['a', ' ', 'b']);
   });
   it('grades surprise', () => {
     expect([0, 0.3, 1, 2, 4, 9].map(level)).toEqual([0, 1, 2, 3, 4, 5]);

@@ -1,0 +1,152 @@
+import { answered, ask, open } from './page';
+import { expect, test } from './server';
+
+test.describe('a conversation', () => {
+  test('begins ready to type, says what the model can do, and answers with its thinking in sight', async ({ page, address }) => {
+    await open(page, address);
+    await expect(page.getByTestId('composer')).toBeFocused();
+    await expect(page.getByTestId('welcome')).toContainText('r1-nano');
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    await expect(answer).toContainText('1242');
+    await expect(answer.getByTestId('thinking')).toContainText('Thought for');
+    await answer.locator('.fold').first().click();
+    await expect(answer.locator('.thinking-body')).toContainText('hundreds');
+    await expect(answer.getByTestId('figures')).toContainText('tokens/s');
+    await expect(page.getByTestId('sidebar')).toContainText('What is 347 + 895?');
+  });
+
+  test('asks an example by a click', async ({ page, address }) => {
+    await open(page, address);
+    await page.locator('.example').first().click();
+    await expect(await answered(page)).toContainText('1242');
+  });
+
+  test('thinks or not, as the switch says', async ({ page, address }) => {
+    await open(page, address);
+    await page.getByTestId('deepthink').click();
+    await ask(page, 'What is 12 + 30?');
+    const answer = await answered(page);
+    await expect(answer.getByTestId('thinking')).toHaveCount(0);
+  });
+
+  test('keeps versions: edit, answer again, go back, compare, delete', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 21 + 34?');
+    await answered(page);
+    await page.getByTestId('regenerate').click();
+    await answered(page);
+    await expect(page.getByTestId('branches')).toContainText('2 / 2');
+    await page.getByRole('button', { name: 'Previous version' }).click();
+    await expect(page.getByTestId('branches')).toContainText('1 / 2');
+    await page.getByRole('button', { name: 'Compare versions' }).click();
+    await expect(page.getByRole('dialog')).toContainText('Version 2');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('question').hover();
+    await page.getByTestId('edit-question').click();
+    await page.getByRole('textbox', { name: 'Edit the question' }).fill('What is 50 + 16?');
+    await page.getByTestId('question').getByRole('button', { name: 'Send' }).click();
+    await expect(await answered(page)).toContainText('66');
+    await expect(page.getByTestId('question').getByTestId('branches')).toContainText('2 / 2');
+    await page.getByTestId('question').getByRole('button', { name: 'Delete this and what follows' }).click();
+    await expect(page.getByTestId('question')).toContainText('21 + 34');
+  });
+
+  test('survives a reload, drafts too', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 2 + 3?');
+    await answered(page);
+    await page.getByTestId('composer').fill('half a thought');
+    await page.reload();
+    await page.waitForSelector('[data-ready="true"]');
+    await expect(page.getByTestId('answer')).toContainText('5');
+    await expect(page.getByTestId('composer')).toHaveValue('half a thought');
+  });
+
+  test('is renamed, put into a folder, found and deleted', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 11 + 22?');
+    await answered(page);
+    const row = page.locator('.conversation').first();
+    await row.hover();
+    await row.getByRole('button').click();
+    await page.getByRole('menuitem', { name: 'Rename' }).click();
+    await page.getByTestId('prompt-input').fill('Eleven');
+    await page.keyboard.press('Enter');
+    await expect(row).toContainText('Eleven');
+    await row.hover();
+    await row.getByRole('button').click();
+    await page.getByRole('menuitem', { name: 'Move to a folder' }).click();
+    await page.getByTestId('prompt-input').fill('Sums');
+    await page.keyboard.press('Enter');
+    await expect(page.getByTestId('sidebar')).toContainText('Sums');
+    await page.getByTestId('search-conversations').fill('nothing like it');
+    await expect(page.locator('.conversation')).toHaveCount(0);
+    await page.getByTestId('search-conversations').fill('11 + 22');
+    await expect(page.locator('.conversation')).toHaveCount(1);
+    await page.locator('.conversation').first().hover();
+    await page.locator('.conversation').first().getByRole('button').click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await page.getByTestId('confirm').click();
+    await page.getByTestId('search-conversations').fill('');
+    await expect(page.getByTestId('sidebar')).not.toContainText('Eleven');
+  });
+
+  test('goes out and comes in again', async ({ page, address }, info) => {
+    await open(page, address);
+    await ask(page, 'What is 40 + 2?');
+    await answered(page);
+    await page.goto(`${address}#/settings`);
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Export all' }).click()]);
+    const file = info.outputPath('export.json');
+    await download.saveAs(file);
+    await page.evaluate(() => indexedDB.deleteDatabase('limpid'));
+    await page.reload();
+    await page.waitForSelector('[data-ready="true"]');
+    await page.getByTestId('import-file').setInputFiles(file);
+    await expect(page.getByTestId('answer')).toContainText('42');
+  });
+});
+
+test.describe('thinking', () => {
+  test('is edited and goes on from there', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    await answer.locator('.fold').first().click();
+    await page.getByTestId('edit-thinking').click();
+    const field = page.getByRole('textbox', { name: 'Edit the thinking' });
+    const text = await field.inputValue();
+    await field.fill(text.slice(0, Math.floor(text.length / 2)));
+    await page.getByTestId('think-on').click();
+    await answered(page);
+    await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('2 / 2');
+  });
+
+  test('is searched', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    await answer.locator('.fold').first().click();
+    await answer.getByRole('button', { name: 'Search the thinking' }).click();
+    await answer.getByRole('searchbox').fill('tens');
+    await expect(answer.locator('.find')).toContainText('2 found');
+  });
+});
+
+test.describe('the glass box', () => {
+  test('shows tokens with what else was likely, and branches from another one', async ({ page, address }) => {
+    await open(page, address);
+    await page.getByTestId('glass-switch').click();
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    await expect(answer.getByTestId('glass-box').locator('canvas').first()).toBeVisible();
+    await answer.getByTestId('show-tokens').click();
+    const token = answer.getByTestId('tokens-answer').locator('.token').first();
+    await token.hover();
+    await expect(token.locator('.alternatives')).toContainText('%');
+    await token.locator('.alternatives button:not(.taken)').first().click();
+    await answered(page);
+    await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('2 / 2');
+  });
+});

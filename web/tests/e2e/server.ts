@@ -1,0 +1,67 @@
+// A server of its own for a test file: the real binary with the built-in model, on a free port, with an empty store.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { test as base } from '@playwright/test';
+
+const BINARY = process.env.LIMPID_BINARY ?? fileURLToPath(new URL('../../../build/limpid', import.meta.url));
+
+export class Server {
+  readonly home = mkdtempSync(join(tmpdir(), 'limpid-e2e-'));
+  url = '';
+  port = 0;
+  private child: ChildProcess | null = null;
+
+  constructor(private readonly extra: string[] = []) {}
+
+  async start(): Promise<void> {
+    const args = ['serve', '--port', String(this.port), '--data', join(this.home, 'data'), ...this.extra];
+    const child = spawn(BINARY, args, { env: { ...process.env, LIMPID_HOME: join(this.home, 'store'), XDG_CONFIG_HOME: join(this.home, 'config') } });
+    this.child = child;
+    let said = '';
+    this.url = await new Promise<string>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`limpid serve said nothing: ${said}`)), 30_000);
+      child.stdout?.on('data', (bytes: Buffer) => {
+        said += bytes.toString();
+        const found = /(http:\/\/127\.0\.0\.1:(\d+))/.exec(said);
+        if (!found) return;
+        clearTimeout(timer);
+        this.port = Number(found[2]);
+        resolve(`${found[1] as string}/`);
+      });
+      child.stderr?.on('data', (bytes: Buffer) => { said += bytes.toString(); });
+      child.on('exit', (code) => reject(new Error(`limpid serve ended with ${code}: ${said}`)));
+    });
+  }
+
+  async kill(): Promise<void> {
+    const child = this.child;
+    this.child = null;
+    if (!child || child.exitCode !== null) return;
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.kill();
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+export const test = base.extend<{ address: string }, { server: Server }>({
+  server: [
+    async ({}, use) => {
+      const server = new Server();
+      await server.start();
+      await use(server);
+      await server.stop();
+    },
+    { scope: 'worker' },
+  ],
+  address: async ({ server }, use) => use(server.url),
+});
+export { expect } from '@playwright/test';
