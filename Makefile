@@ -1,7 +1,7 @@
 # Thin front: everything is done by CMake presets and tools/. `make help` lists the targets.
 JOBS ?= $(shell nproc)
 
-.PHONY: all chat r1-zero recipe recipe-smoke test test-all setup bench fuzz clean help
+.PHONY: all chat web serve r1-zero recipe recipe-smoke test test-all setup bench fuzz clean help
 all: build/limpid
 
 setup:            ## install what is missing (Debian packages), once
@@ -14,7 +14,15 @@ build/build.ninja: CMakeLists.txt CMakePresets.json | setup
 build/limpid: build/build.ninja  ## build the program
 	@cmake --build build --target limpid -j $(JOBS)
 
-test: build/build.ninja  ## build and run every test
+web:              ## build the browser app into web/dist; the next `make` takes it into the program
+	@tools/setup build web
+	@tools/web --if-changed
+
+serve: web build/limpid  ## build with the browser app and serve it at http://127.0.0.1:8080
+	@build/limpid serve
+
+test: web build/build.ninja  ## build and run every test
+	@tools/setup
 	@tools/test release
 
 test-all:         ## the same under ASan + UBSan, TSan, clang and scalar-only

@@ -14,6 +14,7 @@
 
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/serve_app.h"
 #include "app/serve_models.h"
 #include "app/serve_settings.h"
 #include "app/serve_signals.h"
@@ -126,6 +127,8 @@ int serve(const ServeSettings& settings, const Context& context) {
     register_team_routes(service.routes(), team);
   else
     add_free_balance_route(service.routes());
+  ServeApp app(settings, context, {});
+  app.add_routes(service.routes(), models->list().at(0).id, team);
   HttpServer server(http_options(settings), service.handler());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();

@@ -15,7 +15,8 @@ struct ServeSettings {
   std::string host = "127.0.0.1";
   std::int64_t port = 8080;
   bool team = false;
-  std::string data;       // a team's folder; empty: beside the store
+  std::string data;       // the folder of what the server keeps; empty: in the store's folder
+  std::string runs = "runs";  // the folder of training runs that the app shows
   std::string cert, key;  // PEM files
   std::string api_key;    // without a team: the one key that everybody shows
   bool allow_anyone = false;

@@ -62,14 +62,6 @@ Service::Service(ServiceOptions options, ServedModels& models, Admission& admiss
   document.handler = [this](Call& call) { reply_json(call, openapi_document(router_, options_.version)); };
   document.doc = {"openapi", "This API, for programs", "server", "", "Any"};
   router_.add(std::move(document));
-
-  Route page{"GET", "/", {}, {}, true};
-  page.handler = [this](Call& call) {
-    call.exchange->respond(options_.files != nullptr ? static_response(*options_.files, "", call.request())
-                                                     : plain_page(call.request(), options_.version));
-  };
-  page.doc = {"page", "The app, or a page that says what this address is", "server", "", "Text", false, "text/html"};
-  router_.add(std::move(page));
 }
 
 Service::~Service() = default;

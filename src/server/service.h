@@ -11,7 +11,6 @@
 
 #include "server/answer.h"
 #include "server/dispatcher.h"
-#include "server/static_files.h"
 
 namespace limpid {
 
@@ -20,7 +19,6 @@ struct ServiceOptions {
   DispatcherOptions dispatcher;
   GenerationLimits generations;
   std::int64_t default_max_tokens = 32768;
-  const StaticFiles* files = nullptr;  // the app; none: a plain page
   bool metrics_open = true;            // /metrics without a key; else for administrators
 };
 

@@ -1,7 +1,6 @@
 #include "server/static_files.h"
 
 #include <fmt/format.h>
-#include <openssl/sha.h>
 
 #include <array>
 #include <utility>
@@ -12,9 +11,10 @@ namespace limpid {
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kTypes{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kTypes{{
     {".html", "text/html; charset=utf-8"},
     {".js", "text/javascript; charset=utf-8"},
+    {".mjs", "text/javascript; charset=utf-8"},
     {".css", "text/css; charset=utf-8"},
     {".json", "application/json"},
     {".webmanifest", "application/manifest+json"},
@@ -27,12 +27,27 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 12> kTypes{{
     {".map", "application/json"},
 }};
 
-std::string tag_of(std::string_view bytes) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest;
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), digest.data());
-  std::string tag = "\"";
-  for (std::size_t i = 0; i < 12; ++i) tag += fmt::format("{:02x}", digest[i]);
-  return tag + "\"";
+// What a page may do. The app: its own files only, no style and no script written into it. The frame in which diagrams
+// are drawn: its own script and any style, no address, no network. The plain page: nothing but its style.
+constexpr std::string_view kAppPolicy =
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
+    "manifest-src 'self'; frame-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+constexpr std::string_view kDiagramPolicy =
+    "sandbox allow-scripts; default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'";
+constexpr std::string_view kPlainPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+
+void add_page_fields(HttpFields& fields, std::string_view policy) {
+  fields.emplace_back("Content-Security-Policy", std::string(policy));
+  fields.emplace_back("Referrer-Policy", "no-referrer");
+  fields.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
+}
+
+bool takes_gzip(std::string_view accepted) {
+  for (std::size_t at = accepted.find("gzip"); at != std::string_view::npos; at = accepted.find("gzip", at + 4)) {
+    std::string_view rest = accepted.substr(at + 4, accepted.substr(at + 4).find(','));
+    if (rest.find("q=0") == std::string_view::npos || rest.find("q=0.") != std::string_view::npos) return true;
+  }
+  return false;
 }
 
 std::string escaped(std::string_view text) {
@@ -60,32 +75,23 @@ std::string_view media_type(std::string_view name) {
   return "application/octet-stream";
 }
 
-void add_page_fields(HttpFields& fields) {
-  fields.emplace_back("Content-Security-Policy",
-                      "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-                      "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'");
-  fields.emplace_back("X-Frame-Options", "DENY");
-  fields.emplace_back("Referrer-Policy", "no-referrer");
-  fields.emplace_back("Cross-Origin-Opener-Policy", "same-origin");
-}
-
 ServedResponse static_response(const StaticFiles& files, std::string_view path, const ServedRequest& request) {
-  auto found = files.find(path.empty() ? std::string_view("index.html") : path);
-  const bool in_app = path.substr(path.rfind('/') + 1).find('.') == std::string_view::npos;
-  if (found == files.end() && in_app) found = files.find("index.html");
+  const auto found = files.find(path);
   if (found == files.end()) throw not_found("there is nothing at this path", "unknown_path");
   const StaticFile& file = found->second;
-  const std::string tag = tag_of(file.bytes);
+  const bool assets = path.starts_with("assets/") && path != "assets/diagram.js";
   ServedResponse response;
-  response.headers = {{"Content-Type", std::string(file.type)}, {"ETag", tag}};
-  response.headers.emplace_back(
-      "Cache-Control", found->first.starts_with("assets/") ? "public, max-age=31536000, immutable" : "no-cache");
-  add_page_fields(response.headers);
-  if (request.header("If-None-Match") == tag) {
+  response.headers = {{"Content-Type", std::string(file.type)}, {"ETag", std::string(file.tag)}, {"Vary", "Accept-Encoding"}};
+  response.headers.emplace_back("Cache-Control", assets ? "public, max-age=31536000, immutable" : "no-cache");
+  add_page_fields(response.headers, path == "diagram.html" ? kDiagramPolicy : kAppPolicy);
+  if (request.header("If-None-Match") == file.tag) {
     response.status = 304;
-    return response;
+  } else if (!file.gzip.empty() && takes_gzip(request.header("Accept-Encoding"))) {
+    response.headers.emplace_back("Content-Encoding", "gzip");
+    response.body = file.gzip;
+  } else {
+    response.body = file.bytes;
   }
-  response.body = file.bytes;
   return response;
 }
 
@@ -93,7 +99,7 @@ ServedResponse plain_page(const ServedRequest& request, std::string_view version
   const std::string base = escaped(fmt::format("{}://{}", request.tls ? "https" : "http", request.header("Host")));
   ServedResponse response;
   response.headers = {{"Content-Type", "text/html; charset=utf-8"}, {"Cache-Control", "no-cache"}};
-  add_page_fields(response.headers);
+  add_page_fields(response.headers, kPlainPolicy);
   response.body = fmt::format(R"(<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>limpid</title>
@@ -109,6 +115,25 @@ pre{{overflow:auto;padding:1rem;border:1px solid #8885;border-radius:.5rem}}</st
 )",
                               base, escaped(version));
   return response;
+}
+
+void add_static_routes(Router& router, const StaticFiles& files, const std::string& version) {
+  const auto add = [&](const std::string& pattern, std::string path, RouteDoc doc) {
+    Route route{"GET", pattern, {}, std::move(doc), true};
+    route.handler = [&files, path = std::move(path)](Call& call) {
+      call.exchange->respond(static_response(files, path, call.request()));
+    };
+    router.add(std::move(route));
+  };
+  const RouteDoc page{"page", "The app, or a page that says what this address is", "server", "", "Text", false, "text/html"};
+  if (files.contains("index.html")) {
+    add("/", "index.html", page);
+  } else {
+    Route plain{"GET", "/", {}, page, true};
+    plain.handler = [version](Call& call) { call.exchange->respond(plain_page(call.request(), version)); };
+    router.add(std::move(plain));
+  }
+  for (const auto& [path, file] : files) add("/" + path, path, {});
 }
 
 }  // namespace limpid

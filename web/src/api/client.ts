@@ -132,9 +132,8 @@ export const api = {
   runs: async () => (await json<{ runs: TrainingRun[] }>('api/runs')).runs,
   curves: (run: string, stage: string) => json<RunCurves>(`api/runs/${encodeURIComponent(run)}/${encodeURIComponent(stage)}`),
 
-  signIn: (name: string, password: string) => json<{ csrf: string }>('api/login', body('POST', { name, password })),
-  signUp: (name: string, password: string, code: string) => json<{ place?: number }>('api/signup', body('POST', { name, password, code })),
-  signOut: () => ask('api/logout', { method: 'POST' }),
+  signIn: (name: string, password: string) => json<{ csrf_token: string; waiting: { place: number } | null }>('api/login', body('POST', { name, password })),
+  signUp: (name: string, password: string, code: string) => json<{ waiting: { place: number } | null }>('api/signup', body('POST', { name, password, ...(code ? { code } : {}) })),
   get: <T>(path: string) => json<T>(path),
   send: <T>(method: string, path: string, value?: unknown) => json<T>(path, value === undefined ? { method } : body(method, value)),
 };

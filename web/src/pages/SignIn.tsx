@@ -17,13 +17,14 @@ export function SignIn() {
     setMessage(null);
     try {
       if (joining) {
-        const { place } = await api.signUp(name, password, code);
-        setMessage({ text: place ? t('placeInLine', { n: place }) : t('signedUp'), bad: false });
-        if (!place) setJoining(false);
+        const { waiting } = await api.signUp(name, password, code);
+        setMessage({ text: waiting ? t('placeInLine', { n: waiting.place }) : t('signedUp'), bad: false });
+        if (!waiting) setJoining(false);
       } else {
-        const { csrf } = await api.signIn(name, password);
-        useCsrf(csrf);
-        await connect();
+        const { csrf_token, waiting } = await api.signIn(name, password);
+        useCsrf(csrf_token);
+        if (waiting) setMessage({ text: t('placeInLine', { n: waiting.place }), bad: false });
+        else await connect();
       }
     } catch (error) {
       setMessage({ text: (error as Error).message, bad: true });

@@ -15,6 +15,8 @@ const Models = lazy(() => import('../pages/Models').then((m) => m.Models));
 const Settings = lazy(() => import('../pages/Settings').then((m) => m.Settings));
 const Folders = lazy(() => import('../pages/Folders').then((m) => m.Folders));
 const Training = lazy(() => import('../pages/Training').then((m) => m.Training));
+const Usage = lazy(() => import('../pages/Usage').then((m) => m.Usage));
+const Admin = lazy(() => import('../pages/Admin').then((m) => m.Admin));
 const SignIn = lazy(() => import('../pages/SignIn').then((m) => m.SignIn));
 
 function Page() {
@@ -24,6 +26,8 @@ function Page() {
     case 'settings': return <Settings />;
     case 'folders': return <Folders />;
     case 'training': return <Training run={where.run} stage={where.stage} />;
+    case 'usage': return <Usage />;
+    case 'admin': return <Admin />;
     default: return (
       <main class="chat" aria-label={t('conversation')}>
         <Thread />
