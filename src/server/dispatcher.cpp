@@ -57,12 +57,12 @@ bool Dispatcher::allowed_origin(const ServedRequest& request, std::string_view o
   return lower(origin) == own;
 }
 
-void Dispatcher::check_source(const ServedRequest& request) const {
+void Dispatcher::check_source(const ServedRequest& request, bool any_origin) const {
   const std::string host = host_of(request.header("Host"));
   if (!options_.hosts.empty() && std::ranges::find(options_.hosts, host) == options_.hosts.end())
     throw forbidden("the Host header names none of this server's names (--allow-host adds one)");
   const std::string_view origin = request.header("Origin");
-  if (!origin.empty() && !allowed_origin(request, origin))
+  if (!any_origin && !origin.empty() && !allowed_origin(request, origin))
     throw forbidden("requests from pages of other origins are not allowed (--cors adds one)");
 }
 
@@ -125,8 +125,8 @@ void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const {
 
 void Dispatcher::dispatch(Call& call, std::string& route) const {
   const ServedRequest& request = call.request();
-  check_source(request);
   const Router::Match match = router_.find(request.method, request.path);
+  check_source(request, match.route != nullptr && match.route->any_origin);
   if (match.route == nullptr && request.method == "OPTIONS" && !match.allowed.empty()) {  // a browser asks before
     call.exchange->respond({204,
                             {{"Allow", match.allowed},

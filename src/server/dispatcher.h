@@ -49,7 +49,7 @@ class Dispatcher {
 
  private:
   void dispatch(Call& call, std::string& route) const;
-  void check_source(const ServedRequest& request) const;
+  void check_source(const ServedRequest& request, bool any_origin) const;
   bool allowed_origin(const ServedRequest& request, std::string_view origin) const;
 
   const DispatcherOptions options_;

@@ -120,6 +120,7 @@ pre{{overflow:auto;padding:1rem;border:1px solid #8885;border-radius:.5rem}}</st
 void add_static_routes(Router& router, const StaticFiles& files, const std::string& version) {
   const auto add = [&](const std::string& pattern, std::string path, RouteDoc doc) {
     Route route{"GET", pattern, {}, std::move(doc), true};
+    route.any_origin = true;
     route.handler = [&files, path = std::move(path)](Call& call) {
       call.exchange->respond(static_response(files, path, call.request()));
     };

@@ -5,7 +5,7 @@ import { signal } from '@preact/signals';
 import { api, type ChatFrame, type ChatQuery, ServerError } from '../api/client';
 import type { Passage, TokenLogprob, Usage, WireMessage } from '../api/types';
 import { withFiles, withPassages } from '../files/templates';
-import { change, conversations, current, go, model, online, put, say } from './app';
+import { change, conversations, current, flush, go, model, online, put, say } from './app';
 import { settings } from './settings';
 import { add, type Attachment, type Conversation, type Message, newId, path, titleFrom, type TokenTrace, update } from './tree';
 
@@ -105,6 +105,7 @@ export function answer(conversation: Conversation, think: boolean, start?: Start
       prefix: true,
     });
   }
+  void flush();
   begin(conversation.id, message);
   const abort = aborts.get(message.id) as AbortController;
   void follow(conversation.id, message, () => api.chat(query(wire, think), abort.signal));
@@ -207,8 +208,12 @@ class Gatherer {
           trace: this.trace,
           ...(run.completion ? { resume: { completion: run.completion, event: this.eventId } } : {}),
         }),
-      save || this.savesNow(),
+      save,
     );
+    if (this.savesNow()) {
+      change(this.conversation, (c) => c, true);
+      void flush();
+    }
   }
 
   private lastSave = 0;
@@ -281,6 +286,7 @@ function finish(conversation: string, message: Message, gathered: Gatherer, erro
       },
     };
   });
+  void flush();
   aborts.delete(message.id);
   const rest = { ...runs.value };
   delete rest[message.id];

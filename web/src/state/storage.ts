@@ -18,6 +18,7 @@ function request<T>(r: IDBRequest<T>): Promise<T> {
 
 export class BrowserStore implements ConversationStore {
   private db: Promise<IDBDatabase> | null = null;
+  private opened: IDBDatabase | null = null;
 
   constructor(private readonly name = 'limpid') {}
 
@@ -27,7 +28,12 @@ export class BrowserStore implements ConversationStore {
       opening.onupgradeneeded = () => opening.result.createObjectStore('conversations', { keyPath: 'id' });
       opening.onsuccess = () => {
         // Another tab wants a newer version: let go, so that it is not held up.
-        opening.result.onversionchange = () => opening.result.close();
+        opening.result.onversionchange = () => {
+          opening.result.close();
+          this.opened = null;
+          this.db = null;
+        };
+        this.opened = opening.result;
         resolve(opening.result);
       };
       opening.onerror = () => reject(opening.error ?? new Error('IndexedDB'));
@@ -40,8 +46,9 @@ export class BrowserStore implements ConversationStore {
     return request(db.transaction('conversations').objectStore('conversations').getAll() as IDBRequest<Conversation[]>);
   }
 
+  /** Once the database is open the write is under way when this returns: a page that goes does not take it along. */
   async save(conversation: Conversation): Promise<void> {
-    const db = await this.open();
+    const db = this.opened ?? (await this.open());
     await request(db.transaction('conversations', 'readwrite').objectStore('conversations').put(conversation));
   }
 
@@ -88,10 +95,12 @@ export class LazySaver {
     this.timer = null;
     const now = [...this.waiting.values()];
     this.waiting.clear();
-    for (const conversation of now) {
+    const writes = now.map((conversation) => this.store.save(conversation));
+    for (const [index, write] of writes.entries()) {
       try {
-        await this.store.save(conversation);
+        await write;
       } catch (error) {
+        const conversation = now[index] as Conversation;
         if (!this.waiting.has(conversation.id)) this.waiting.set(conversation.id, conversation);
         this.onError(error);
       }

@@ -63,7 +63,7 @@ function Top() {
           </select>
         </label>
       )}
-      <h1 class="title" dir="auto">{chat ? conversation.title : ''}</h1>
+      {chat && conversation.title ? <h1 class="title" dir="auto">{conversation.title}</h1> : <span class="title" />}
       <button type="button" class="small" onClick={() => { paletteOpen.value = true; }} aria-keyshortcuts="Control+K">{t('palette')} <kbd>Ctrl K</kbd></button>
     </header>
   );

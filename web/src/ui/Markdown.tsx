@@ -38,12 +38,30 @@ export function Markdown({ text, streaming = false, onCitation }: Props) {
   return (
     // The listener serves buttons inside, which keyboards reach.
     <div class="markdown" onClick={click}>
-      {shown.map((block, index) => (
-        <BlockView key={index} source={block.source} continued={block.continued} open={streaming && index === shown.length - 1} />
-      ))}
+      {Array.from({ length: Math.ceil(shown.length / CHUNK) }, (_v, chunk) => {
+        const part = shown.slice(chunk * CHUNK, (chunk + 1) * CHUNK);
+        const last = (chunk + 1) * CHUNK >= shown.length;
+        return <Chunk key={chunk} blocks={part} size={part.length} tail={part[part.length - 1]?.source ?? ''} open={streaming && last} />;
+      })}
     </div>
   );
 }
+
+/** Blocks are compared by the chunk: ten thousand tokens are a hundred chunks at most. */
+const CHUNK = 24;
+
+const Chunk = memo(
+  function Chunk({ blocks, open }: { blocks: Block[]; size: number; tail: string; open: boolean }) {
+    return (
+      <>
+        {blocks.map((block, index) => (
+          <BlockView key={index} source={block.source} continued={block.continued} open={open && index === blocks.length - 1} />
+        ))}
+      </>
+    );
+  },
+  (before, after) => before.size === after.size && before.tail === after.tail && before.open === after.open && before.blocks[0]?.source === after.blocks[0]?.source,
+);
 
 async function copyCode(button: HTMLElement): Promise<void> {
   const code = button.closest('.code')?.querySelector('code')?.textContent ?? '';

@@ -53,7 +53,7 @@ test('nothing but this server is ever asked, and the policy says so', async ({ p
   });
   const response = await page.goto(address);
   const policy = response?.headers()['content-security-policy'] ?? '';
-  expect(policy).toContain("default-src 'self'");
+  expect(policy).toContain("default-src 'none'");
   expect(policy).not.toContain('unsafe-eval');
   expect(/script-src[^;]*unsafe-inline/.test(policy)).toBe(false);
   for (const place of ['models', 'settings', '']) {
