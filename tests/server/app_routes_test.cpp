@@ -76,6 +76,7 @@ TEST_F(AppRoutes, WithAccountsFilesOfTheMachineAreForAdmins) {
   add({.version = "9", .default_model = "script", .offline = false, .team = true, .user = [](const ServedRequest&) {
          return AppUser{"ann", "user", "free", "token"};
        }});
+  admission_->admin = false;
   const Json info = get("/api/app");
   EXPECT_EQ(info["user"]["csrf"], "token");
   for (const char* feature : {"folders", "runs", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;

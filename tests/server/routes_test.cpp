@@ -1,6 +1,7 @@
 // Router, and the small routes: models, texts, health, the page, the log.
 #include "server/router.h"
 
+#include "server/static_files.h"
 #include "service_fixture.h"
 
 namespace limpid {
@@ -71,6 +72,8 @@ TEST_F(Routes, ATemplateIsAppliedAndControlTokensOfMessagesStayText) {
 
 TEST_F(Routes, HealthAndThePageNeedNoKey) {
   build({"sk", 8}, {});
+  const StaticFiles none;
+  add_static_routes(service_->routes(), none, "test");
   EXPECT_EQ(Json::parse(call("GET", "/health")->body())["status"], "ok");
   const auto page = call("GET", "/", "", {{"Host", "localhost:8080\"><script>"}});
   EXPECT_EQ(page->header("Content-Type"), "text/html; charset=utf-8");

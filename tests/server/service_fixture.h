@@ -79,6 +79,7 @@ struct CountingAdmission : OpenAdmission {
   Identity identify(const ServedRequest& request) override {
     Identity identity = OpenAdmission::identify(request);
     identity.context = context;
+    identity.admin = admin;
     return identity;
   }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
@@ -90,6 +91,7 @@ struct CountingAdmission : OpenAdmission {
   std::vector<Consumption> settled;
   std::atomic<int> given_back{0};
   Demand last_demand;
+  bool admin = true;  // everybody is
 };
 
 class ServiceFixture : public testing::Test {

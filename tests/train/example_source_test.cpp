@@ -1,7 +1,9 @@
 // Examples of a run: the same again from a position, holes at their rate, files without end.
 #include "train/example_source.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -20,7 +22,7 @@ namespace fs = std::filesystem;
 
 class Examples : public testing::Test {
  protected:
-  Examples() : folder_(fs::path(testing::TempDir()) / "example_source"), tokenizer_(learned(folder_)) {}
+  Examples() : folder_(fs::path(testing::TempDir()) / fmt::format("example_source-{}", getpid())), tokenizer_(learned(folder_)) {}
   ~Examples() override { fs::remove_all(folder_); }
   static Tokenizer learned(const fs::path& folder) {
     TokenizerPlan plan;
