@@ -48,9 +48,9 @@ struct Route {
   RouteHandler handler{};
   RouteDoc doc{};
   bool open = false;    // without identify(): what is no secret and costs nothing
-  bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
   std::string scope{};  // a key with scopes must have this one; empty: any key
   ErrorBody error_body = openai_error_body;
+  bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
 };
 
 class Router {
