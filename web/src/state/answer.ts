@@ -192,6 +192,8 @@ class Gatherer {
       this.show(false);
     };
     if (document.hidden) setTimeout(show, 400);
+    // Long answers are laid out less often: nobody reads thirty changes a second.
+    else if (this.content.length + this.thinking.length > 8000) setTimeout(() => requestAnimationFrame(show), 60);
     else requestAnimationFrame(show);
   }
 

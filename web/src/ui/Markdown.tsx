@@ -47,17 +47,17 @@ export function Markdown({ text, streaming = false, onCitation }: Props) {
   );
 }
 
-/** Blocks are compared by the chunk: ten thousand tokens are a hundred chunks at most. */
+/** Blocks are compared, and laid out or left alone (content-visibility), by the chunk: ten thousand tokens are a hundred. */
 const CHUNK = 24;
 
 const Chunk = memo(
   function Chunk({ blocks, open }: { blocks: Block[]; size: number; tail: string; open: boolean }) {
     return (
-      <>
+      <div class="chunk">
         {blocks.map((block, index) => (
           <BlockView key={index} source={block.source} continued={block.continued} open={open && index === blocks.length - 1} />
         ))}
-      </>
+      </div>
     );
   },
   (before, after) => before.size === after.size && before.tail === after.tail && before.open === after.open && before.blocks[0]?.source === after.blocks[0]?.source,

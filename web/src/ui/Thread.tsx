@@ -40,7 +40,7 @@ export function Thread() {
   const [away, setAway] = useState(false);
   const toEnd = () => {
     const box = scroller.current;
-    if (box) box.scrollTop = box.scrollHeight;
+    if (box) box.scrollTop = 1e9; // beyond the end: the browser stops there, without being asked for heights first
   };
   useLayoutEffect(() => {
     stick.current = true;
