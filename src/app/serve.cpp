@@ -117,7 +117,7 @@ int serve(const ServeSettings& settings, const Context& context) {
   check_settings(settings);
   give_back_what_is_freed();
   ServeSignals signals;
-  const std::unique_ptr<ServedModels> models = open_served_models(settings, context);
+  const std::unique_ptr<LocalModels> models = open_served_models(settings, context);
   const std::shared_ptr<Team> team = settings.team ? open_team(settings, *models) : nullptr;
   const std::unique_ptr<Admission> admission =
       team != nullptr ? make_team_admission(team)
@@ -127,7 +127,7 @@ int serve(const ServeSettings& settings, const Context& context) {
     register_team_routes(service.routes(), team);
   else
     add_free_balance_route(service.routes());
-  ServeApp app(settings, context, {});
+  ServeApp app(settings, context, [&models](const std::string& name) { models->add(name); });
   app.add_routes(service.routes(), models->list().at(0).id, team);
   HttpServer server(http_options(settings), service.handler());
   service.http_statistics([&server] { return server.statistics(); });

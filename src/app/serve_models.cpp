@@ -38,7 +38,7 @@ LocalModelsOptions models_options(const ServeSettings& settings, const Context& 
 
 }  // namespace
 
-std::unique_ptr<ServedModels> open_served_models(const ServeSettings& settings, const Context& context) {
+std::unique_ptr<LocalModels> open_served_models(const ServeSettings& settings, const Context& context) {
   auto models = std::make_unique<LocalModels>(models_options(settings, context));
   for (const std::string& problem : models->problems()) std::fprintf(stderr, "limpid: %s\n", problem.c_str());
   models->lease("");  // what cannot be loaded shows now, and the first one who asks does not wait for it

@@ -5,10 +5,10 @@
 
 #include "app/command.h"
 #include "app/serve_settings.h"
-#include "server/served_models.h"
+#include "app/served_models.h"
 
 namespace limpid {
 
-std::unique_ptr<ServedModels> open_served_models(const ServeSettings& settings, const Context& context);
+std::unique_ptr<LocalModels> open_served_models(const ServeSettings& settings, const Context& context);
 
 }  // namespace limpid

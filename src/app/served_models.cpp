@@ -98,6 +98,7 @@ class LocalModels::Shelf {
 
   std::vector<ServedModelInfo> list() const;
   std::shared_ptr<ModelLease> lease(const std::string& name);
+  void add(const std::string& name);
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const;
 
   std::uint64_t loads = 0, unloads = 0;
@@ -196,6 +197,13 @@ void LocalModels::Shelf::open_all() {
       problems.push_back(error.what());
     }
   }
+}
+
+void LocalModels::Shelf::add(const std::string& name) {
+  auto added = std::make_unique<ServedModel>(served_name(name), open_model(name), "");
+  const Lock lock(mutex);
+  if (std::ranges::none_of(models_, [&](const auto& other) { return other->info.id == added->info.id; }))
+    models_.push_back(std::move(added));
 }
 
 void LocalModels::Shelf::check_names() {
@@ -431,6 +439,7 @@ LocalModels::LocalModels(const LocalModelsOptions& options) : shelf_(std::make_u
 LocalModels::~LocalModels() = default;
 std::vector<ServedModelInfo> LocalModels::list() const { return shelf_->list(); }
 std::shared_ptr<ModelLease> LocalModels::lease(const std::string& model) { return shelf_->lease(model); }
+void LocalModels::add(const std::string& model) { shelf_->add(model); }
 std::vector<std::pair<std::string, EngineStatistics>> LocalModels::statistics() const { return shelf_->statistics(); }
 const std::vector<std::string>& LocalModels::problems() const { return shelf_->problems; }
 

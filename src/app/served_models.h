@@ -2,7 +2,7 @@
 // thread, while the others go on serving; those that ask for it meanwhile wait for the same load. A model that nobody
 // uses is unloaded after a while, or earlier where another one needs its memory (the least recently used first).
 //
-// What a request names is looked up in a list that is fixed at the start: no name leads to a file that is not in it.
+// What a request names is looked up in a list: no name leads to a file that is not in it. It only grows, by add().
 #pragma once
 
 #include <cstdint>
@@ -49,6 +49,9 @@ class LocalModels : public ServedModels {
   std::vector<ServedModelInfo> list() const override;
   std::shared_ptr<ModelLease> lease(const std::string& model) override;
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override;
+
+  // A model that came into the store meanwhile; nothing where it is in the list already. Throws Error as open_model().
+  void add(const std::string& model);
 
   std::uint64_t loads() const;                       // since the start
   std::uint64_t unloads() const;                     // likewise

@@ -42,7 +42,7 @@ export interface ChatChunk {
     delta: { role?: string; content?: string | null; reasoning_content?: string | null };
     logprobs?: { content?: TokenLogprob[] | null; reasoning_content?: TokenLogprob[] | null } | null;
     finish_reason?: string | null;
-    experts?: number[][][];
+    limpid?: { experts?: { layers: { layer: number; ids: number[] }[] }[]; content_was_reasoning?: boolean };
   }[];
   usage?: Usage | null;
   timings?: Timings | null;

@@ -177,7 +177,14 @@ class Gatherer {
       }
       if (choice.logprobs?.reasoning_content) this.trace.thinking.push(...choice.logprobs.reasoning_content);
       if (choice.logprobs?.content) this.trace.answer.push(...choice.logprobs.content);
-      if (choice.experts) (this.trace.experts ??= []).push(...choice.experts);
+      const { experts, content_was_reasoning: wasThinking } = choice.limpid ?? {};
+      if (experts) (this.trace.experts ??= []).push(...experts.map((token) => token.layers.map((layer) => layer.ids)));
+      if (wasThinking) {
+        // There was a </think> without any <think>: what came so far was thinking.
+        this.thinking += this.content;
+        this.content = '';
+        this.trace.thinking.push(...this.trace.answer.splice(0));
+      }
       if (choice.finish_reason) this.finish = choice.finish_reason;
     }
     if (Object.keys(changes).length) setRun(this.message.id, changes);
