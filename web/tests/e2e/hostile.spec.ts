@@ -25,6 +25,7 @@ test('a hostile model runs nothing and fetches nothing', async ({ page, address 
 });
 
 test('endless output freezes nothing', async ({ page, address }) => {
+  test.slow();
   const bombs = ['| a | b |\n|---|---|\n' + '| 1 | 2 |\n'.repeat(6000), '> '.repeat(400) + 'x', '#'.repeat(20_000), '- x\n'.repeat(5000), '*'.repeat(3000), '$x^{'.repeat(200) + '}'.repeat(200) + '$', '字'.repeat(60_000)].join('\n\n');
   await fakeAnswer(page, bombs, { pieces: 400 });
   await open(page, address);

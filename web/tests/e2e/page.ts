@@ -14,7 +14,7 @@ export async function ask(page: Page, text: string): Promise<void> {
 /** The last answer, once it is whole. */
 export async function answered(page: Page): Promise<Locator> {
   const answer = page.getByTestId('answer').last();
-  await expect(answer).toHaveAttribute('data-state', /done|length|stopped/, { timeout: 30_000 });
+  await expect(answer).toHaveAttribute('data-state', /done|length|stopped/, { timeout: 60_000 });
   return answer;
 }
 
