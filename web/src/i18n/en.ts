@@ -113,6 +113,7 @@ export const en = {
   lost: 'the page was closed and the server no longer has the rest',
   maxTokens: 'Longest answer (tokens)',
   maxTokensHint: '0: as long as the context holds',
+  measuring: 'Looking at this machine: memory, its speed, the disk …',
   minutes: '{m} min {s} s',
   model: 'Model',
   models: 'Models',

@@ -115,6 +115,7 @@ export const zh: Record<keyof typeof en, string> = {
   lost: '页面曾被关闭，服务器已不再保留其余内容',
   maxTokens: '回答上限（词元）',
   maxTokensHint: '0：直到上下文用完',
+  measuring: '正在查看本机：内存及其速度、磁盘……',
   minutes: '{m} 分 {s} 秒',
   model: '模型',
   models: '模型',

@@ -63,7 +63,7 @@ export function Models() {
         ))}
       </ul>
       <h2>{t('modelsFit')}</h2>
-      {plan === null ? <p role="status">{t('waiting')}</p> : (
+      {plan === null ? <p role="status">{t('measuring')}</p> : (
         <ul class="cards">
           {absent.filter((m) => m.fits).map((m) => <Planned key={m.name} model={m} pull={pulls[m.name]} canPull={canPull} onPull={() => void pull(m.name)} onCancel={() => void api.cancelPull(m.name)} />)}
         </ul>

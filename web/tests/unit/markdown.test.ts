@@ -20,6 +20,11 @@ describe('renderMarkdown', () => {
     expect([...html.querySelectorAll<HTMLElement>('.math')].map((m) => m.dataset.math)).toEqual(['x^2', 'y_1', '\\frac{a}{b}', 'z']);
     expect(html.textContent).toContain('for $5 or $10.');
   });
+  it('takes a star between operands for a product', () => {
+    const html = page('7*3*2=42, no*8=80;7*3, f(x)*g(y)*2, but *this* and **that** and 中**文**字');
+    expect(html.textContent).toContain('7*3*2=42, no*8=80;7*3, f(x)*g(y)*2');
+    expect([...html.querySelectorAll('em, strong')].map((e) => e.textContent)).toEqual(['this', 'that', '文']);
+  });
   it('turns citations into buttons', () => {
     const html = page('So it is.[citation:3][citation:12] `[citation:4]`');
     expect([...html.querySelectorAll<HTMLElement>('.citation')].map((c) => c.dataset.citation)).toEqual(['3', '12']);
