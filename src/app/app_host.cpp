@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "app/bandwidth.h"
 #include "app/format.h"
@@ -30,7 +31,8 @@ std::uint64_t free_bytes(const std::filesystem::path& folder) {
   return error ? 0 : space.available;
 }
 
-PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& variant, const MachineFacts& machine, bool here) {
+PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& variant, const MachineFacts& machine,
+                        bool here) {
   PlannedModel out;
   out.name = model.name + ":" + variant.quant;
   out.title = model.title + " " + variant.quant;
@@ -39,7 +41,8 @@ PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& var
   out.here = here;
   const double needed = static_cast<double>(variant.bytes) * kRoomBesideWeights;
   if (needed > static_cast<double>(machine.memory))
-    out.reason = fmt::format("needs {} of memory, {} are there", human_bytes(static_cast<std::uint64_t>(needed)), human_bytes(machine.memory));
+    out.reason = fmt::format("needs {} of memory, {} are there", human_bytes(static_cast<std::uint64_t>(needed)),
+                             human_bytes(machine.memory));
   else if (!here && variant.bytes > machine.disk)
     out.reason = fmt::format("needs {} of disk, {} are free", human_bytes(variant.bytes), human_bytes(machine.disk));
   out.fits = out.reason.empty();
@@ -50,7 +53,8 @@ PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& var
 // The one that `pull NAME` means where it fits, else the largest that does, else the smallest.
 const CatalogueVariant* best_variant(const CatalogueModel& model, const MachineFacts& machine) {
   const auto fits = [&](const CatalogueVariant& v) {
-    return v.bytes > 0 && static_cast<double>(v.bytes) * kRoomBesideWeights <= static_cast<double>(machine.memory) && v.bytes <= machine.disk;
+    return v.bytes > 0 && static_cast<double>(v.bytes) * kRoomBesideWeights <= static_cast<double>(machine.memory) &&
+           v.bytes <= machine.disk;
   };
   const CatalogueVariant* preferred = model.find(model.preferred);
   if (preferred != nullptr && fits(*preferred)) return preferred;
@@ -93,18 +97,32 @@ std::vector<PlannedModel> MachineHost::plan() {
   const auto is_here = [&](const std::string& name) {
     return std::ranges::any_of(stored, [&](const StoredModel& m) { return equal_ignoring_case(m.name, name); });
   };
-  std::vector<PlannedModel> fitting, others;
-  std::vector<double> rank;
+  struct Fitting {
+    PlannedModel model;
+    bool comfortable;  // a reasoning model thinks for thousands of tokens
+    double aime;
+  };
+  std::vector<Fitting> fitting;
+  std::vector<PlannedModel> out, others;
   for (const CatalogueModel& model : catalogue.models()) {
     const CatalogueVariant* variant = best_variant(model, machine);
     if (variant == nullptr) continue;
     PlannedModel planned = as_planned(model, *variant, machine, is_here(model.name + ":" + variant->quant));
-    (planned.fits ? fitting : others).push_back(std::move(planned));
+    const bool comfortable = planned.tokens_per_second >= kComfortable;
+    if (planned.fits)
+      fitting.push_back({std::move(planned), comfortable, model.aime});
+    else
+      others.push_back(std::move(planned));
   }
-  std::ranges::stable_sort(fitting, std::greater{}, &PlannedModel::bytes);  // the largest that fits is the ablest
+  // As the menu of `limpid chat`: first the best of those that are quick enough here, then the others.
+  std::ranges::stable_sort(fitting, [](const Fitting& a, const Fitting& b) {
+    return std::tuple(a.comfortable && a.aime > 0, a.aime, a.model.bytes) >
+           std::tuple(b.comfortable && b.aime > 0, b.aime, b.model.bytes);
+  });
   std::ranges::stable_sort(others, std::less{}, &PlannedModel::bytes);
-  fitting.insert(fitting.end(), others.begin(), others.end());
-  return fitting;
+  for (Fitting& one : fitting) out.push_back(std::move(one.model));
+  out.insert(out.end(), others.begin(), others.end());
+  return out;
 }
 
 std::vector<PullState> MachineHost::pulls() const {
@@ -194,7 +212,8 @@ void MachineHost::fetch(const std::string& name) {
   Hub hub(options);
   const PullPlan plan = plan_pull(hub, store, catalogue, parse_reference(name), hugging_face_cache());
   if (plan.disk_needed > plan.disk_free)
-    fail(ErrorKind::resources, "{}: {} more needed, {} free on the disk", plan.name, human_bytes(plan.disk_needed), human_bytes(plan.disk_free));
+    fail(ErrorKind::resources, "{}: {} more needed, {} free on the disk", plan.name, human_bytes(plan.disk_needed),
+         human_bytes(plan.disk_free));
   std::uint64_t total = 0;
   for (const PlannedFile& file : plan.files)
     if (!file.present && file.cached.empty()) total += file.remote.size;

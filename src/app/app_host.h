@@ -16,10 +16,11 @@
 namespace limpid {
 
 struct MachineHostOptions {
-  Options options;         // threads, offline
-  bool may_pull = true;    // false: pull() is refused
-  std::string runs;        // the folder of training runs
-  std::function<void(const std::string&)> pulled;  // a model has arrived: its name in the store. From a thread of its own
+  Options options;       // threads, offline
+  bool may_pull = true;  // false: pull() is refused
+  std::string runs;      // the folder of training runs
+  std::function<void(const std::string&)>
+      pulled;  // a model has arrived: its name in the store. From a thread of its own
 };
 
 class MachineHost : public AppHost {

@@ -9,8 +9,6 @@ namespace limpid {
 
 namespace {
 
-constexpr double kComfortable = 5.0;  // tokens a second
-
 bool is_here(const std::string& name, const std::vector<std::string>& here) {
   return std::ranges::any_of(here, [&](const std::string& other) { return equal_ignoring_case(name, other); });
 }

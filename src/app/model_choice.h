@@ -33,6 +33,9 @@ inline constexpr double kBandwidthReached = 0.85;
 
 double tokens_per_second(const CatalogueModel& model, std::uint64_t bytes, double bandwidth);
 
+// Tokens a second that a reasoning model should write at least: it thinks for thousands of them.
+inline constexpr double kComfortable = 5.0;
+
 // At most `most`: first the best by AIME 2024 of those that write at least 5 tokens a second (a reasoning model thinks for
 // thousands of them) or, if none does, the fastest; then the others by AIME 2024. Of each model the preferred quantisation,
 // or the largest that fits. `here`: names in the store.

@@ -12,7 +12,8 @@ StaticFiles browser_app();  // made by cmake/embed.cmake from web/dist
 namespace {
 
 std::string data_file(const ServeSettings& settings, const char* name) {
-  const std::filesystem::path folder = settings.data.empty() ? open_store().root() / "serve" : std::filesystem::path(settings.data);
+  const std::filesystem::path folder =
+      settings.data.empty() ? open_store().root() / "serve" : std::filesystem::path(settings.data);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail(ErrorKind::system, "make the folder {}: {}", folder.string(), error.message());
@@ -32,7 +33,8 @@ std::optional<AppUser> signed_in(Team& team, const ServedRequest& request) {
   }
 }
 
-MachineHostOptions host_options(const ServeSettings& settings, const Context& context, std::function<void(const std::string&)> pulled) {
+MachineHostOptions host_options(const ServeSettings& settings, const Context& context,
+                                std::function<void(const std::string&)> pulled) {
   MachineHostOptions out;
   out.options = context.options;
   out.options.offline = settings.offline;
@@ -44,7 +46,8 @@ MachineHostOptions host_options(const ServeSettings& settings, const Context& co
 
 }  // namespace
 
-ServeApp::ServeApp(const ServeSettings& settings, const Context& context, std::function<void(const std::string&)> pulled)
+ServeApp::ServeApp(const ServeSettings& settings, const Context& context,
+                   std::function<void(const std::string&)> pulled)
     : settings_(settings),
       files_(browser_app()),
       history_(std::make_unique<History>(data_file(settings, "conversations.db"))),

@@ -1,5 +1,5 @@
-// ServeApp: what `limpid serve` has for the browser app: its files, and behind /api/ the models that fit, conversations,
-// documents and training runs. Lives as long as the service whose routes it adds.
+// ServeApp: what `limpid serve` has for the browser app: its files, and behind /api/ the models that fit,
+// conversations, documents and training runs. Lives as long as the service whose routes it adds.
 #pragma once
 
 #include <functional>

@@ -28,10 +28,13 @@ std::optional<RunLog> read_quietly(const fs::path& directory) {
 
 std::string stage_name(const StageLog& stage) { return stage.name.empty() ? "run" : stage.name; }
 
-const char* state_of(const StageLog& stage) { return stage.finished ? "finished" : stage.begun ? "running" : "waiting"; }
+const char* state_of(const StageLog& stage) {
+  return stage.finished ? "finished" : stage.begun ? "running" : "waiting";
+}
 
 // Columns that stand in the first lines, numbers only, `step` first; {"families": {"add": 1}} is "families.add".
-void collect(const Json& line, const std::string& prefix, std::vector<std::string>& columns, std::set<std::string>& seen) {
+void collect(const Json& line, const std::string& prefix, std::vector<std::string>& columns,
+             std::set<std::string>& seen) {
   for (const auto& [key, value] : line.items()) {
     const std::string name = prefix + key;
     if (value.is_object() && prefix.empty())
@@ -66,8 +69,12 @@ Json sample_of(const Json& line) {
   };
   take(parser.push(line.value("reply", "")));
   take(parser.finish());
-  return {{"step", line.value("step", 0)}, {"prompt", line.value("prompt", "")},   {"thinking", thinking},
-          {"answer", answer},              {"expected", line.value("answer", "")}, {"reward", line.contains("correct") && line["correct"] == true ? 1.0 : 0.0}};
+  return {{"step", line.value("step", 0)},
+          {"prompt", line.value("prompt", "")},
+          {"thinking", thinking},
+          {"answer", answer},
+          {"expected", line.value("answer", "")},
+          {"reward", line.contains("correct") && line["correct"] == true ? 1.0 : 0.0}};
 }
 
 }  // namespace
@@ -92,10 +99,12 @@ Json list_runs(const std::string& folder) {
 }
 
 Json run_curves(const std::string& folder, const std::string& run, const std::string& stage, std::size_t most) {
-  if (run.empty() || run.find('/') != std::string::npos || run.starts_with('.') || !fs::is_directory(fs::path(folder) / run))
+  if (run.empty() || run.find('/') != std::string::npos || run.starts_with('.') ||
+      !fs::is_directory(fs::path(folder) / run))
     fail(ErrorKind::not_found, "there is no run '{}'", run);
   const RunLog log = read_run((fs::path(folder) / run).string());
-  const auto found = std::find_if(log.stages.begin(), log.stages.end(), [&](const StageLog& s) { return stage_name(s) == stage; });
+  const auto found =
+      std::find_if(log.stages.begin(), log.stages.end(), [&](const StageLog& s) { return stage_name(s) == stage; });
   if (found == log.stages.end()) fail(ErrorKind::not_found, "run '{}': there is no stage '{}'", run, stage);
   const std::vector<Json>& lines = found->metrics;
   std::vector<std::string> columns;

@@ -1,5 +1,5 @@
-// AppHost: what the browser app's pages ask of this machine beyond the API: which models fit, fetching one, and the runs
-// of training that lie here. server/ knows this interface only; app/app_host.h knows hub, machine and training.
+// AppHost: what the browser app's pages ask of this machine beyond the API: which models fit, fetching one, and the
+// runs of training that lie here. server/ knows this interface only; app/app_host.h knows hub, machine and training.
 //
 // From any thread; may block for as long as a measurement or a file takes.
 #pragma once
@@ -34,11 +34,11 @@ struct PullState {
 class AppHost {
  public:
   virtual ~AppHost() = default;
-  virtual std::vector<PlannedModel> plan() = 0;
+  virtual std::vector<PlannedModel> plan() = 0;  // the best that is quick enough here first, what does not fit last
 
   virtual std::vector<PullState> pulls() const = 0;
-  // Begins to fetch; one model at a time, others wait as `running` with nothing done. Throws Error(input) for a name that
-  // the catalogue lacks, Error(unsupported) where the server is offline.
+  // Begins to fetch; one model at a time, others wait as `running` with nothing done. Throws Error(input) for a name
+  // that the catalogue lacks, Error(unsupported) where the server is offline.
   virtual PullState pull(const std::string& name) = 0;
   virtual void cancel_pull(const std::string& name) = 0;
 

@@ -19,29 +19,42 @@ std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 const char* name_of(PullState::State state) {
   switch (state) {
-    case PullState::State::running: return "running";
-    case PullState::State::done: return "done";
-    case PullState::State::failed: return "failed";
-    case PullState::State::cancelled: return "cancelled";
+    case PullState::State::running:
+      return "running";
+    case PullState::State::done:
+      return "done";
+    case PullState::State::failed:
+      return "failed";
+    case PullState::State::cancelled:
+      return "cancelled";
   }
   return "";
 }
 
 Json pull_json(const PullState& pull) {
-  Json json{{"name", pull.name}, {"state", name_of(pull.state)}, {"done", pull.done}, {"total", pull.total}, {"bytes_per_second", pull.bytes_per_second}};
+  Json json{{"name", pull.name},
+            {"state", name_of(pull.state)},
+            {"done", pull.done},
+            {"total", pull.total},
+            {"bytes_per_second", pull.bytes_per_second}};
   if (!pull.error.empty()) json["error"] = pull.error;
   return json;
 }
 
 Json plan_json(const PlannedModel& model) {
-  Json json{{"name", model.name}, {"title", model.title}, {"description", model.description}, {"bytes", model.bytes}, {"fits", model.fits}, {"here", model.here}};
+  Json json{{"name", model.name},   {"title", model.title}, {"description", model.description},
+            {"bytes", model.bytes}, {"fits", model.fits},   {"here", model.here}};
   if (model.tokens_per_second > 0) json["tokens_per_second"] = model.tokens_per_second;
   if (!model.reason.empty()) json["reason"] = model.reason;
   return json;
 }
 
 Json folder_json(const IndexedFolder& folder) {
-  Json json{{"id", std::to_string(folder.id)}, {"path", folder.path}, {"files", folder.files}, {"passages", folder.passages}, {"state", name(folder.state)}};
+  Json json{{"id", std::to_string(folder.id)},
+            {"path", folder.path},
+            {"files", folder.files},
+            {"passages", folder.passages},
+            {"state", name(folder.state)}};
   if (!folder.error.empty()) json["error"] = folder.error;
   return json;
 }
@@ -49,7 +62,8 @@ Json folder_json(const IndexedFolder& folder) {
 std::int64_t number_of(const std::string& words, const char* what) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(words.data(), words.data() + words.size(), number);
-  if (error != std::errc() || end != words.data() + words.size()) throw not_found(std::string("there is no such ") + what);
+  if (error != std::errc() || end != words.data() + words.size())
+    throw not_found(std::string("there is no such ") + what);
   return number;
 }
 
@@ -70,45 +84,55 @@ RouteHandler for_owner(bool team, RouteHandler handler) {
 }
 
 void add_info(Router& router, const AppRouteOptions& options, const AppParts& parts) {
-  Route info = route("GET", "/api/app", "appInfo", "What this server is and offers to its app", [options, parts](Call& call) {
-    const std::optional<AppUser> user = options.user ? options.user(call.request()) : std::nullopt;
-    const bool owner = !options.team || (user && user->role == "admin");
-    Json json{{"version", options.version}, {"team", options.team}, {"default_model", options.default_model}, {"offline", options.offline}};
-    json["features"] = {{"history", parts.history != nullptr},
-                        {"folders", parts.documents != nullptr && owner},
-                        {"runs", parts.host != nullptr && owner},
-                        {"pull", parts.host != nullptr && owner && !options.offline}};
-    if (user) json["user"] = {{"name", user->name}, {"role", user->role}, {"tier", user->tier}, {"csrf", user->csrf}};
-    reply_json(call, text(json));
-  });
+  Route info =
+      route("GET", "/api/app", "appInfo", "What this server is and offers to its app", [options, parts](Call& call) {
+        const std::optional<AppUser> user = options.user ? options.user(call.request()) : std::nullopt;
+        const bool owner = !options.team || (user && user->role == "admin");
+        Json json{{"version", options.version},
+                  {"team", options.team},
+                  {"default_model", options.default_model},
+                  {"offline", options.offline}};
+        json["features"] = {{"history", parts.history != nullptr},
+                            {"folders", parts.documents != nullptr && owner},
+                            {"runs", parts.host != nullptr && owner},
+                            {"pull", parts.host != nullptr && owner && !options.offline}};
+        if (user)
+          json["user"] = {{"name", user->name}, {"role", user->role}, {"tier", user->tier}, {"csrf", user->csrf}};
+        reply_json(call, text(json));
+      });
   info.open = true;  // it says nothing but whether to sign in
   router.add(std::move(info));
 }
 
 void add_models(Router& router, AppHost& host, bool team) {
-  router.add(route("GET", "/api/plan", "plan", "Models of the catalogue: size, whether they fit, expected speed", for_owner(team, [&host](Call& call) {
-    Json models = Json::array();
-    for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
-    reply_json(call, text({{"models", models}}));
-  })));
-  router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were", for_owner(team, [&host](Call& call) {
-    Json pulls = Json::array();
-    for (const PullState& pull : host.pulls()) pulls.push_back(pull_json(pull));
-    reply_json(call, text({{"pulls", pulls}}));
-  })));
+  router.add(route("GET", "/api/plan", "plan", "Models of the catalogue: size, whether they fit, expected speed",
+                   for_owner(team, [&host](Call& call) {
+                     Json models = Json::array();
+                     for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
+                     reply_json(call, text({{"models", models}}));
+                   })));
+  router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were",
+                   for_owner(team, [&host](Call& call) {
+                     Json pulls = Json::array();
+                     for (const PullState& pull : host.pulls()) pulls.push_back(pull_json(pull));
+                     reply_json(call, text({{"pulls", pulls}}));
+                   })));
   router.add(route("POST", "/api/pulls", "pull", "Fetch a model of the catalogue", for_owner(team, [&host](Call& call) {
-    const nlohmann::ordered_json body = parse_body(call.request().body);
-    RequestFields fields(body, "");
-    reply_json(call, text(pull_json(host.pull(fields.required_text("name")))));
-  })));
-  router.add(route("DELETE", "/api/pulls/{name}", "cancelPull", "Stop fetching; what arrived is kept", for_owner(team, [&host](Call& call) {
-    host.cancel_pull(call.parameters.at("name"));
-    reply_json(call, "{}");
-  })));
-  router.add(route("GET", "/api/runs", "runs", "Runs of training on this machine", for_owner(team, [&host](Call& call) { reply_json(call, text(host.runs())); })));
-  router.add(route("GET", "/api/runs/{run}/{stage}", "curves", "The curves and samples of a stage", for_owner(team, [&host](Call& call) {
-    reply_json(call, text(host.curves(call.parameters.at("run"), call.parameters.at("stage"))));
-  })));
+                     const nlohmann::ordered_json body = parse_body(call.request().body);
+                     RequestFields fields(body, "");
+                     reply_json(call, text(pull_json(host.pull(fields.required_text("name")))));
+                   })));
+  router.add(route("DELETE", "/api/pulls/{name}", "cancelPull", "Stop fetching; what arrived is kept",
+                   for_owner(team, [&host](Call& call) {
+                     host.cancel_pull(call.parameters.at("name"));
+                     reply_json(call, "{}");
+                   })));
+  router.add(route("GET", "/api/runs", "runs", "Runs of training on this machine",
+                   for_owner(team, [&host](Call& call) { reply_json(call, text(host.runs())); })));
+  router.add(route("GET", "/api/runs/{run}/{stage}", "curves", "The curves and samples of a stage",
+                   for_owner(team, [&host](Call& call) {
+                     reply_json(call, text(host.curves(call.parameters.at("run"), call.parameters.at("stage"))));
+                   })));
 }
 
 void add_history(Router& router, History& history) {
@@ -121,46 +145,60 @@ void add_history(Router& router, History& history) {
     }
     reply_json(call, out + "]}");
   }));
-  router.add(route("PUT", "/api/conversations/{id}", "saveConversation", "Keep a conversation; the newer of two wins", [&history](Call& call) {
-    const nlohmann::ordered_json body = parse_body(call.request().body);
-    RequestFields fields(body, "");
-    const auto updated = fields.integer("updated", 0, std::int64_t{1} << 53);
-    const nlohmann::ordered_json& kept = fields.required("body");
-    if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
-    history.put(call.identity.account, {call.parameters.at("id"), updated.value_or(0), kept.dump(-1, ' ', false, Json::error_handler_t::replace)});
-    reply_json(call, "{}");
-  }));
-  router.add(route("DELETE", "/api/conversations/{id}", "deleteConversation", "Forget a conversation", [&history](Call& call) {
-    history.remove(call.identity.account, call.parameters.at("id"));
-    reply_json(call, "{}");
-  }));
+  router.add(route("PUT", "/api/conversations/{id}", "saveConversation", "Keep a conversation; the newer of two wins",
+                   [&history](Call& call) {
+                     const nlohmann::ordered_json body = parse_body(call.request().body);
+                     RequestFields fields(body, "");
+                     const auto updated = fields.integer("updated", 0, std::int64_t{1} << 53);
+                     const nlohmann::ordered_json& kept = fields.required("body");
+                     if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
+                     history.put(call.identity.account, {call.parameters.at("id"), updated.value_or(0),
+                                                         kept.dump(-1, ' ', false, Json::error_handler_t::replace)});
+                     reply_json(call, "{}");
+                   }));
+  router.add(
+      route("DELETE", "/api/conversations/{id}", "deleteConversation", "Forget a conversation", [&history](Call& call) {
+        history.remove(call.identity.account, call.parameters.at("id"));
+        reply_json(call, "{}");
+      }));
 }
 
 void add_documents(Router& router, DocumentIndex& documents, bool team) {
-  router.add(route("GET", "/api/folders", "folders", "Folders that are indexed", for_owner(team, [&documents](Call& call) {
-    Json folders = Json::array();
-    for (const IndexedFolder& folder : documents.folders()) folders.push_back(folder_json(folder));
-    reply_json(call, text({{"folders", folders}}));
-  })));
-  router.add(route("POST", "/api/folders", "addFolder", "Index a folder of this machine", for_owner(team, [&documents](Call& call) {
-    const nlohmann::ordered_json body = parse_body(call.request().body);
-    RequestFields fields(body, "");
-    reply_json(call, text(folder_json(documents.add(fields.required_text("path")))));
-  })));
-  router.add(route("DELETE", "/api/folders/{id}", "removeFolder", "Take a folder out of the index", for_owner(team, [&documents](Call& call) {
-    documents.remove(number_of(call.parameters.at("id"), "folder"));
-    reply_json(call, "{}");
-  })));
-  Route search = route("GET", "/api/search", "searchDocuments", "Passages that match a question", for_owner(team, [&documents](Call& call) {
-    const std::string limit = call.query("limit");
-    const int most = limit.empty() ? 8 : static_cast<int>(std::clamp<std::int64_t>(number_of(limit, "limit"), 1, 50));
-    Json passages = Json::array();
-    int number = 0;
-    for (const FoundPassage& found : documents.search(call.query("q").substr(0, 2000), most))
-      passages.push_back({{"number", ++number}, {"id", std::to_string(found.id)}, {"file", found.file}, {"folder", found.folder},
-                          {"title", found.title}, {"text", found.text}, {"score", found.score}});
-    reply_json(call, text({{"passages", passages}}));
-  }));
+  router.add(
+      route("GET", "/api/folders", "folders", "Folders that are indexed", for_owner(team, [&documents](Call& call) {
+              Json folders = Json::array();
+              for (const IndexedFolder& folder : documents.folders()) folders.push_back(folder_json(folder));
+              reply_json(call, text({{"folders", folders}}));
+            })));
+  router.add(route("POST", "/api/folders", "addFolder", "Index a folder of this machine",
+                   for_owner(team, [&documents](Call& call) {
+                     const nlohmann::ordered_json body = parse_body(call.request().body);
+                     RequestFields fields(body, "");
+                     reply_json(call, text(folder_json(documents.add(fields.required_text("path")))));
+                   })));
+  router.add(route("DELETE", "/api/folders/{id}", "removeFolder", "Take a folder out of the index",
+                   for_owner(team, [&documents](Call& call) {
+                     documents.remove(number_of(call.parameters.at("id"), "folder"));
+                     reply_json(call, "{}");
+                   })));
+  Route search =
+      route("GET", "/api/search", "searchDocuments", "Passages that match a question",
+            for_owner(team, [&documents](Call& call) {
+              const std::string limit = call.query("limit");
+              const int most =
+                  limit.empty() ? 8 : static_cast<int>(std::clamp<std::int64_t>(number_of(limit, "limit"), 1, 50));
+              Json passages = Json::array();
+              int number = 0;
+              for (const FoundPassage& found : documents.search(call.query("q").substr(0, 2000), most))
+                passages.push_back({{"number", ++number},
+                                    {"id", std::to_string(found.id)},
+                                    {"file", found.file},
+                                    {"folder", found.folder},
+                                    {"title", found.title},
+                                    {"text", found.text},
+                                    {"score", found.score}});
+              reply_json(call, text({{"passages", passages}}));
+            }));
   search.doc.query = {"q", "limit"};
   router.add(std::move(search));
 }

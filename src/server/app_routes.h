@@ -20,7 +20,7 @@ struct AppUser {
 };
 
 struct AppRouteOptions {
-  std::string version;        // of the program
+  std::string version;  // of the program
   std::string default_model;
   bool offline = false;
   bool team = false;

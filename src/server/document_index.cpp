@@ -54,13 +54,16 @@ std::unique_ptr<SqliteConnection> open_writer(const std::string& path) {
     for (const char* suffix : {"", "-wal", "-shm"}) fs::remove(path + suffix);
     connection = open_index(path);
   }
-  connection->script(std::string("BEGIN;") + kSchema + "PRAGMA user_version = " + std::to_string(kVersion) + "; COMMIT;");
+  connection->script(std::string("BEGIN;") + kSchema + "PRAGMA user_version = " + std::to_string(kVersion) +
+                     "; COMMIT;");
   return connection;
 }
 
 // Inside a transaction. `words` takes its text from `passages`, so it must hear of a row before the row goes.
 void delete_rows(SqliteConnection& connection, std::int64_t file) {
-  connection.run("INSERT INTO words (words, rowid, title, text) SELECT 'delete', id, title, text FROM passages WHERE file = ?1", file);
+  connection.run(
+      "INSERT INTO words (words, rowid, title, text) SELECT 'delete', id, title, text FROM passages WHERE file = ?1",
+      file);
   connection.run("DELETE FROM passages WHERE file = ?1", file);
   connection.run("DELETE FROM files WHERE id = ?1", file);
 }
@@ -89,7 +92,8 @@ std::vector<fs::path> documents_in(const fs::path& folder) {
     if (at->file_size() > kMostBytes) continue;
     out.push_back(at->path());
     if (out.size() > static_cast<std::size_t>(kMostFiles))
-      fail(ErrorKind::resources, "{}: more than {} documents; add folders inside it instead", folder.string(), kMostFiles);
+      fail(ErrorKind::resources, "{}: more than {} documents; add folders inside it instead", folder.string(),
+           kMostFiles);
   }
   return out;
 }
@@ -98,9 +102,12 @@ std::vector<fs::path> documents_in(const fs::path& folder) {
 
 std::string_view name(IndexedFolder::State state) {
   switch (state) {
-    case IndexedFolder::State::ready: return "ready";
-    case IndexedFolder::State::indexing: return "indexing";
-    case IndexedFolder::State::failed: return "failed";
+    case IndexedFolder::State::ready:
+      return "ready";
+    case IndexedFolder::State::indexing:
+      return "indexing";
+    case IndexedFolder::State::failed:
+      return "failed";
   }
   return "";
 }
@@ -147,7 +154,8 @@ std::vector<IndexedFolder> DocumentIndex::folders() const {
 }
 
 IndexedFolder DocumentIndex::add(const std::string& path) {
-  if (!fs::path(path).is_absolute()) fail(ErrorKind::input, "path '{}': expected an absolute path, such as /home/me/notes", path);
+  if (!fs::path(path).is_absolute())
+    fail(ErrorKind::input, "path '{}': expected an absolute path, such as /home/me/notes", path);
   std::error_code error;
   const fs::path folder = fs::canonical(path, error);
   if (error || !fs::is_directory(folder, error)) fail(ErrorKind::not_found, "path '{}': there is no such folder", path);
@@ -289,7 +297,8 @@ void DocumentIndex::scan(std::int64_t id) {
   for (const auto& [path, file] : seen) forget_file(file.file);  // gone from the disk
 }
 
-void DocumentIndex::read_file(std::int64_t folder, const fs::path& path, const std::string& relative, const Seen* before) {
+void DocumentIndex::read_file(std::int64_t folder, const fs::path& path, const std::string& relative,
+                              const Seen* before) {
   std::error_code error;
   const auto size = static_cast<std::int64_t>(fs::file_size(path, error));
   if (error) return;  // gone in the meantime
@@ -303,11 +312,13 @@ void DocumentIndex::read_file(std::int64_t folder, const fs::path& path, const s
   writer_->run("BEGIN IMMEDIATE");
   try {
     if (before != nullptr) delete_rows(*writer_, before->file);
-    writer_->run("INSERT INTO files (folder, path, size, modified) VALUES (?1, ?2, ?3, ?4)", folder, to_valid_utf8(relative), size, modified);
+    writer_->run("INSERT INTO files (folder, path, size, modified) VALUES (?1, ?2, ?3, ?4)", folder,
+                 to_valid_utf8(relative), size, modified);
     const std::int64_t file = writer_->last_row();
     for (const DocumentPassage& passage : cut_passages(to_valid_utf8(text))) {
       writer_->run("INSERT INTO passages (file, title, text) VALUES (?1, ?2, ?3)", file, passage.title, passage.text);
-      writer_->run("INSERT INTO words (rowid, title, text) VALUES (?1, ?2, ?3)", writer_->last_row(), passage.title, passage.text);
+      writer_->run("INSERT INTO words (rowid, title, text) VALUES (?1, ?2, ?3)", writer_->last_row(), passage.title,
+                   passage.text);
     }
     writer_->run("COMMIT");
   } catch (...) {

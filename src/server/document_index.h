@@ -1,7 +1,7 @@
 // DocumentIndex: folders of this machine that answers may cite, cut into passages and found by words (SQLite's FTS5).
 // Text files only; hidden ones, links and files over 4 MB are left out. What changed on disk is read again: when the
-// index is opened, and at most once a minute when somebody searches. Nothing of it is shared: it is for the person whose
-// machine this is, and a server with accounts has none.
+// index is opened, and at most once a minute when somebody searches. Nothing of it is shared: it is for the person
+// whose machine this is, and a server with accounts has none.
 //
 // From any thread. One thread of its own reads files and writes; it sleeps when there is nothing to do.
 #pragma once
@@ -66,7 +66,8 @@ class DocumentIndex {
   void loop();
   void scan(std::int64_t folder);
   std::map<std::string, Seen> seen_files(std::int64_t folder);
-  void read_file(std::int64_t folder, const std::filesystem::path& path, const std::string& relative, const Seen* before);
+  void read_file(std::int64_t folder, const std::filesystem::path& path, const std::string& relative,
+                 const Seen* before);
   void forget_file(std::int64_t file);
   void forget_folder(std::int64_t folder);
 

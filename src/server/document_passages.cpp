@@ -8,10 +8,11 @@ namespace limpid {
 namespace {
 
 constexpr std::array<std::string_view, 62> kExtensions = {
-    "txt",  "md",   "markdown", "rst", "org",  "tex",  "adoc", "text", "log",   "csv",  "tsv", "json", "jsonl", "yaml", "yml",  "toml",
-    "ini",  "cfg",  "conf",     "xml", "html", "htm",  "css",  "js",   "mjs",   "ts",   "tsx", "jsx",  "py",    "c",    "h",    "cc",
-    "cpp",  "cxx",  "hpp",      "hh",  "java", "kt",   "go",   "rs",   "swift", "rb",   "php", "sh",   "bash",  "pl",   "lua",  "sql",
-    "r",    "m",    "scala",    "hs",  "ml",   "el",   "lisp", "clj",  "ex",    "exs",  "bib", "srt",  "vtt",   "diff"};
+    "txt",  "md",    "markdown", "rst", "org", "tex",  "adoc", "text", "log", "csv", "tsv",  "json",  "jsonl",
+    "yaml", "yml",   "toml",     "ini", "cfg", "conf", "xml",  "html", "htm", "css", "js",   "mjs",   "ts",
+    "tsx",  "jsx",   "py",       "c",   "h",   "cc",   "cpp",  "cxx",  "hpp", "hh",  "java", "kt",    "go",
+    "rs",   "swift", "rb",       "php", "sh",  "bash", "pl",   "lua",  "sql", "r",   "m",    "scala", "hs",
+    "ml",   "el",    "lisp",     "clj", "ex",  "exs",  "bib",  "srt",  "vtt", "diff"};
 
 std::string_view trimmed(std::string_view line) {
   const std::size_t first = line.find_first_not_of(" \t\r"), last = line.find_last_not_of(" \t\r");

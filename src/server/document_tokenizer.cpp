@@ -91,7 +91,8 @@ bool is_word_by_itself(char32_t c) {
 
 void register_document_tokenizer(sqlite3* database) {
   fts5_api* api = fts5_of(database);
-  if (api == nullptr) fail(ErrorKind::unsupported, "search in documents: this SQLite {} has no FTS5", sqlite3_libversion());
+  if (api == nullptr)
+    fail(ErrorKind::unsupported, "search in documents: this SQLite {} has no FTS5", sqlite3_libversion());
   fts5_tokenizer functions{create, destroy, tokenize};
   if (api->xCreateTokenizer(api, "limpid", api, &functions, nullptr) != SQLITE_OK)
     fail(ErrorKind::system, "search in documents: SQLite {} took no tokenizer", sqlite3_libversion());

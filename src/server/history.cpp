@@ -38,12 +38,16 @@ std::vector<KeptConversation> History::all(const std::string& account) const {
 
 void History::put(const std::string& account, const KeptConversation& conversation) {
   if (!is_id(conversation.id))
-    fail(ErrorKind::input, "id of a conversation: expected 1 to 64 letters, digits, '-' or '_', found '{}'", conversation.id.substr(0, 80));
+    fail(ErrorKind::input, "id of a conversation: expected 1 to 64 letters, digits, '-' or '_', found '{}'",
+         conversation.id.substr(0, 80));
   if (conversation.body.size() > kMostConversationBytes)
-    fail(ErrorKind::input, "conversation {}: {} bytes, at most {}", conversation.id, conversation.body.size(), kMostConversationBytes);
+    fail(ErrorKind::input, "conversation {}: {} bytes, at most {}", conversation.id, conversation.body.size(),
+         kMostConversationBytes);
   const std::lock_guard lock(mutex_);
   {
-    SqliteStatement row = database_->query("SELECT coalesce(sum(length(body)), 0) FROM conversations WHERE account = ?1 AND id <> ?2", account, conversation.id);
+    SqliteStatement row =
+        database_->query("SELECT coalesce(sum(length(body)), 0) FROM conversations WHERE account = ?1 AND id <> ?2",
+                         account, conversation.id);
     const std::int64_t used = row.step() ? row.integer(0) : 0;
     if (used + static_cast<std::int64_t>(conversation.body.size()) > kMostHistoryBytes)
       fail(ErrorKind::resources, "conversations take {} bytes, at most {}: delete some", used, kMostHistoryBytes);

@@ -30,11 +30,14 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 13> kTypes{{
 // What a page may do. The app: its own files only, no style and no script written into it. The frame in which diagrams
 // are drawn: its own script and any style, no address, no network. The plain page: nothing but its style.
 constexpr std::string_view kAppPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; frame-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; connect-src "
+    "'self'; "
+    "manifest-src 'self'; frame-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors "
+    "'none'";
 constexpr std::string_view kDiagramPolicy =
     "sandbox allow-scripts; default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'";
-constexpr std::string_view kPlainPolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+constexpr std::string_view kPlainPolicy =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 void add_page_fields(HttpFields& fields, std::string_view policy) {
   fields.emplace_back("Content-Security-Policy", std::string(policy));
@@ -81,7 +84,8 @@ ServedResponse static_response(const StaticFiles& files, std::string_view path, 
   const StaticFile& file = found->second;
   const bool assets = path.starts_with("assets/") && path != "assets/diagram.js";
   ServedResponse response;
-  response.headers = {{"Content-Type", std::string(file.type)}, {"ETag", std::string(file.tag)}, {"Vary", "Accept-Encoding"}};
+  response.headers = {
+      {"Content-Type", std::string(file.type)}, {"ETag", std::string(file.tag)}, {"Vary", "Accept-Encoding"}};
   response.headers.emplace_back("Cache-Control", assets ? "public, max-age=31536000, immutable" : "no-cache");
   add_page_fields(response.headers, path == "diagram.html" ? kDiagramPolicy : kAppPolicy);
   if (request.header("If-None-Match") == file.tag) {
@@ -126,7 +130,8 @@ void add_static_routes(Router& router, const StaticFiles& files, const std::stri
     };
     router.add(std::move(route));
   };
-  const RouteDoc page{"page", "The app, or a page that says what this address is", "server", "", "Text", false, "text/html"};
+  const RouteDoc page{"page",     "The app, or a page that says what this address is", "server", "", "Text", false,
+                      "text/html"};
   if (files.contains("index.html")) {
     add("/", "index.html", page);
   } else {

@@ -11,8 +11,8 @@
 namespace limpid {
 
 struct StaticFile {
-  std::string_view bytes;  // these live as long as the program
-  std::string_view gzip;   // the same, compressed; empty: only plain
+  std::string_view bytes;      // these live as long as the program
+  std::string_view gzip;       // the same, compressed; empty: only plain
   std::string_view type, tag;  // media type, and ETag with its quotes
 };
 

@@ -16,14 +16,21 @@ namespace fs = std::filesystem;
 class TrainingRuns : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / (std::string("runs-") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = fs::path(::testing::TempDir()) /
+            (std::string("runs-") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     fs::create_directories(root_ / "zero");
     std::ofstream metrics(root_ / "zero/metrics.jsonl");
     for (int step = 1; step <= 100; ++step)
-      metrics << nlohmann::json{{"step", step}, {"reward", step * 0.01}, {"families", {{"add", step * 0.02}}}, {"note", "text"}}.dump() << "\n";
+      metrics << nlohmann::json{{"step", step},
+                                {"reward", step * 0.01},
+                                {"families", {{"add", step * 0.02}}},
+                                {"note", "text"}}
+                     .dump()
+              << "\n";
     std::ofstream(root_ / "zero/samples.jsonl")
-        << R"({"step": 7, "family": "add", "prompt": "1+1?", "reply": "<think>\none and one\n</think>\n2", "answer": "2", "correct": true, "tokens": 9})" << "\n";
+        << R"({"step": 7, "family": "add", "prompt": "1+1?", "reply": "<think>\none and one\n</think>\n2", "answer": "2", "correct": true, "tokens": 9})"
+        << "\n";
     fs::create_directories(root_ / "no-run");
   }
   void TearDown() override { fs::remove_all(root_); }
@@ -53,7 +60,8 @@ TEST_F(TrainingRuns, GiveCurvesByStepAndSamplesWithTheirThinking) {
 }
 
 TEST_F(TrainingRuns, NamesAreNoPaths) {
-  for (const char* name : {"", "..", ".", "zero/../zero", "/etc", "absent"}) EXPECT_THROW(run_curves(root_.string(), name, "run"), Error) << name;
+  for (const char* name : {"", "..", ".", "zero/../zero", "/etc", "absent"})
+    EXPECT_THROW(run_curves(root_.string(), name, "run"), Error) << name;
   EXPECT_THROW(run_curves(root_.string(), "zero", "absent"), Error);
 }
 

@@ -15,7 +15,8 @@ namespace fs = std::filesystem;
 
 struct FakeHost : AppHost {
   std::vector<PlannedModel> plan() override {
-    PlannedModel fits{"a:Q4", "A", "sums", 100, true, false, 12.5, ""}, large{"b:Q8", "B", "", 900, false, false, 0, "needs more memory"};
+    PlannedModel fits{"a:Q4", "A", "sums", 100, true, false, 12.5, ""},
+        large{"b:Q8", "B", "", 900, false, false, 0, "needs more memory"};
     return {fits, large};
   }
   std::vector<PullState> pulls() const override { return {{"a:Q4", PullState::State::running, 5, 10, 2.5, ""}}; }
@@ -25,7 +26,9 @@ struct FakeHost : AppHost {
   }
   void cancel_pull(const std::string& name) override { cancelled = name; }
   nlohmann::json runs() const override { return {{"runs", nlohmann::json::array()}}; }
-  nlohmann::json curves(const std::string& run, const std::string& stage) const override { return {{"name", run}, {"stage", stage}}; }
+  nlohmann::json curves(const std::string& run, const std::string& stage) const override {
+    return {{"name", run}, {"stage", stage}};
+  }
   std::string cancelled;
 };
 
@@ -33,7 +36,8 @@ class AppRoutes : public ServiceFixture {
  protected:
   void SetUp() override {
     ServiceFixture::SetUp();
-    root_ = fs::path(testing::TempDir()) / (std::string("app-routes-") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = fs::path(testing::TempDir()) /
+            (std::string("app-routes-") + testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     fs::create_directories(root_ / "notes");
     history_.emplace((root_ / "conversations.db").string());
@@ -45,10 +49,13 @@ class AppRoutes : public ServiceFixture {
     history_.reset();
     fs::remove_all(root_);
   }
-  void add(const AppRouteOptions& options) { add_app_routes(service_->routes(), options, {&host_, &*history_, &*documents_}); }
+  void add(const AppRouteOptions& options) {
+    add_app_routes(service_->routes(), options, {&host_, &*history_, &*documents_});
+  }
   Json get(const std::string& path, int status = 200) { return result(call("GET", path), status); }
   Json send(const std::string& method, const std::string& path, const Json& body = nullptr, int status = 200) {
-    return result(call(method, path, body.is_null() ? "" : body.dump(), {{"Content-Type", "application/json"}}), status);
+    return result(call(method, path, body.is_null() ? "" : body.dump(), {{"Content-Type", "application/json"}}),
+                  status);
   }
   static Json result(const std::shared_ptr<FakeExchange>& exchange, int status) {
     EXPECT_TRUE(exchange->wait());

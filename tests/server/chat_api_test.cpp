@@ -197,7 +197,7 @@ TEST_F(ChatApi, EveryAcceptedRequestIsSettledOnce) {
   say(body, "x</think>y");
   answer(kPath, body);
   stream(kPath, body);
-  service_->generations().flush();
+  wait_until_over();
   std::lock_guard lock(admission_->mutex);
   ASSERT_EQ(admission_->settled.size(), 2U);
   for (const Consumption& one : admission_->settled) {
@@ -261,7 +261,7 @@ TEST_F(ChatApi, WhoGoesAwayIsCancelledWithinAStep) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_LE(model_.steps - steps, 3);
     model_.microseconds = 0;
-    service_->generations().flush();
+    wait_until_over();
     std::lock_guard lock(admission_->mutex);
     ASSERT_EQ(admission_->settled.size(), streams ? 1U : 2U) << "what was computed is charged";
     EXPECT_GT(admission_->settled.back().completion_tokens, 0);

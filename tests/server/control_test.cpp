@@ -83,7 +83,7 @@ TEST_F(Control, OnlyWhatIsThereAndOnesOwn) {
   id_ = right;
   model_.microseconds = 0;
   ASSERT_TRUE(exchange->wait());
-  service_->generations().flush();
+  wait_until_over();
   EXPECT_EQ(steer("cancel")->status(), 404) << "it has ended and cannot be resumed";
 }
 
@@ -110,7 +110,7 @@ TEST_F(Control, ABrokenStreamIsTakenUpFromTheLastEvent) {
   ASSERT_TRUE(third->wait());
   EXPECT_EQ(content(third->body()), text) << "all of it, after its end too";
   EXPECT_TRUE(third->body().ends_with(second->body()));
-  service_->generations().flush();
+  wait_until_over();
   std::lock_guard lock(admission_->mutex);
   EXPECT_EQ(admission_->settled.size(), 1U);
 }

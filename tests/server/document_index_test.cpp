@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 class DocumentIndexTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    root_ = fs::path(::testing::TempDir()) / (std::string("documents-") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    root_ = fs::path(::testing::TempDir()) /
+            (std::string("documents-") + ::testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(root_);
     fs::create_directories(root_ / "notes");
     root_ = fs::canonical(root_);
@@ -154,7 +155,8 @@ TEST_F(DocumentIndexTest, QuestionsAreNoQueryLanguage) {
   DocumentIndex index(database());
   index.add(notes());
   index.wait();
-  for (const char* question : {"\"", "quote\" OR \"", "NEAR(quote near)", "a AND", "*", "text:quote", "--", "(", "\xff\xfe", ""})
+  for (const char* question :
+       {"\"", "quote\" OR \"", "NEAR(quote near)", "a AND", "*", "text:quote", "--", "(", "\xff\xfe", ""})
     EXPECT_NO_THROW(index.search(question, 5)) << question;
   EXPECT_EQ(index.search("NEAR(quote near)", 5).size(), 1U);
 }
@@ -182,8 +184,8 @@ TEST(SearchQuery, PairsIdeographsAndKeepsWords) {
 }
 
 TEST(Passages, EndAtBlankLinesAndCarryTheirHeading) {
-  const auto passages =
-      cut_passages("intro\n\n# One\ntext\n\nTwo\n---\n" + std::string(700, 'a') + "\n\n" + std::string(700, 'b') + "\n");
+  const auto passages = cut_passages("intro\n\n# One\ntext\n\nTwo\n---\n" + std::string(700, 'a') + "\n\n" +
+                                     std::string(700, 'b') + "\n");
   ASSERT_EQ(passages.size(), 3U);
   EXPECT_EQ(passages[0].title, "");
   EXPECT_EQ(passages[0].text, "intro");

@@ -108,7 +108,7 @@ TEST_F(OpenApi, EveryMetricHasAHelpText) {
   const Json body = asks("Hi");
   say(body, "x</think>y");
   answer("/v1/chat/completions", body);
-  service_->generations().flush();
+  wait_until_over();
   const std::string text = call("GET", "/metrics")->body();
   std::size_t metrics = 0;
   for (std::size_t at = text.find("# HELP "); at != std::string::npos; at = text.find("# HELP ", at + 1)) {

@@ -88,7 +88,7 @@ TEST_F(Routes, TheLogHoldsNoWordOfARequest) {
   answer("/v1/chat/completions", body);
   call("GET", "/v1/models?token=secret-query", "", {{"X-Secret", "secret-header"}});
   call("GET", "/secret-path");
-  service_->generations().flush();
+  wait_until_over();
   std::lock_guard lock(mutex_);
   ASSERT_EQ(log_.size(), 3U);
   for (const AccessRecord& record : log_) {

@@ -172,6 +172,17 @@ class ServiceFixture : public testing::Test {
   std::shared_ptr<FakeExchange> post(const std::string& path, const Json& body) {
     return call("POST", path, body.dump(), {{"Content-Type", "application/json"}});
   }
+  // Waits until everything that was asked is over: charged, counted and logged. An answer is whole for its reader a
+  // moment before the engine's thread has told the rest.
+  void wait_until_over() {
+    for (int i = 0; i < 10'000; ++i) {
+      const EngineStatistics now = engine_->statistics();
+      if (now.running == 0 && now.waiting == 0) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    service_->generations().flush();
+  }
+
   // The whole answer as JSON.
   Json answer(const std::string& path, const Json& body, int status = 200) {
     const auto exchange = post(path, body);

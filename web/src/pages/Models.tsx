@@ -86,7 +86,7 @@ function Planned({ model: m, pull, canPull, onPull, onCancel }: { model: Planned
   return (
     <li class="card">
       <h3>{m.title}</h3>
-      <p>{m.description}</p>
+      {m.description && <p>{m.description}</p>}
       <p class="quiet">{bytes(m.bytes)}{m.tokens_per_second ? ` · ${t('expected', { n: number(m.tokens_per_second, m.tokens_per_second < 10 ? 1 : 0) })}` : ''}</p>
       {pull?.state === 'running' ? (
         <div>

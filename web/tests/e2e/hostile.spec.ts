@@ -43,7 +43,7 @@ test('endless output freezes nothing', async ({ page, address }) => {
   });
   await ask(page, 'x');
   await answered(page);
-  // A freeze, not a slow frame: machines that run this are busy. Figures are measured by bench/web.
+  // A freeze, not a slow frame: machines that run this are busy. Figures are measured by web/bench.mjs.
   expect(await page.evaluate(() => (window as unknown as { longest: number }).longest)).toBeLessThan(3000);
 });
 
