@@ -84,8 +84,14 @@ struct CountingAdmission : OpenAdmission {
   }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     last_demand = demand;
+    ++admitted;
     return std::make_unique<Counted>(*this, OpenAdmission::admit(identity, demand));
   }
+  int open() {  // accepted, and neither charged nor given back
+    std::lock_guard lock(mutex);
+    return admitted - given_back - static_cast<int>(settled.size());
+  }
+  std::atomic<int> admitted{0};
   std::int64_t context = 0;  // of a tier
   std::mutex mutex;
   std::vector<Consumption> settled;
@@ -173,13 +179,10 @@ class ServiceFixture : public testing::Test {
     return call("POST", path, body.dump(), {{"Content-Type", "application/json"}});
   }
   // Waits until everything that was asked is over: charged, counted and logged. An answer is whole for its reader a
-  // moment before the engine's thread has told the rest.
+  // moment before that.
   void wait_until_over() {
-    for (int i = 0; i < 10'000; ++i) {
-      const EngineStatistics now = engine_->statistics();
-      if (now.running == 0 && now.waiting == 0) break;
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+    for (int i = 0; i < 10'000 && admission_->open() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    EXPECT_EQ(admission_->open(), 0);
     service_->generations().flush();
   }
 
