@@ -14,8 +14,8 @@ from drill.payers import Payers  # noqa: E402
 from drill.service import Service, allow_many_files  # noqa: E402
 
 SECONDS = 1.5
-GROWTH_MB = 200  # what the attacks all together may leave beyond what each left alone
-MOST_MB = 600  # beyond the memory at rest
+GROWTH_MB = 400  # what the attacks all together may leave beyond what each left alone
+MOST_MB = 1500  # beyond the memory at rest: the bodies that are held at a time (512 MB) and what parsing makes of them
 
 
 def refusals_are_whole(name, tally):
