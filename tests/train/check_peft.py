@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Loads an adapter of `limpid sft` in PEFT itself and compares its logits with those of `limpid logits BASE+ADAPTER` in exact mode:
+the largest difference by the spread of the logits is below 1e-5, no key of the adapter is left over, and the adapter changes something.
+
+  python3 tests/train/check_peft.py LIMPID BASE ADAPTER      BASE: a directory of safetensors (`limpid export`), ADAPTER: a directory
+
+Needs torch, transformers and peft; the tests of this repository need none of them.
+"""
+import pathlib, subprocess, sys, tempfile, warnings
+import numpy as np
+import peft, torch, transformers
+
+TEXTS = ["What is 347 + 895?", "3、7、8 怎样凑成 29？", "Tom is taller than Ann, Ann is taller than Bob. Who is second?"]
+limpid, base, adapter = sys.argv[1:4]
+transformers.logging.set_verbosity_error()
+warnings.simplefilter("error")  # PEFT warns of keys that are missing
+
+model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+tokenizer = transformers.AutoTokenizer.from_pretrained(base)
+ids = [tokenizer.encode(text, add_special_tokens=False) for text in TEXTS]
+
+
+def logits():
+    with torch.no_grad():
+        return [model(torch.tensor([row])).logits[0].numpy() for row in ids]
+
+
+alone = logits()
+model = peft.PeftModel.from_pretrained(model, adapter)
+with open(pathlib.Path(adapter) / "adapter_model.safetensors", "rb") as file:
+    import safetensors.torch
+    saved = set(safetensors.torch.load(file.read()))
+loaded = {name.replace(".default", "") for name in dict(model.named_parameters()) if "lora_" in name}
+assert saved == loaded, f"left over: {sorted(saved ^ loaded)[:4]}"
+adapted = logits()
+
+worst = change = 0.0
+for row, before, expected in zip(ids, alone, adapted):
+    with tempfile.TemporaryDirectory() as folder:
+        out = folder + "/logits.npy"
+        subprocess.run([limpid, "logits", f"{base}+{adapter}", "--ids", ",".join(map(str, row)), "-o", out, "--compute", "exact"], check=True,
+                       stdout=subprocess.DEVNULL)
+        found = np.load(out)
+    worst = max(worst, float(np.abs(found - expected).max() / expected.std()))
+    change = max(change, float(np.abs(before - expected).max() / expected.std()))
+print(f"peft {peft.__version__}, transformers {transformers.__version__}: {len(saved)} matrices; largest difference {worst:.2e} of the spread (at most 1e-5); the adapter changes {change:.2f}")
+sys.exit(not (worst < 1e-5 and change > 0.1))
