@@ -78,7 +78,8 @@ void say_address(const ServeSettings& settings, std::uint16_t port, const std::s
 }
 
 // Until somebody asks it to end; then what runs may end, but not for ever: a second signal cuts it short.
-void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals, Team* team) {
+void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals, Team* team,
+                       ServeApp& app) {
   const auto attempt = [](const char* otherwise, const std::function<void()>& work) {
     try {
       work();
@@ -90,7 +91,9 @@ void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeS
     const ServeSignals::Asked asked = signals.wait(team != nullptr ? 600 : -1);
     if (asked == ServeSignals::Asked::stop) break;
     if (asked == ServeSignals::Asked::nothing) {
-      if (team != nullptr) attempt("what has expired stays for now", [&] { team->clean(); });
+      if (team == nullptr) continue;
+      attempt("what has expired stays for now", [&] { team->clean(); });
+      attempt("conversations of deleted accounts stay for now", [&] { app.clean(*team); });
       continue;
     }
     if (!settings.cert.empty()) attempt("the old certificate stays", [&] { server.reload_certificate(); });
@@ -129,11 +132,12 @@ int serve(const ServeSettings& settings, const Context& context) {
     add_free_balance_route(service.routes());
   ServeApp app(settings, context, [&models](const std::string& name) { models->add(name); });
   app.add_routes(service.routes(), models->list().at(0).id, team);
+  if (team != nullptr) app.clean(*team);
   HttpServer server(http_options(settings), service.handler());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();
   say_address(settings, server.port(), models->list().at(0).id);
-  serve_until_asked(server, settings, signals, team.get());
+  serve_until_asked(server, settings, signals, team.get(), app);
   service.generations().cancel_all();
   server.stop();
   return 0;

@@ -21,13 +21,19 @@ std::string data_file(const ServeSettings& settings, const char* name) {
   return (folder / name).string();
 }
 
-// Who a browser's session belongs to; nobody where there is none, it is over, or its account waits or is banned.
+// Who a browser's session belongs to; nobody where there is none, it is over, or its account is banned.
 std::optional<AppUser> signed_in(Team& team, const ServedRequest& request) {
   const std::string token = session_token(request);
   if (token.empty()) return std::nullopt;
   try {
-    const Account account = team.authenticator().authenticate(request).account;
-    return AppUser{account.name, std::string(name(account.role)), account.tier, csrf_token(token)};
+    const Account account = team.authenticator().authenticate(request, true).account;
+    AppUser user{account.name, std::string(name(account.role)), account.tier, csrf_token(token)};
+    if (account.status == AccountStatus::waiting) {
+      const WaitingPlace place = team.storage().waiting_place(account.id);
+      user.place = place.place;
+      user.waiting = place.waiting;
+    }
+    return user;
   } catch (const ApiError&) {
     return std::nullopt;
   }
@@ -63,6 +69,13 @@ void ServeApp::add_routes(Router& router, const std::string& default_model, cons
   if (team != nullptr) options.user = [team](const ServedRequest& request) { return signed_in(*team, request); };
   add_app_routes(router, options, {&host_, history_.get(), documents_.get()});
   add_static_routes(router, files_, LIMPID_VERSION);
+}
+
+void ServeApp::clean(Team& team) {
+  // Others than a team's belong to who serves without accounts from the same folder.
+  history_->remove_accounts_unless([&](const std::string& account) {
+    return !account.starts_with("acc_") || team.storage().account(account).has_value();
+  });
 }
 
 }  // namespace limpid

@@ -22,6 +22,7 @@ class ServeApp {
 
   // team: null without accounts.
   void add_routes(Router& router, const std::string& default_model, const std::shared_ptr<Team>& team);
+  void clean(Team& team);  // conversations of accounts that were deleted; once in a while
 
  private:
   const ServeSettings& settings_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/served_models.h"
 #include "app/team_setup.h"
 
 namespace limpid {
@@ -15,7 +16,8 @@ std::shared_ptr<Team> open_team(const ServeSettings& settings, const ServedModel
     for (const auto& [name, statistics] : models.statistics()) load = std::max(load, statistics.waiting / queue);
     return load;
   };
-  options.queue = [&models, queue] {
+  const int parallel = settings.parallel > 0 ? static_cast<int>(settings.parallel) : kTeamSequences;
+  options.queue = [&models, queue, parallel] {
     std::vector<QueueFacts> facts;
     for (const auto& [name, statistics] : models.statistics()) {
       QueueFacts& model = facts.emplace_back();
@@ -23,6 +25,7 @@ std::shared_ptr<Team> open_team(const ServeSettings& settings, const ServedModel
       model.waiting = statistics.waiting;
       model.running = statistics.running;
       model.most_waiting = static_cast<int>(queue);
+      model.most_running = parallel;
     }
     return facts;
   };

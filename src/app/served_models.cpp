@@ -24,7 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kPersonSequences = 4, kTeamSequences = 32;
 constexpr int kLeastServedContext = 8192;  // whatever the share of memory for caches is, where the model has as much
 
 // What requests call a model: a path's last part, else the name as it was given.

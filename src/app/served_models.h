@@ -18,6 +18,8 @@
 
 namespace limpid {
 
+inline constexpr int kPersonSequences = 4, kTeamSequences = 32;  // answers at a time, where nothing is said
+
 struct LocalModelsOptions {
   std::vector<std::string> models;  // as every command takes them: names in the store, paths, r1-nano, BASE+ADAPTER
   bool store = false;               // besides, everything that is in the store; what cannot be opened is left out

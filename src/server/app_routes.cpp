@@ -87,7 +87,8 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
   Route info =
       route("GET", "/api/app", "appInfo", "What this server is and offers to its app", [options, parts](Call& call) {
         const std::optional<AppUser> user = options.user ? options.user(call.request()) : std::nullopt;
-        const bool owner = !options.team || (user && user->role == "admin");
+        const bool in = user && user->place == 0;
+        const bool owner = !options.team || (in && user->role == "admin");
         Json json{{"version", options.version},
                   {"team", options.team},
                   {"default_model", options.default_model},
@@ -95,9 +96,13 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
         json["features"] = {{"history", parts.history != nullptr},
                             {"folders", parts.documents != nullptr && owner},
                             {"runs", parts.host != nullptr && owner},
+                            {"plan", parts.host != nullptr && owner},
                             {"pull", parts.host != nullptr && owner && !options.offline}};
-        if (user)
+        if (in)
           json["user"] = {{"name", user->name}, {"role", user->role}, {"tier", user->tier}, {"csrf", user->csrf}};
+        else if (user)
+          json["waiting"] = {
+              {"name", user->name}, {"place", user->place}, {"waiting", user->waiting}, {"csrf", user->csrf}};
         reply_json(call, text(json));
       });
   info.open = true;  // it says nothing but whether to sign in

@@ -2,6 +2,7 @@
 // on the server, the reader's own documents, runs of training. Under /api/; docs/api.md lists them.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@ namespace limpid {
 struct AppUser {
   std::string name, role, tier;
   std::string csrf;  // for the header X-CSRF-Token of requests that change something
+  std::int64_t place = 0, waiting = 0;  // on the waiting list, of so many; place 0: let in
 };
 
 struct AppRouteOptions {

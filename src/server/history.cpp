@@ -64,9 +64,15 @@ void History::remove(const std::string& account, const std::string& id) {
   database_->run("DELETE FROM conversations WHERE account = ?1 AND id = ?2", account, id);
 }
 
-void History::remove_account(const std::string& account) {
+void History::remove_accounts_unless(const std::function<bool(const std::string&)>& is_there) {
   const std::lock_guard lock(mutex_);
-  database_->run("DELETE FROM conversations WHERE account = ?1", account);
+  std::vector<std::string> gone;
+  {
+    SqliteStatement rows = database_->query("SELECT DISTINCT account FROM conversations");
+    while (rows.step())
+      if (!is_there(rows.text(0))) gone.push_back(rows.text(0));
+  }
+  for (const std::string& account : gone) database_->run("DELETE FROM conversations WHERE account = ?1", account);
 }
 
 }  // namespace limpid

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -35,7 +36,8 @@ class History {
   // Error(resources) where the account's room is used up. An older `updated` than what is kept changes nothing.
   void put(const std::string& account, const KeptConversation& conversation);
   void remove(const std::string& account, const std::string& id);
-  void remove_account(const std::string& account);
+  // What belongs to accounts that are gone.
+  void remove_accounts_unless(const std::function<bool(const std::string& account)>& is_there);
 
  private:
   mutable std::mutex mutex_;

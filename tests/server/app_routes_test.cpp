@@ -81,15 +81,28 @@ TEST_F(AppRoutes, SayWhatTheServerOffers) {
 
 TEST_F(AppRoutes, WithAccountsFilesOfTheMachineAreForAdmins) {
   add({.version = "9", .default_model = "script", .offline = false, .team = true, .user = [](const ServedRequest&) {
-         return AppUser{"ann", "user", "free", "token"};
+         return AppUser{"ann", "user", "free", "token", 0, 0};
        }});
   admission_->admin = false;
   const Json info = get("/api/app");
   EXPECT_EQ(info["user"]["csrf"], "token");
-  for (const char* feature : {"folders", "runs", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;
+  for (const char* feature : {"folders", "runs", "plan", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;
   for (const char* path : {"/api/folders", "/api/search?q=x", "/api/runs", "/api/plan", "/api/pulls"}) get(path, 403);
   send("POST", "/api/folders", {{"path", root_.string()}}, 403);
   EXPECT_TRUE(documents_->folders().empty());
+}
+
+TEST_F(AppRoutes, WhoWaitsSeesThePlaceAndNothingElse) {
+  add({.version = "9", .default_model = "script", .offline = false, .team = true, .user = [](const ServedRequest&) {
+         return AppUser{"carl", "admin", "free", "token", 2, 7};
+       }});
+  const Json info = get("/api/app");
+  EXPECT_FALSE(info.contains("user"));
+  EXPECT_EQ(info["waiting"]["name"], "carl");
+  EXPECT_EQ(info["waiting"]["place"], 2);
+  EXPECT_EQ(info["waiting"]["waiting"], 7);
+  EXPECT_EQ(info["waiting"]["csrf"], "token");
+  for (const char* feature : {"folders", "runs", "plan", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;
 }
 
 TEST_F(AppRoutes, PlanAndFetchModels) {

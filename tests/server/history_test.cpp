@@ -35,8 +35,9 @@ TEST_F(HistoryTest, KeepsConversationsByAccount) {
   history.remove("a", "one");
   EXPECT_EQ(history.all("a").size(), 1U);
   EXPECT_EQ(history.all("b").size(), 1U);
-  history.remove_account("a");
+  history.remove_accounts_unless([](const std::string& account) { return account != "a"; });
   EXPECT_TRUE(history.all("a").empty());
+  EXPECT_EQ(history.all("b").size(), 1U);
 }
 
 TEST_F(HistoryTest, TheNewerWins) {

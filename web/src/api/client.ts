@@ -18,6 +18,9 @@ export class ServerError extends Error {
   }
 }
 
+/** Is called where the server no longer knows who asks. */
+export const signedOut = { tell: () => undefined as void };
+
 let csrf = '';
 export function useCsrf(token: string): void {
   csrf = token;
@@ -44,11 +47,13 @@ async function ask(path: string, init: RequestInit = {}): Promise<Response> {
   } catch {
     // not JSON: the status says it
   }
+  if (response.status === 401 && code !== 'invalid_login') signedOut.tell();
   throw new ServerError(response.status, message, code, Number(response.headers.get('Retry-After') ?? 0));
 }
 
 async function json<T>(path: string, init?: RequestInit): Promise<T> {
-  return (await (await ask(path, init)).json()) as T;
+  const response = await ask(path, init);
+  return (response.status === 204 ? null : await response.json()) as T;
 }
 const body = (method: string, value: unknown): RequestInit => ({ method, body: JSON.stringify(value) });
 

@@ -99,9 +99,11 @@ export interface AppInfo {
   version: string;
   team: boolean;
   user?: { name: string; role: 'user' | 'admin'; tier: string; csrf: string };
+  /** Signed in, but not let in yet. */
+  waiting?: { name: string; place: number; waiting: number; csrf: string };
   default_model: string;
   offline: boolean;
-  features: { history: boolean; folders: boolean; runs: boolean; pull: boolean };
+  features: { history: boolean; folders: boolean; runs: boolean; plan: boolean; pull: boolean };
 }
 
 export interface Passage {

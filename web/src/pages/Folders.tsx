@@ -4,6 +4,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import type { Folder, Passage } from '../api/types';
 import { number, t } from '../i18n';
+import { explain } from '../i18n/explain';
 import { say } from '../state/app';
 import { openPassage } from '../ui/dialogs';
 import { IconButton } from '../ui/icons';
@@ -17,7 +18,7 @@ export function Folders() {
     try {
       setFolders(await api.folders());
     } catch (error) {
-      say((error as Error).message, 'error');
+      say(explain(error), 'error');
     }
   };
   useEffect(() => void load(), []);
@@ -34,14 +35,14 @@ export function Folders() {
       setPath('');
       await load();
     } catch (error) {
-      say((error as Error).message, 'error');
+      say(explain(error), 'error');
     }
   };
   const look = async () => {
     try {
       setFound(await api.search(query, 10));
     } catch (error) {
-      say((error as Error).message, 'error');
+      say(explain(error), 'error');
     }
   };
   return (

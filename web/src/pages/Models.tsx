@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import type { PlannedModel, PullState } from '../api/types';
 import { bytes, number, t } from '../i18n';
+import { explain } from '../i18n/explain';
 import { connect, info, model, models, say } from '../state/app';
 import { set } from '../state/settings';
 
@@ -12,9 +13,10 @@ export function Models() {
   const [plan, setPlan] = useState<PlannedModel[] | null>(null);
   const [pulls, setPulls] = useState<Record<string, PullState>>({});
   const canPull = info.value?.features.pull ?? false;
+  const canPlan = info.value?.features.plan ?? false;
 
   const load = () => void api.plan().then(setPlan, () => setPlan([]));
-  useEffect(load, []);
+  useEffect(() => { if (canPlan) load(); }, []);
   const running = Object.values(pulls).some((p) => p.state === 'running');
   useEffect(() => {
     if (!canPull) return undefined;
@@ -42,7 +44,7 @@ export function Models() {
       const state = await api.pull(name);
       setPulls((have) => ({ ...have, [name]: state }));
     } catch (error) {
-      say((error as Error).message, 'error');
+      say(explain(error), 'error');
     }
   };
   const absent = plan?.filter((m) => !m.here) ?? [];
@@ -62,12 +64,12 @@ export function Models() {
           </li>
         ))}
       </ul>
-      <h2>{t('modelsFit')}</h2>
-      {plan === null ? <p role="status">{t('measuring')}</p> : (
+      {canPlan && <h2>{t('modelsFit')}</h2>}
+      {canPlan && (plan === null ? <p role="status">{t('measuring')}</p> : (
         <ul class="cards">
           {absent.filter((m) => m.fits).map((m) => <Planned key={m.name} model={m} pull={pulls[m.name]} canPull={canPull} onPull={() => void pull(m.name)} onCancel={() => void api.cancelPull(m.name)} />)}
         </ul>
-      )}
+      ))}
       {absent.some((m) => !m.fits) && (
         <details>
           <summary>{t('modelsTooLarge')}</summary>

@@ -3,7 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 
 import { t } from '../i18n';
-import { conversations, info, models, say, useStore } from '../state/app';
+import { conversations, info, models, say } from '../state/app';
+import { openHistory } from '../state/session';
 import { DEFAULTS, set, settings, type Settings as Values } from '../state/settings';
 import { fromExport, toJson } from '../state/transfer';
 import { newId } from '../state/tree';
@@ -107,10 +108,10 @@ export function Settings() {
         {info.value?.features.history && (
           <Field label={t('history')} hint={t('historyHint')}>
             <select value={value.history} onChange={(e) => {
-              const kind = e.currentTarget.value as 'browser' | 'server';
-              set('history', kind);
-              void useStore(kind, (error) => say((error as Error).message, 'error'));
+              set('history', e.currentTarget.value as Values['history']);
+              void openHistory();
             }}>
+              <option value="auto">{t('automatic')}</option>
               <option value="browser">{t('historyBrowser')}</option>
               <option value="server">{t('historyServer')}</option>
             </select>

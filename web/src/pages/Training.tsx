@@ -6,13 +6,14 @@ import { api } from '../api/client';
 import type { RunCurves, TrainingRun } from '../api/types';
 import { Chart } from '../glass/Chart';
 import { number, t } from '../i18n';
+import { explain } from '../i18n/explain';
 import { go, say } from '../state/app';
 
 export function Training({ run, stage }: { run: string; stage: string }) {
   const [runs, setRuns] = useState<TrainingRun[] | null>(null);
   const [curves, setCurves] = useState<RunCurves | null>(null);
   useEffect(() => {
-    const load = () => api.runs().then(setRuns, (error: Error) => say(error.message, 'error'));
+    const load = () => api.runs().then(setRuns, (error: Error) => say(explain(error), 'error'));
     void load();
     const timer = setInterval(() => void load(), 5000);
     return () => clearInterval(timer);
@@ -24,7 +25,7 @@ export function Training({ run, stage }: { run: string; stage: string }) {
   useEffect(() => {
     if (!name || !stageName) return undefined;
     let shown = true;
-    const load = () => api.curves(name, stageName).then((found) => { if (shown) setCurves(found); }, (error: Error) => say(error.message, 'error'));
+    const load = () => api.curves(name, stageName).then((found) => { if (shown) setCurves(found); }, (error: Error) => say(explain(error), 'error'));
     setCurves(null);
     void load();
     const timer = setInterval(() => void load(), 4000);

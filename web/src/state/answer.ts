@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 
 import { api, type ChatFrame, type ChatQuery, ServerError } from '../api/client';
 import type { Passage, TokenLogprob, Usage, WireMessage } from '../api/types';
+import { explain } from '../i18n/explain';
 import { withFiles, withPassages } from '../files/templates';
 import { change, conversations, current, flush, go, model, online, put, say } from './app';
 import { settings } from './settings';
@@ -284,7 +285,7 @@ function finish(conversation: string, message: Message, gathered: Gatherer, erro
         [message.id]: {
           ...rest,
           state,
-          ...(error ? { error: (error as Error).message } : {}),
+          ...(error ? { error: explain(error) } : {}),
           figures: {
             ...(gathered.usage ? { usage: gathered.usage } : {}),
             ...(decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
@@ -310,13 +311,17 @@ export function stop(message: string): void {
   aborts.get(message)?.abort();
 }
 
+export function stopAll(): void {
+  for (const id of Object.keys(runs.value)) stop(id);
+}
+
 export function stopThinking(message: string): void {
   const run = runs.value[message];
   if (!run?.completion || run.stopping) return;
   setRun(message, { stopping: true });
   api.control(run.completion, 'stop_thinking').catch((error: Error) => {
     setRun(message, { stopping: false });
-    say(error.message, 'error');
+    say(explain(error), 'error');
   });
 }
 
@@ -343,7 +348,7 @@ export async function askQuestion(question: Question, parent?: string | null): P
     try {
       passages = await passagesFor(question.text);
     } catch (error) {
-      say((error as Error).message, 'error');
+      say(explain(error), 'error');
     }
   }
   const message: Message = {

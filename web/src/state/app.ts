@@ -19,12 +19,14 @@ export const notice = signal<{ text: string; kind: 'info' | 'error'; id: number 
 export type Place =
   | { page: 'chat'; id: string | null }
   | { page: 'models' | 'settings' | 'usage' | 'admin' | 'folders' | 'help' }
+  | { page: 'join'; code: string }
   | { page: 'training'; run: string; stage: string };
 
 function placeOf(hash: string): Place {
   const parts = hash.replace(/^#\/?/, '').split('/').map(decodeURIComponent);
   const [first = '', second = '', third = ''] = parts;
   if (first === 'c' && second) return { page: 'chat', id: second };
+  if (first === 'join') return { page: 'join', code: second };
   if (first === 'training') return { page: 'training', run: second, stage: third };
   if (first === 'models' || first === 'settings' || first === 'usage' || first === 'admin' || first === 'folders' || first === 'help') return { page: first };
   return { page: 'chat', id: null };
@@ -60,6 +62,7 @@ export const model = computed<ModelInfo | null>(() => {
 
 let saver: LazySaver | null = null;
 let store: ConversationStore | null = null;
+let storeOwner = '';
 
 export function say(text: string, kind: 'info' | 'error' = 'info'): void {
   const id = Date.now();
@@ -99,13 +102,26 @@ export function flush(): Promise<void> {
   return saver?.flush() ?? Promise.resolve();
 }
 
-export async function useStore(kind: 'browser' | 'server', onError: (error: unknown) => void): Promise<void> {
-  await flush();
-  store = kind === 'server' ? new ServerStore() : new BrowserStore();
+/** `owner`: the account's name, so that people who share a browser do not see each other's; empty without accounts. */
+export async function useStore(kind: 'browser' | 'server', owner: string, onError: (error: unknown) => void): Promise<void> {
+  if (owner === storeOwner) await flush();
+  storeOwner = owner;
+  saver?.end();
+  store = kind === 'server' ? new ServerStore() : new BrowserStore(owner ? `limpid-${owner}` : 'limpid');
   saver = new LazySaver(store);
   saver.onError = onError;
   const all = await store.all();
   conversations.value = Object.fromEntries(all.map((c) => [c.id, c]));
+}
+
+/** Nothing of the one who was here stays in memory. */
+export function closeStore(): void {
+  saver?.end();
+  saver = null;
+  store = null;
+  ready.value = false;
+  conversations.value = {};
+  fresh.value = newConversation();
 }
 
 /** Asks the server what there is. False: it is not there. */
@@ -113,7 +129,7 @@ export async function connect(): Promise<boolean> {
   try {
     const found = await api.info();
     info.value = found;
-    if (found.user) useCsrf(found.user.csrf);
+    useCsrf((found.user ?? found.waiting)?.csrf ?? '');
     needsSignIn.value = found.team && !found.user;
     if (!needsSignIn.value) models.value = await api.models();
     online.value = true;

@@ -18,7 +18,7 @@ export interface Settings {
   temperature: number | null; // null: as the model advises
   topP: number | null;
   maxTokens: number; // 0: as many as fit
-  history: 'browser' | 'server';
+  history: 'auto' | 'browser' | 'server'; // auto: with the account where there are accounts
   glass: boolean; // ask for probabilities and experts with every answer
   showThinking: 'live' | 'open' | 'closed'; // live: open while it thinks, then closed
   sendKey: 'enter' | 'mod-enter';
@@ -38,7 +38,7 @@ export const DEFAULTS: Settings = {
   temperature: null,
   topP: null,
   maxTokens: 0,
-  history: 'browser',
+  history: 'auto',
   glass: false,
   showThinking: 'live',
   sendKey: 'enter',
@@ -98,17 +98,18 @@ effect(() => {
 
 /** What was typed and not sent, by conversation. */
 export const drafts = {
+  owner: '', // of the account, where there are accounts
   get(id: string): string {
     try {
-      return localStorage.getItem(`limpid.draft.${id}`) ?? '';
+      return localStorage.getItem(`limpid.draft.${this.owner}${id}`) ?? '';
     } catch {
       return '';
     }
   },
   set(id: string, text: string): void {
     try {
-      if (text) localStorage.setItem(`limpid.draft.${id}`, text);
-      else localStorage.removeItem(`limpid.draft.${id}`);
+      if (text) localStorage.setItem(`limpid.draft.${this.owner}${id}`, text);
+      else localStorage.removeItem(`limpid.draft.${this.owner}${id}`);
     } catch {
       // not kept
     }

@@ -74,6 +74,7 @@ export class ServerStore implements ConversationStore {
 export class LazySaver {
   private waiting = new Map<string, Conversation>();
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private ended = false;
   onError: (error: unknown) => void = () => undefined;
 
   constructor(
@@ -82,8 +83,17 @@ export class LazySaver {
   ) {}
 
   save(conversation: Conversation): void {
+    if (this.ended) return;
     this.waiting.set(conversation.id, conversation);
     this.timer ??= setTimeout(() => void this.flush(), this.delay);
+  }
+
+  /** What still waits is not written. */
+  end(): void {
+    if (this.timer) clearTimeout(this.timer);
+    this.timer = null;
+    this.waiting.clear();
+    this.ended = true;
   }
 
   forget(id: string): void {
@@ -101,7 +111,7 @@ export class LazySaver {
         await write;
       } catch (error) {
         const conversation = now[index] as Conversation;
-        if (!this.waiting.has(conversation.id)) this.waiting.set(conversation.id, conversation);
+        if (!this.ended && !this.waiting.has(conversation.id)) this.waiting.set(conversation.id, conversation);
         this.onError(error);
       }
     }

@@ -1,12 +1,12 @@
 // The frame: the list at the side, the page beside it, what lies above both.
 import { t } from '../i18n';
-import { connect, info, model, models, needsSignIn, notice, online, place, ready } from '../state/app';
+import { connect, info, startNew, model, models, needsSignIn, notice, online, place, ready } from '../state/app';
 import { set, settings } from '../state/settings';
 import { change, current } from '../state/app';
 import { lazy } from './lazy';
 import { Composer } from './Composer';
 import { Dialogs } from './dialogs';
-import { IconButton } from './icons';
+import { Icon, IconButton } from './icons';
 import { Palette, paletteOpen } from './Palette';
 import { Sidebar } from './Sidebar';
 import { Thread } from './Thread';
@@ -64,7 +64,8 @@ function Top() {
         </label>
       )}
       {chat && conversation.title ? <h1 class="title" dir="auto">{conversation.title}</h1> : <span class="title" />}
-      <button type="button" class="small" onClick={() => { paletteOpen.value = true; }} aria-keyshortcuts="Control+K">{t('palette')} <kbd>Ctrl K</kbd></button>
+      <button type="button" class="small commands" onClick={() => { paletteOpen.value = true; }} aria-keyshortcuts="Control+K"><Icon name="command" size={15} /> <span>{t('palette')}</span> <kbd>Ctrl K</kbd></button>
+      {!settings.value.sidebar && <IconButton icon="plus" label={t('newChat')} onClick={() => startNew()} />}
     </header>
   );
 }

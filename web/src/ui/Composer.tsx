@@ -5,7 +5,8 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import { LONG_PASTE, pastedFile, readFile } from '../files/read';
 import { number, t } from '../i18n';
-import { current, info, model, online, say, shown } from '../state/app';
+import { explain } from '../i18n/explain';
+import { current, info, model, online, ready, say, shown } from '../state/app';
 import { askQuestion, runOf, runs, stop, wireMessages } from '../state/answer';
 import { drafts, set, settings } from '../state/settings';
 import type { Attachment } from '../state/tree';
@@ -47,6 +48,7 @@ export function Composer() {
   const [over, setOver] = useState(false);
   const area = useRef<HTMLTextAreaElement>(null);
   const picker = useRef<HTMLInputElement>(null);
+  const wanted = useRef(false);
   const key = conversation.leaf === null ? 'new' : conversation.id;
   const run = runOf(conversation.id);
   const thinks = model.value?.thinks ?? false;
@@ -70,6 +72,9 @@ export function Composer() {
   };
   const send = () => {
     if (run || (!text.trim() && !files.length)) return;
+    // Before the conversations are here there is nothing to add to: it goes as soon as they are.
+    wanted.current = !ready.value;
+    if (!ready.value) return;
     void askQuestion({ text, attachments: files, think: settings.value.think, search: folders && settings.value.search });
     write('');
     setFiles([]);
@@ -80,10 +85,11 @@ export function Composer() {
         const read = await readFile(file);
         setFiles((have) => [...have, read]);
       } catch (error) {
-        say((error as Error).message, 'error');
+        say(explain(error), 'error');
       }
     }
   };
+  useEffect(() => { if (ready.value && wanted.current) send(); }, [ready.value]);
   const size = useContextSize(text, files);
   const context = model.value?.context_length ?? 0;
   const full = size !== null && context > 0 && size >= context;

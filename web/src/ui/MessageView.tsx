@@ -114,7 +114,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           if (passage) openPassage(passage);
         }} />
       )}
-      {message.state === 'failed' && <p class="problem" role="alert">{t('answerFailed')}: {message.error === 'unreachable' ? t('unreachable') : message.error === 'lost' ? t('lost') : message.error}</p>}
+      {message.state === 'failed' && <p class="problem" role="alert">{t('answerFailed')}: {message.error === 'lost' ? t('lost') : message.error}</p>}
       {message.state === 'length' && <p class="quiet">{t('answerCut')}</p>}
       {message.state === 'stopped' && <p class="quiet">{t('answerStopped')}</p>}
       {passages && passages.length > 0 && message.state !== 'streaming' && (

@@ -1,5 +1,5 @@
 // A server of its own for a test file: the real binary with the built-in model, on a free port, with an empty store.
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,11 +15,23 @@ export class Server {
   port = 0;
   private child: ChildProcess | null = null;
 
-  constructor(private readonly extra: string[] = []) {}
+  constructor(
+    private readonly extra: string[] = [],
+    private readonly env: Record<string, string> = {},
+  ) {}
+
+  /** Any other command of the program, on this server's folders. */
+  run(args: string[], input = ''): string {
+    return execFileSync(BINARY, args, { input, env: this.surroundings(), encoding: 'utf8' });
+  }
+
+  private surroundings(): NodeJS.ProcessEnv {
+    return { ...process.env, LIMPID_HOME: join(this.home, 'store'), XDG_CONFIG_HOME: join(this.home, 'config'), ...this.env };
+  }
 
   async start(): Promise<void> {
     const args = ['serve', '--port', String(this.port), '--data', join(this.home, 'data'), ...this.extra];
-    const child = spawn(BINARY, args, { env: { ...process.env, LIMPID_HOME: join(this.home, 'store'), XDG_CONFIG_HOME: join(this.home, 'config') } });
+    const child = spawn(BINARY, args, { env: this.surroundings() });
     this.child = child;
     let said = '';
     this.url = await new Promise<string>((resolve, reject) => {
