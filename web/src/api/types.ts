@@ -133,5 +133,5 @@ export interface RunCurves {
   stage: string;
   columns: string[];
   rows: (number | null)[][];
-  samples: { step: number; prompt: string; thinking: string; answer: string; reward: number | null }[];
+  samples: { step: number; prompt: string; thinking: string; answer: string; expected?: string; reward: number | null }[];
 }

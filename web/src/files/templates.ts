@@ -13,10 +13,12 @@ export function isChinese(text: string): boolean {
   return han * 3 > text.replace(/\s/g, '').length;
 }
 
-export function withPassages(question: string, passages: Pick<Passage, 'number' | 'file' | 'title' | 'text'>[], today: Date): string {
+/** `brief`: the marks alone, for models whose context is too small for instructions. */
+export function withPassages(question: string, passages: Pick<Passage, 'number' | 'file' | 'title' | 'text'>[], today: Date, brief = false): string {
   const results = passages
     .map((p) => `[webpage ${p.number} begin]\n${p.title && p.title !== p.file ? `${p.file}: ${p.title}` : p.file}\n${p.text}\n[webpage ${p.number} end]`)
     .join('\n');
+  if (brief) return `${results}\n${question}`;
   if (isChinese(question)) {
     const date = `${today.getFullYear()}年${today.getMonth() + 1}月${today.getDate()}日`;
     return [

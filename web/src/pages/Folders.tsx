@@ -53,11 +53,11 @@ export function Folders() {
         <input type="text" class="grow" value={path} placeholder={t('folderPath')} aria-label={t('folderPath')} onInput={(e) => setPath(e.currentTarget.value)} data-testid="folder-path" />
         <button type="submit" class="primary">{t('addFolder')}</button>
       </form>
-      <ul class="plain">
+      <ul class="plain items">
         {folders?.map((f) => (
-          <li key={f.id} class="row">
-            <span class="grow"><strong>{f.path}</strong> <span class="quiet">{f.state === 'indexing' ? t('indexing') : f.state === 'failed' ? (f.error ?? '') : t('indexed', { files: number(f.files), passages: number(f.passages) })}</span></span>
-            <IconButton icon="trash" label={t('removeFolder', { name: f.path })} onClick={() => void api.removeFolder(f.id).then(load)} />
+          <li key={f.id} class="row item" data-testid="folder">
+            <span class="grow"><strong>{f.path}</strong> <span class="quiet">{f.state === 'indexing' ? `${t('indexing')} ${t('indexed', { files: number(f.files), passages: number(f.passages) })}` : f.state === 'failed' ? (f.error ?? '') : t('indexed', { files: number(f.files), passages: number(f.passages) })}</span></span>
+            <IconButton icon="trash" label={t('removeFolder', { name: f.path })} onClick={() => void api.removeFolder(f.id).then(load, (error) => say(explain(error), 'error'))} />
           </li>
         ))}
       </ul>
@@ -69,8 +69,8 @@ export function Folders() {
             <button type="submit">{t('search')}</button>
           </form>
           {found && (found.length === 0 ? <p>{t('nothingFound')}</p> : (
-            <ol class="plain">
-              {found.map((p) => <li key={p.id}><button type="button" class="link" onClick={() => openPassage(p)}>{p.file}</button><p class="quiet">{p.text.slice(0, 200)}</p></li>)}
+            <ol class="plain items">
+              {found.map((p) => <li key={p.id} class="item" data-testid="found"><button type="button" class="link" onClick={() => openPassage(p)}>{p.file}{p.title && p.title !== p.file ? ` · ${p.title}` : ''}</button><p class="quiet" dir="auto">{p.text.slice(0, 200)}</p></li>)}
             </ol>
           ))}
         </section>

@@ -4,6 +4,7 @@ import { signal } from '@preact/signals';
 
 import { api, type ChatFrame, type ChatQuery, ServerError } from '../api/client';
 import type { Passage, TokenLogprob, Usage, WireMessage } from '../api/types';
+import { t } from '../i18n';
 import { explain } from '../i18n/explain';
 import { withFiles, withPassages } from '../files/templates';
 import { change, conversations, current, flush, go, model, online, put, say } from './app';
@@ -40,6 +41,8 @@ function setRun(id: string, by: Partial<Run>): void {
   if (run) runs.value = { ...runs.value, [id]: { ...run, ...by } };
 }
 
+const SMALL_CONTEXT = 2048; // tokens: no room for instructions beside passages
+
 /** The messages as the server takes them. Thinking of earlier turns stays out, as R1's template has it. */
 export function wireMessages(conversation: Conversation, messages: Message[], today = new Date()): WireMessage[] {
   const out: WireMessage[] = [];
@@ -51,7 +54,7 @@ export function wireMessages(conversation: Conversation, messages: Message[], to
     }
     let content = message.content;
     if (message.attachments?.length) content = withFiles(content, message.attachments);
-    if (message.passages?.length) content = withPassages(content, message.passages as Passage[], today);
+    if (message.passages?.length) content = withPassages(content, message.passages as Passage[], today, (model.value?.context_length ?? Infinity) < SMALL_CONTEXT);
     out.push({ role: 'user', content });
   }
   return out;
@@ -334,9 +337,25 @@ export interface Question {
   search: boolean;
 }
 
-async function passagesFor(text: string): Promise<Message['passages']> {
-  const found = await api.search(text);
-  return found.map(({ number, file, title, text: words }) => ({ number, file, title, text: words }));
+const PASSAGES_SHARE = 0.6; // of the context, with the conversation: the rest is for thinking and answer
+
+/** The best passages for a question, as many as leave room for an answer; where not even one does, its beginning. */
+export async function passagesFor(text: string, conversation: Conversation): Promise<NonNullable<Message['passages']>> {
+  let found = (await api.search(text)).map(({ number, file, title, text: words }) => ({ number, file, title, text: words }));
+  const chosen = model.value;
+  const room = (chosen?.context_length ?? 0) * PASSAGES_SHARE;
+  if (!chosen || !room) return found;
+  for (let attempt = 0; attempt < 8 && found.length; attempt += 1) {
+    const question: Message = { id: '', parent: null, role: 'user', content: text, passages: found, created: 0 };
+    const count = await api.countTokens(chosen.id, wireMessages(conversation, [...path(conversation), question]));
+    if (count <= room) return found;
+    const part = room / count;
+    const [best] = found;
+    if (found.length > 1) found = found.slice(0, Math.max(1, Math.min(found.length - 1, Math.floor(found.length * part))));
+    else if (best && best.text.length > 80) found = [{ ...best, text: `${best.text.slice(0, Math.floor(best.text.length * part * 0.8))} …` }];
+    else return [];
+  }
+  return found;
 }
 
 /** Adds a question below `parent` (the leaf where not given) and asks for its answer. */
@@ -346,7 +365,8 @@ export async function askQuestion(question: Question, parent?: string | null): P
   let passages: Message['passages'];
   if (question.search) {
     try {
-      passages = await passagesFor(question.text);
+      passages = await passagesFor(question.text, conversation);
+      if (!passages.length) say(t('noPassages'));
     } catch (error) {
       say(explain(error), 'error');
     }

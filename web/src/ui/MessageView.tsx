@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import { GlassBox, Figures } from '../glass/GlassBox';
 import { TokenText } from '../glass/TokenText';
 import { number, t } from '../i18n';
-import { change, current, say } from '../state/app';
+import { change, current, info, say } from '../state/app';
 import { askQuestion, continueAnswer, regenerate, runs } from '../state/answer';
 import { settings } from '../state/settings';
 import { type Message, remove, show, siblings } from '../state/tree';
@@ -51,7 +51,7 @@ export function Question({ message }: { message: Message }) {
   const [editing, setEditing] = useState<string | null>(null);
   const send = () => {
     if (editing === null || !editing.trim()) return;
-    void askQuestion({ text: editing, attachments: message.attachments ?? [], think: settings.value.think, search: settings.value.search }, message.parent);
+    void askQuestion({ text: editing, attachments: message.attachments ?? [], think: settings.value.think, search: settings.value.search && (info.value?.features.folders ?? false) }, message.parent);
     setEditing(null);
   };
   return (

@@ -10,7 +10,6 @@ import { test as base } from '@playwright/test';
 const BINARY = process.env.LIMPID_BINARY ?? fileURLToPath(new URL('../../../build/limpid', import.meta.url));
 
 export class Server {
-  readonly home = mkdtempSync(join(tmpdir(), 'limpid-e2e-'));
   url = '';
   port = 0;
   private child: ChildProcess | null = null;
@@ -18,11 +17,12 @@ export class Server {
   constructor(
     private readonly extra: string[] = [],
     private readonly env: Record<string, string> = {},
+    readonly home: string = mkdtempSync(join(tmpdir(), 'limpid-e2e-')),
   ) {}
 
   /** Any other command of the program, on this server's folders. */
   run(args: string[], input = ''): string {
-    return execFileSync(BINARY, args, { input, env: this.surroundings(), encoding: 'utf8' });
+    return execFileSync(BINARY, args, { input, env: this.surroundings(), encoding: 'utf8', stdio: 'pipe' });
   }
 
   private surroundings(): NodeJS.ProcessEnv {

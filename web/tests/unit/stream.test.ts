@@ -97,6 +97,7 @@ describe('files', () => {
   it('of a search carry their numbers, in the language of the question', () => {
     const passage = { number: 2, file: 'b.md', title: 'B', text: 'text' };
     expect(withPassages('why?', [passage], new Date(2026, 0, 2))).toContain('[webpage 2 begin]\nb.md: B\ntext\n[webpage 2 end]');
+    expect(withPassages('why?', [passage], new Date(), true)).toBe('[webpage 2 begin]\nb.md: B\ntext\n[webpage 2 end]\nwhy?');
     expect(withPassages('为什么？', [passage], new Date(2026, 0, 2))).toContain('2026年1月2日');
   });
   it('are decoded whatever their encoding', () => {
