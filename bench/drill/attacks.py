@@ -1,10 +1,11 @@
 """What comes at the service. Each attack: async (context, seconds, tally); tally counts what came back, by name. `context` has
-port, keys by tier (free, crowd), connections, clients, the model's context, and a random generator."""
+port, keys by tier (free, crowd), connections, clients, the model's context, a seed, and the program of bench/flood.cpp."""
 import asyncio
 import json
 import random
 
 from . import wire
+from .flood import flood
 from .hold import connections
 
 CHAT = "/v1/chat/completions"
@@ -36,13 +37,29 @@ def chat(content, key, **more):
     return wire.request_bytes("POST", CHAT, {"messages": [{"role": "user", "content": content}], "max_tokens": 16, **more}, key)
 
 
-async def overload(context, seconds, tally):
-    """A hundred times as many short prompts at once as are answered at a time; from accounts with limits and without."""
-    def make(number, dice):
-        free = number % 4 == 0
-        keys = context.free if free else context.crowd
-        return "free" if free else "crowd", chat(f"What is {dice.randint(2, 9)} + 4?", keys[number % len(keys)]), ""
-    await repeat(context, seconds, tally, context.clients, make)
+def short_prompts(context, keys, label):
+    """Short prompts, answers of 400 tokens."""
+    dice = random.Random(context.seed)
+    return [(label, chat(f"What is {dice.randint(2, 9)} + {dice.randint(2, 9)}?", keys[i % len(keys)], max_tokens=400, ignore_eos=True))
+            for i in range(40)]
+
+
+async def overload(context, seconds, tally, keep=True):
+    """A hundred times as many clients as are answered at a time, each with its next short prompt as soon as the last was answered or
+    refused: from accounts with limits, without, and from strangers."""
+    mixed = [entry for trio in zip(short_prompts(context, context.crowd, "crowd"), short_prompts(context, context.free, "free"),
+                                   short_prompts(context, ["sk-" + "x" * 50], "stranger")) for entry in trio]
+    found, facts = await flood(context.flood, context.port, seconds, context.clients, mixed, keep, 200)
+    for what, number in found.items():
+        label, status = what.split(" ")
+        tally["without Retry-After" if label == "bare" else f"{status} {label}"] += number
+    tally["requests sent"] += int(facts["sent"])
+    tally["seconds"] += round(facts["seconds"])
+
+
+async def reconnecting(context, seconds, tally):
+    """The same with a connection for every request."""
+    await overload(context, seconds, tally, keep=False)
 
 
 def malformed(dice):
@@ -167,9 +184,9 @@ async def wires(context, seconds, tally):
     await repeat(context, seconds, tally, 32, lambda number, dice: ("", fuzzed(dice, context.free[0]) + b"\r\n\r\n", ""))
 
 
-ATTACKS = {"idle and slow connections": connections, "overload by short prompts": overload, "giant and malformed bodies": bodies,
-           "JSON 100,000 deep": depth, "regex and grammar bombs": grammars, "stuffed prompts": stuffed, "key guessing": keys,
-           "login guessing": logins, "fuzzed HTTP": wires}
+ATTACKS = {"idle and slow connections": connections, "overload by short prompts": overload, "overload, new connections": reconnecting,
+           "giant and malformed bodies": bodies, "JSON 100,000 deep": depth, "regex and grammar bombs": grammars,
+           "stuffed prompts": stuffed, "key guessing": keys, "login guessing": logins, "fuzzed HTTP": wires}
 
 
 async def together(context, seconds, tally):

@@ -133,7 +133,7 @@ int serve(const ServeSettings& settings, const Context& context) {
   ServeApp app(settings, context, [&models](const std::string& name) { models->add(name); });
   app.add_routes(service.routes(), models->list().at(0).id, team);
   if (team != nullptr) app.clean(*team);
-  HttpServer server(http_options(settings), service.handler());
+  HttpServer server(http_options(settings), service.handler(), service.door());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();
   say_address(settings, server.port(), models->list().at(0).id);

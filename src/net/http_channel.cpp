@@ -9,8 +9,12 @@ namespace {
 
 class Exchange final : public HttpExchange {
  public:
-  Exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request, std::function<void()> released)
-      : channel_(std::move(channel)), request_(std::move(request)), released_(std::move(released)) {}
+  Exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request,
+           std::function<bool(std::function<void()>)> defer, std::function<void()> released)
+      : channel_(std::move(channel)),
+        request_(std::move(request)),
+        defer_(std::move(defer)),
+        released_(std::move(released)) {}
   ~Exchange() override {
     channel_->abandon();
     if (released_) released_();
@@ -25,18 +29,21 @@ class Exchange final : public HttpExchange {
   void end() override { channel_->end(); }
   void on_close(std::function<void()> gone) override { channel_->on_close(std::move(gone)); }
   bool open() const override { return channel_->open(); }
+  bool defer(std::function<void()> job) override { return defer_(std::move(job)); }
 
  private:
   const std::shared_ptr<HttpChannel> channel_;
   const ServedRequest request_;
+  const std::function<bool(std::function<void()>)> defer_;
   const std::function<void()> released_;
 };
 
 }  // namespace
 
 std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request,
+                                            std::function<bool(std::function<void()>)> defer,
                                             std::function<void()> released) {
-  return std::make_shared<Exchange>(std::move(channel), std::move(request), std::move(released));
+  return std::make_shared<Exchange>(std::move(channel), std::move(request), std::move(defer), std::move(released));
 }
 
 HttpChannel::HttpChannel(std::size_t unsent_bytes, bool bodiless, std::function<void()> wake)

@@ -60,7 +60,9 @@ class HttpChannel {
 };
 
 // The handler's end: keeps the request; released without an answer, it abandons the channel. `released` is called then.
+// `defer`: HttpExchange::defer.
 std::shared_ptr<HttpExchange> make_exchange(std::shared_ptr<HttpChannel> channel, ServedRequest request,
+                                            std::function<bool(std::function<void()>)> defer,
                                             std::function<void()> released);
 
 }  // namespace limpid

@@ -1,5 +1,6 @@
 #include "net/http_connection.h"
 
+#include <atomic>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -16,6 +17,53 @@ constexpr double kBodyRate = 16 * 1024;            // bytes a second, on the ave
 constexpr double kLingerSeconds = 2;               // for a peer that is still sending to see the answer
 constexpr std::size_t kJoinedBytes = 64 * 1024;    // what waits to be sent grows to this before another buffer begins
 constexpr int kReadsInTurn = 8;                    // then others have theirs
+
+ServedResponse too_many_wait() {
+  return error_response(503, "overloaded", "the server is overloaded: too many requests wait", 1);
+}
+
+HttpPlace place_of(const HttpLoop& loop, const ServedRequest& request) {
+  HttpPlace place;
+  try {
+    if (loop.door) place = loop.door(request);
+  } catch (...) {
+  }
+  if (place.share.empty()) place.share = request.peer;
+  return place;
+}
+
+void handle(const HttpHandler& handler, const std::shared_ptr<HttpExchange>& exchange, HttpChannel& channel) {
+  try {
+    handler(exchange);
+  } catch (...) {
+    channel.abandon();
+  }
+}
+
+// One that loses its place to another is told so.
+HttpJob job_for(HttpLoop& loop, const HttpPlace& place, std::function<void()> run,
+                const std::shared_ptr<HttpChannel>& channel) {
+  return {place.rank, place.share, std::move(run), [loop = loop.shared_from_this(), channel] {
+            ++loop->counters.shed;
+            channel->respond(too_many_wait());
+          }};
+}
+
+// HttpExchange::defer. `deferred`: it runs there already.
+std::function<bool(std::function<void()>)> deferring(HttpLoop& loop, const std::shared_ptr<HttpChannel>& channel,
+                                                     const HttpPlace& place,
+                                                     std::shared_ptr<std::atomic<bool>> deferred) {
+  return [loop = loop.shared_from_this(), channel, rank = place.rank, share = place.share,
+          deferred = std::move(deferred)](std::function<void()> job) {
+    if (deferred->exchange(true)) return job(), true;
+    auto run = [channel, job = std::move(job)] {
+      if (channel->open()) job();
+    };
+    if (loop->deferred.submit(job_for(*loop, {rank, share, {}}, std::move(run), channel))) return true;
+    ++loop->counters.shed;
+    return false;
+  };
+}
 
 Deadlines::Time after(Deadlines::Time start, double seconds) {
   return start + std::chrono::duration_cast<Deadlines::Clock::duration>(std::chrono::duration<double>(seconds));
@@ -56,6 +104,7 @@ void HttpConnection::drain() {
 
 void HttpConnection::cut() {
   if (phase_ == Phase::closed) return;
+  if (phase_ == Phase::held) loop_.release_refusal();
   const bool idle = std::exchange(phase_, Phase::closed) == Phase::idle;
   const std::shared_ptr<HttpConnection> self = shared_from_this();
   const std::shared_ptr<HttpChannel> channel = std::exchange(channel_, nullptr);
@@ -64,6 +113,7 @@ void HttpConnection::cut() {
   socket_.close(ignored);
   out_.clear();
   parser_.reset();
+  held_request_.reset();
   loop_.give_body_bytes(std::exchange(held_, 0));
   loop_.forget(place_, idle, counted_as_);
   if (!channel) return;
@@ -113,6 +163,8 @@ void HttpConnection::late() {
     case Phase::body:
       ++loop_.counters.timeouts;
       return answer_now(error_response(408, "request_timeout", "the request did not arrive in time"), false);
+    case Phase::held:
+      return answer_held();
     case Phase::handshake:
       ++loop_.counters.timeouts;
       return cut();
@@ -161,7 +213,7 @@ void HttpConnection::received(std::size_t bytes) {
         HttpRequestLimits{.header_bytes = loop_.options.header_bytes, .body_bytes = loop_.options.body_bytes});
   }
   parser_->feed({loop_.scratch.data(), bytes});
-  if (phase_ != Phase::answering) return advance();
+  if (phase_ != Phase::answering && phase_ != Phase::held) return advance();
   if (parser_->buffered() <= kSentAhead) return;
   ++loop_.counters.bad_requests;  // left in the kernel it would hide that the peer goes away
   cut();
@@ -176,6 +228,7 @@ void HttpConnection::advance() {
     case HttpRequestParser::Stage::body: {
       if (!hold_body()) return;
       if (phase_ != Phase::body) {
+        if (!may_send_body()) return;
         enter(Phase::body);
         began_ = Deadlines::Clock::now();
         if (parser_->awaits_continue()) {
@@ -204,6 +257,25 @@ bool HttpConnection::hold_body() {
   return false;
 }
 
+// Whoever will be refused anyway need not send a long body first. False: he was told.
+bool HttpConnection::may_send_body() {
+  if (!loop_.door) return true;
+  ServedRequest head = parser_->head();
+  const std::string_view length = head.header("Content-Length");  // digits: the parser has checked; empty: chunked
+  if (length.size() < std::to_string(kFreeBody).size() && !length.empty()) return true;
+  head.body.clear();
+  head.peer = peer_;
+  head.tls = transport_.tls();
+  const HttpPlace place = place_of(loop_, head);
+  if (!place.instead) return true;
+  const auto channel = std::make_shared<HttpChannel>(loop_.options.unsent_bytes, false, [] {});
+  handle(place.instead, make_exchange(channel, std::move(head), [](const std::function<void()>&) { return false; }, {}),
+         *channel);
+  HttpChannel::Ready ready = channel->take();
+  answer_now(ready.head && !ready.streamed ? std::move(*ready.head) : too_many_wait(), false);
+  return false;
+}
+
 // With a request that came ahead: by way of the loop, so that others have their turn.
 void HttpConnection::resume() {
   if (phase_ == Phase::idle && parser_) advance();
@@ -225,7 +297,21 @@ void HttpConnection::begin_exchange() {
   request.peer = peer_;
   request.tls = transport_.tls();
   if (loop_.draining) return answer_now(error_response(503, "shutting_down", "the server is shutting down", 5), false);
+  HttpPlace place = place_of(loop_, request);
+  if (!place.instead || !loop_.hold_refusal()) return begin_exchange_at(place, std::move(request));
+  held_request_ = std::make_unique<Held>(Held{std::move(place), std::move(request)});
+  enter(Phase::held);
+  set_deadline(loop_.options.refusal_hold);
+}
 
+void HttpConnection::answer_held() {
+  loop_.release_refusal();
+  const std::unique_ptr<Held> held = std::move(held_request_);
+  begin_exchange_at(held->place, std::move(held->request));
+}
+
+void HttpConnection::begin_exchange_at(const HttpPlace& place, ServedRequest request) {
+  enter(Phase::answering);
   channel_ = std::make_shared<HttpChannel>(loop_.options.unsent_bytes, head_request_,
                                            [loop = loop_.shared_from_this(), weak = weak_from_this()] {
                                              boost::asio::post(loop->context, [weak] {
@@ -234,22 +320,23 @@ void HttpConnection::begin_exchange() {
                                              });
                                            });
   loop_.exchange_begins();
+  const bool large = request.body.size() > kFreeBody;
+  auto deferred = std::make_shared<std::atomic<bool>>(large);  // runs on the threads for what takes long
   std::shared_ptr<HttpExchange> exchange =
-      make_exchange(channel_, std::move(request),
+      make_exchange(channel_, std::move(request), deferring(loop_, channel_, place, deferred),
                     [loop = loop_.shared_from_this(), held = std::exchange(held_, 0)] { loop->give_body_bytes(held); });
-  const auto handle = [&handler = loop_.handler, exchange, channel = channel_] {
-    if (!exchange->open()) return;  // the peer went away while it waited
-    try {
-      handler(exchange);
-    } catch (...) {
-      channel->abandon();
-    }
-  };
-  const bool accepted = loop_.workers.submit(handle, exchange->request().body.size() > kFreeBody);
+  if (place.instead) return handle(place.instead, exchange, *channel_);
+  const bool accepted = (large ? loop_.deferred : loop_.workers)
+                            .submit(job_for(
+                                loop_, place, [&loop = loop_, exchange, channel = channel_] {
+                                  if (exchange->open()) handle(loop.handler, exchange, *channel);  // else it waits for nobody
+                                },
+                                channel_));
   if (accepted) return;
+  ++loop_.counters.shed;
   std::exchange(channel_, nullptr)->close();
   loop_.exchange_ends();
-  answer_now(error_response(503, "overloaded", "the server is overloaded: too many requests wait", 1), keep_alive_);
+  answer_now(too_many_wait(), keep_alive_);
 }
 
 void HttpConnection::answer_ready() {

@@ -1,7 +1,7 @@
 // HttpConnection: one peer, request after request. Lives in the loop's registry and in the thread of input and output;
 // every public call comes from there.
 //
-//   (handshake) -> idle -> head -> body -> answering -> idle ...
+//   (handshake) -> idle -> head -> body -> (held) -> answering -> idle ...
 //                            any of them -> lingering (the last answer is sent, what still comes is dropped) -> closed
 //
 // While an answer is made the connection keeps reading, so that it notices when the peer goes away; what a peer sends
@@ -34,7 +34,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void cut();                         // closes at once; whoever answers is told
 
  private:
-  enum class Phase { handshake, idle, head, body, answering, lingering, closed };
+  enum class Phase { handshake, idle, head, body, held, answering, lingering, closed };
   enum class Framing { dropped, chunked, until_close };  // of the bytes that are streamed
   using Step = void (HttpConnection::*)();
 
@@ -53,7 +53,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void advance();
   void resume();
   void begin_exchange();
+  void begin_exchange_at(const HttpPlace& place, ServedRequest request);
+  void answer_held();
   bool hold_body();
+  bool may_send_body();
   void refuse(const HttpFault& fault);
 
   void answer_ready();
@@ -79,6 +82,11 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::size_t held_ = 0;   // taken of bodies_bytes for the request that arrives
 
   std::unique_ptr<HttpRequestParser> parser_;  // none while idle
+  struct Held {
+    HttpPlace place;
+    ServedRequest request;
+  };
+  std::unique_ptr<Held> held_request_;         // phase held: its refusal waits
   std::shared_ptr<HttpChannel> channel_;       // of the request that is being answered
   bool head_request_ = false, http_1_0_ = false, keep_alive_ = false;
   Framing framing_ = Framing::dropped;

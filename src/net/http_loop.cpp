@@ -14,10 +14,12 @@ constexpr std::size_t kScratch = 64 * 1024;
 
 }  // namespace
 
-HttpLoop::HttpLoop(HttpServerOptions given, HttpHandler handles)
+HttpLoop::HttpLoop(HttpServerOptions given, HttpHandler handles, HttpDoor stands)
     : options(std::move(given)),
       handler(std::move(handles)),
+      door(std::move(stands)),
       workers(static_cast<std::size_t>(options.waiting_requests)),
+      deferred(std::max<std::size_t>(1, static_cast<std::size_t>(options.waiting_requests) / 4), options.deferred_nice),
       scratch(kScratch),
       timer_(context.get_executor()) {}
 
@@ -84,6 +86,17 @@ bool HttpLoop::take_body_bytes(std::size_t bytes) {
   if (body_bytes_.fetch_add(bytes) + bytes <= std::max(options.bodies_bytes, options.body_bytes)) return true;
   body_bytes_ -= bytes;
   return false;
+}
+
+bool HttpLoop::hold_refusal() {
+  const Deadlines::Time now = Deadlines::Clock::now();
+  if (now - refusals_since_ >= std::chrono::seconds(1)) {
+    refusals_since_ = now;
+    refusals_ = 0;
+  }
+  if (++refusals_ <= options.refusals_at_once || held_refusals_ >= options.connections / 2) return false;
+  ++held_refusals_;
+  return true;
 }
 
 void HttpLoop::exchange_begins() {

@@ -25,7 +25,7 @@ class HttpConnection;
 
 struct HttpCounters {
   std::atomic<std::uint64_t> accepted{0}, refused{0}, requests{0}, timeouts{0}, slow_readers{0}, bad_requests{0};
-  std::atomic<std::uint64_t> evicted{0};
+  std::atomic<std::uint64_t> evicted{0}, shed{0};
   std::atomic<int> connections{0};
 };
 
@@ -37,7 +37,7 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
 
   using Place = std::list<std::shared_ptr<HttpConnection>>::iterator;
 
-  HttpLoop(HttpServerOptions given, HttpHandler handles);
+  HttpLoop(HttpServerOptions given, HttpHandler handles, HttpDoor stands);
 
   void set_deadline(Deadlines::Entry& entry, Deadlines::Time when);
 
@@ -57,13 +57,17 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   bool take_body_bytes(std::size_t bytes);
   void give_body_bytes(std::size_t bytes) { body_bytes_ -= bytes; }
 
+  bool hold_refusal();  // true: the answer waits for refusal_hold, then release_refusal()
+  void release_refusal() { --held_refusals_; }
+
   const std::string& date();  // of this second, for the Date header
 
   const HttpServerOptions options;
   const HttpHandler handler;
+  const HttpDoor door;
   boost::asio::io_context context{1};
   Deadlines deadlines;
-  HttpWorkers workers;
+  HttpWorkers workers, deferred;
   HttpCounters counters;
   std::vector<char> scratch;  // every read lands here first: a connection that waits owns no buffer
   bool draining = false;
@@ -78,6 +82,8 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   std::list<std::shared_ptr<HttpConnection>> idle_, busy_;  // idle_: the longest first
   std::atomic<std::size_t> body_bytes_{0};
   std::map<std::string, int> by_address_;
+  Deadlines::Time refusals_since_{};  // of the second that is counted
+  int refusals_ = 0, held_refusals_ = 0;
   std::time_t dated_ = 0;
   std::string date_;
   mutable std::mutex active_mutex_;

@@ -203,6 +203,8 @@ bool HttpRequestParser::awaits_continue() const {
 
 bool HttpRequestParser::keep_alive() const { return state_->stage == Stage::done && state_->parser->keep_alive(); }
 
+const ServedRequest& HttpRequestParser::head() const { return state_->parser->request; }
+
 ServedRequest HttpRequestParser::take() {
   if (state_->buffer.empty()) state_->buffer = {};  // an answer may take minutes
   return std::move(state_->parser->request);

@@ -56,7 +56,8 @@ class HttpRequestParser {
   bool keep_alive() const;  // by version and Connection
   bool http_1_0() const;
 
-  ServedRequest take();  // method, path, query, headers, body; once
+  const ServedRequest& head() const;  // from stage body on: whole but for its body, peer and tls
+  ServedRequest take();               // method, path, query, headers, body; once
   Stage next();          // forgets the request that was done and begins with what waits
 
  private:

@@ -55,8 +55,8 @@ void allow_descriptors(int connections) {
 }  // namespace
 
 struct HttpServer::State {
-  State(HttpServerOptions options, HttpHandler handler)
-      : loop(std::make_shared<HttpLoop>(std::move(options), std::move(handler))), listener(*loop) {}
+  State(HttpServerOptions options, HttpHandler handler, HttpDoor door)
+      : loop(std::make_shared<HttpLoop>(std::move(options), std::move(handler), std::move(door))), listener(*loop) {}
 
   void run() {
     block_signals();
@@ -87,10 +87,10 @@ struct HttpServer::State {
   std::thread thread;
 };
 
-HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler) {
+HttpServer::HttpServer(HttpServerOptions options, HttpHandler handler, HttpDoor door) {
   check(options);
   std::shared_ptr<const HttpCertificate> certificate = load_certificate(options);
-  state_ = std::make_unique<State>(std::move(options), std::move(handler));
+  state_ = std::make_unique<State>(std::move(options), std::move(handler), std::move(door));
   state_->listener.use(std::move(certificate));
 }
 
@@ -99,6 +99,7 @@ HttpServer::~HttpServer() { stop(); }
 void HttpServer::start() {
   allow_descriptors(state_->loop->options.connections);
   state_->loop->workers.start(state_->loop->options.workers);
+  state_->loop->deferred.start(std::max(1, state_->loop->options.workers / 2));
   state_->work.emplace(state_->loop->context.get_executor());
   state_->listener.start();
   state_->thread = std::thread([state = state_.get()] { state->run(); });
@@ -126,6 +127,7 @@ void HttpServer::stop() {
   });
   if (state_->thread.joinable()) state_->thread.join();
   loop.workers.stop();
+  loop.deferred.stop();
 }
 
 void HttpServer::reload_certificate() {
@@ -140,12 +142,13 @@ HttpServerStatistics HttpServer::statistics() const {
   result.accepted = loop.counters.accepted;
   result.refused = loop.counters.refused;
   result.evicted = loop.counters.evicted;
+  result.shed = loop.counters.shed;
   result.requests = loop.counters.requests;
   result.timeouts = loop.counters.timeouts;
   result.slow_readers = loop.counters.slow_readers;
   result.bad_requests = loop.counters.bad_requests;
   result.connections = loop.counters.connections;
-  result.waiting = static_cast<int>(loop.workers.waiting());
+  result.waiting = static_cast<int>(loop.workers.waiting() + loop.deferred.waiting());
   result.active = loop.active();
   return result;
 }

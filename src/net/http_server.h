@@ -3,9 +3,11 @@
 //
 // One thread does all input and output; a few workers call the handler, which may block (a database, a template, a
 // model being loaded) and answers through the exchange at once or later, from any thread: a stream that lasts minutes
-// holds no worker. Every queue is bounded: connections (in all and by address), requests that wait for a worker, bytes
-// that wait for a slow reader. What is over a limit is answered (503 with Retry-After, 413, 431, 408, 400) where the
-// peer can still read, and cut.
+// holds no worker. What takes long to compute has threads of its own. Who is entitled to a worker first, the door says
+// (HttpDoor), which sees a request's head before anything of it is computed.
+// Every queue is bounded: connections (in all and by address), requests that wait for a worker, bytes that wait for a
+// slow reader. What is over a limit is answered (503 with Retry-After, 413, 431, 408, 400) where the peer can still
+// read, and cut.
 #pragma once
 
 #include <cstddef>
@@ -60,9 +62,27 @@ class HttpExchange {
   // blocking; may use this exchange. Released with the answer. A second callback takes the place of the first.
   virtual void on_close(std::function<void()> gone) = 0;
   virtual bool open() const = 0;
+
+  // Runs what takes long (a grammar to compile, a long text to tokenize) on the threads for that, behind what waits
+  // there, in the order of the request's place; here and now where the caller is one of them, or there are none. False:
+  // no place is free. A job that waits is released without being run where it loses its place or the peer goes away.
+  virtual bool defer(std::function<void()> job) {
+    job();
+    return true;
+  }
 };
 
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
+
+// Where a request waits for a worker (http_workers.h).
+struct HttpPlace {
+  int rank = 1;         // larger goes first; one worker of several is kept for those above 0
+  std::string share;    // within a rank the shares take turns; empty: the peer's address
+  HttpHandler instead;  // answers at once, instead of the handler, from the thread of input and output
+};
+// Told from the head (the body may not have come yet), by the thread of input and output: memory only, no waiting.
+// Nothing it throws counts: then the place is the default.
+using HttpDoor = std::function<HttpPlace(const ServedRequest&)>;
 
 struct HttpServerOptions {
   std::string address = "127.0.0.1";
@@ -70,9 +90,14 @@ struct HttpServerOptions {
   std::string certificate, key;  // PEM files; both or neither: TLS
   int workers = 4;
   int connections = 8192, connections_by_address = 8192;
-  // For a worker. Requests with bodies beyond 64 KiB have half of the workers and a quarter of these places at most:
-  // what takes long to read holds up no small request.
+  // For a worker. Requests with bodies beyond 64 KiB and what is deferred (HttpExchange::defer) have threads of their
+  // own, half as many as workers, and a quarter as many places: what takes long holds up no small request.
   int waiting_requests = 512;
+  int deferred_nice = 0;  // of those threads, but the one that is kept for ranks above 0
+  // Of HttpPlace::instead: so many a second at once; those beyond after `refusal_hold` seconds, so that who asks again
+  // and again does it no faster than that. No more than half of the connections are held so.
+  int refusals_at_once = 100;
+  double refusal_hold = 1;
   std::size_t header_bytes = 64 * 1024;
   std::size_t body_bytes = std::size_t{32} << 20;
   // For the bodies of all requests together, until their exchanges are released; what a body has beyond 64 KiB counts,
@@ -86,17 +111,18 @@ struct HttpServerOptions {
 };
 
 // Since the start. timeouts: of handshakes, heads and bodies. slow_readers: cut for unsent_bytes or write_seconds.
-// refused: connections over a cap; evicted: idle ones that were closed to make room. bad_requests: answered 4xx by the
-// server itself, or cut for what they sent.
+// refused: connections over a cap; evicted: idle ones that were closed to make room; shed: requests that found or kept no
+// place to wait for a worker. bad_requests: answered 4xx by the server itself, or cut for what they sent.
 struct HttpServerStatistics {
   std::uint64_t accepted = 0, refused = 0, evicted = 0, requests = 0, timeouts = 0, slow_readers = 0, bad_requests = 0;
+  std::uint64_t shed = 0;
   int connections = 0, waiting = 0, active = 0;  // active: exchanges without a whole answer
 };
 
 class HttpServer {
  public:
   // Binds and listens. Throws Error(system) naming address and port, Error(input) for a certificate that does not load.
-  HttpServer(HttpServerOptions options, HttpHandler handler);
+  HttpServer(HttpServerOptions options, HttpHandler handler, HttpDoor door = {});
   ~HttpServer();  // stop()
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;

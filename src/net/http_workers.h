@@ -1,5 +1,9 @@
-// HttpWorkers: a few threads that run what may block, behind queues of bounded length. Large jobs (long bodies: much to
-// parse) have at most half of the threads and a quarter of the places to wait at, so that they hold up no small one.
+// HttpWorkers: a few threads that run what may block, behind one queue of bounded length that knows who is entitled to
+// what. The highest rank goes first; within a rank the shares (accounts, addresses) take turns, each in the order of
+// coming: neither many requests nor early ones of one account keep another out. When all places are taken, the least
+// entitled loses his: the newest job of the share with most of them in the lowest rank.
+//
+// One thread of several is kept for ranks above 0, so that whoever is entitled finds one free whatever the others do.
 #pragma once
 
 #include <condition_variable>
@@ -7,43 +11,54 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
 namespace limpid {
 
+struct HttpJob {
+  int rank = 1;
+  std::string share;
+  std::function<void()> run;      // must not throw
+  std::function<void()> dropped;  // instead of it, where its place is given to another; by the thread that brought that
+};
+
 class HttpWorkers {
  public:
-  explicit HttpWorkers(std::size_t waiting) : most_waiting_(waiting) {}
+  // nice: of all threads but the one that is kept (setpriority); 0: as the process.
+  explicit HttpWorkers(std::size_t waiting, int nice = 0) : most_waiting_(waiting), nice_(nice) {}
   ~HttpWorkers();
   HttpWorkers(const HttpWorkers&) = delete;
   HttpWorkers& operator=(const HttpWorkers&) = delete;
 
   void start(int threads);
-  bool submit(std::function<void()> job, bool large = false);  // false: as many wait as may. A job must not throw.
-  void stop();                                                 // drops what waits, returns when what runs has ended
+  bool submit(HttpJob job);  // false: as many wait as may, and nobody is less entitled
+  void stop();               // drops what waits, returns when what runs has ended
   std::size_t waiting() const;
 
  private:
-  struct Job {
-    std::uint64_t number = 0;  // in the order of their coming
-    std::function<void()> run;
+  struct Rank {
+    std::deque<std::string> turns;  // of the shares that have a job
+    std::map<std::string, std::deque<HttpJob>> shares;
+    std::string largest() const;  // share
   };
 
-  void work();
-  bool large_may_run() const { return !large_.empty() && large_running_ < most_large_; }
-  bool large_is_next() const {
-    return large_may_run() && (small_.empty() || large_.front().number < small_.front().number);
-  }
+  void work(bool kept);
+  bool has_work(bool kept) const;
+  HttpJob take();
+  bool make_room(const HttpJob& job, HttpJob& loser);
 
   const std::size_t most_waiting_;
+  const int nice_;
   mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Job> small_, large_;
-  std::uint64_t next_number_ = 0;
-  std::size_t most_large_ = 1, large_running_ = 0;
-  std::size_t free_ = 0;  // threads that wait for a job
+  std::condition_variable changed_, kept_changed_;
+  std::map<int, Rank, std::greater<>> ranks_;  // those with jobs
+  std::size_t waiting_ = 0;
+  std::size_t free_ = 0;  // threads that wait for a job, without the one that is kept
+  bool kept_free_ = false;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

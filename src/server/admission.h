@@ -2,15 +2,19 @@
 // any work. Two kinds: open (one person on this machine: everybody is `local`, nothing is counted against a limit but
 // the load) and the team's (accounts, keys, tiers, quotas, an exact ledger; server/team_admission.h).
 //
-// Called from worker threads, any number at a time; may block for a write to the database. Throws ApiError.
+// Called from worker threads, any number at a time, unless a function says otherwise; may block for the database. Throws
+// ApiError.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "net/http_server.h"
+#include "server/api_error.h"
 
 namespace limpid {
 
@@ -25,6 +29,15 @@ struct Identity {
   std::vector<std::string> scopes;  // of the key: "chat", "models", "usage", "admin"; empty: all that the account may
   std::string tier;                 // its name; empty where there are no tiers
   std::int64_t context = 0;         // most tokens of a request, prompt and completion, by tier; 0: the model's
+};
+
+// What a request's head tells from memory alone: where it waits for a worker, and whether it needs to. A hint: identify()
+// and admit() decide.
+struct Standing {
+  static constexpr int kStranger = std::numeric_limits<int>::min();
+  int rank = 1;         // larger is served first; kStranger: shows no key, or one that nobody has shown lately
+  std::string account;  // empty: not known
+  std::optional<ApiError> refusal;  // of whatever computes, of a stranger whatever needs a key; said at once
 };
 
 // What a request will take, known before it runs.
@@ -59,9 +72,14 @@ class Charge {
 class Admission {
  public:
   virtual ~Admission() = default;
+  // By the thread of input and output too: quick, waits for nothing, throws nothing.
+  virtual Standing standing(const ServedRequest& request) noexcept { return (void)request, Standing{}; }
   // From the Authorization header (Bearer), x-api-key or the session's cookie. Throws 401; 403 where the account is
   // banned or waits, or where a cookie comes with a state-changing method and without the CSRF header.
   virtual Identity identify(const ServedRequest& request) = 0;
+  // Before anything of a request is parsed: throws 429 or 503 where a limit is reached already, or the load is too high.
+  // Books nothing.
+  virtual void check(const Identity& identity) { (void)identity; }
   // Throws 402, 403 (scope, model), 429, 503.
   virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
 };

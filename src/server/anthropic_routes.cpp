@@ -30,6 +30,7 @@ void add_anthropic_routes(Router& router, Answering& answering) {
                 "messages",         "AnthropicRequest",
                 "AnthropicMessage", true};
   create.error_body = anthropic_error_body;
+  create.computes = true;
   router.add(std::move(create), {"/anthropic/v1/messages"});
 
   Route count{
@@ -38,6 +39,7 @@ void add_anthropic_routes(Router& router, Answering& answering) {
   count.doc = {"countMessageTokens", "Count the tokens of a prompt (Anthropic's format)", "messages",
                "AnthropicCountRequest", "AnthropicCount"};
   count.error_body = anthropic_error_body;
+  count.computes = true;
   router.add(std::move(count), {"/anthropic/v1/messages/count_tokens"});
 }
 

@@ -37,6 +37,14 @@ bool shown_key(const ServedRequest& request, std::string_view* key) {
   return !key->empty();
 }
 
+// What identifies the sender, as known_ has it: a key, or the token of a cookie, which is none.
+std::string shown_secret(const ServedRequest& request) {
+  std::string_view key;
+  if (shown_key(request, &key)) return std::string(key);
+  const std::string token = session_token(request);
+  return token.empty() ? token : "cookie " + token;
+}
+
 bool changes_state(std::string_view method) { return method != "GET" && method != "HEAD" && method != "OPTIONS"; }
 
 Identity identity_of(const Account& account, const TeamConfig& config) {
@@ -54,6 +62,22 @@ Identity identity_of(const Account& account, const TeamConfig& config) {
 }  // namespace
 
 Caller Authenticator::authenticate(const ServedRequest& request, bool may_wait) {
+  const std::string secret = shown_secret(request);
+  try {
+    Caller caller = check(request, may_wait);
+    known_.remember(secret, {caller.account.id, caller.account.tier});
+    return caller;
+  } catch (const ApiError&) {
+    known_.forget(secret);
+    throw;
+  }
+}
+
+std::optional<KnownCaller> Authenticator::known(const ServedRequest& request) const {
+  return known_.find(shown_secret(request));
+}
+
+Caller Authenticator::check(const ServedRequest& request, bool may_wait) {
   std::string_view key;
   Caller caller;
   if (shown_key(request, &key)) {

@@ -6,6 +6,7 @@
 
 #include "server/accounts.h"
 #include "server/admission.h"
+#include "server/known_callers.h"
 
 namespace limpid {
 
@@ -23,8 +24,11 @@ class Authenticator {
   // Throws 401; 403 for an account that is banned or waits (may_wait: let it through), and for a cookie with a method
   // other than GET, HEAD, OPTIONS and without the header X-CSRF-Token. From any thread.
   Caller authenticate(const ServedRequest& request, bool may_wait = false);
+  // Whom the request's key or cookie belonged to when it was last shown, from memory; nobody: it was not, or was wrong.
+  std::optional<KnownCaller> known(const ServedRequest& request) const;
 
  private:
+  Caller check(const ServedRequest& request, bool may_wait);
   Caller by_key(std::string_view text);
   Caller by_cookie(const ServedRequest& request, const std::string& token);
 
@@ -32,6 +36,7 @@ class Authenticator {
   Accounts& accounts_;
   std::function<std::shared_ptr<const TeamConfig>()> config_;
   WallClock clock_;
+  KnownCallers known_;
 };
 
 // Throws 403 where a key has scopes and not this one.

@@ -72,6 +72,7 @@ void add_chat_routes(Router& router, Answering& answering) {
   const std::string path = "/v1/chat/completions";
   Route create{"POST", path, [&answering](Call& call) { chat(answering, call); }, {}, false, "chat"};
   create.doc = {"createChatCompletion", "Answer a conversation", "chat", "ChatRequest", "ChatCompletion", true};
+  create.computes = true;
   router.add(std::move(create), without_version(path));
 
   Route steer{"POST", path + "/{id}/control", [&answering](Call& call) { control(answering, call); }, {}, false,

@@ -7,6 +7,7 @@ namespace limpid {
 void add_completion_routes(Router& router, Answering& answering) {
   Route create{"POST", "/v1/completions"};
   create.scope = "chat";
+  create.computes = true;
   create.handler = [&answering](Call& call) {
     CompletionRequest request = parse_completion(call.request().body, served_ids(answering.models));
     auto encoder = std::make_unique<CompletionEncoder>(request.options);

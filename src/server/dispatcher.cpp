@@ -66,7 +66,24 @@ void Dispatcher::check_source(const ServedRequest& request, bool any_origin) con
     throw forbidden("requests from pages of other origins are not allowed (--cors adds one)");
 }
 
-void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const {
+HttpPlace Dispatcher::place(const ServedRequest& request) const {
+  Standing standing = admission_.standing(request);
+  HttpPlace place;
+  place.rank = standing.rank;
+  place.share = standing.account;
+  if (!standing.refusal) return place;
+  const Route* route = router_.find(request.method, request.path).route;
+  if (route == nullptr || !(route->computes || (standing.rank == Standing::kStranger && !route->open))) return place;
+  place.instead = [this, standing = std::move(standing)](std::shared_ptr<HttpExchange> exchange) {
+    answer(std::move(exchange), &standing);
+  };
+  return place;
+}
+
+void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const { answer(std::move(exchange), nullptr); }
+
+// `refused`: it is told so, instead of what the route does.
+void Dispatcher::answer(std::shared_ptr<HttpExchange> exchange, const Standing* refused) const {
   auto call = Call{};
   call.request_id = random_id("req_");
   const ServedRequest& request = exchange->request();
@@ -97,33 +114,33 @@ void Dispatcher::operator()(std::shared_ptr<HttpExchange> exchange) const {
   auto recorded = std::make_shared<RecordedExchange>(std::move(exchange), std::move(fields), done);
   call.exchange = recorded;
 
-  const auto answer = [&](const ApiError& error) {
+  const auto tell = [&](const ApiError& error) {
     if (recorded->answered()) return;  // too late: what is there is all
     reply(call, error);
   };
   try {
-    dispatch(call, record->route);
+    dispatch(call, record->route, refused);
     record->account = call.identity.account;
     return;
   } catch (const ApiError& error) {
     record->account = call.identity.account;
     if (error.status == 500) sinks_.error(call.request_id, error.what());
-    answer(error);
+    tell(error);
   } catch (const Error& error) {
     record->account = call.identity.account;
     const ApiError told = public_error(error, call.request_id);
     if (told.status >= 500) sinks_.error(call.request_id, error.what());
-    answer(told);
+    tell(told);
   } catch (const std::bad_alloc&) {
     sinks_.error(call.request_id, "out of memory");
-    answer(overloaded("the server has no memory for this request", 5));
+    tell(overloaded("the server has no memory for this request", 5));
   } catch (const std::exception& error) {
     sinks_.error(call.request_id, error.what());
-    answer(internal_error(call.request_id));
+    tell(internal_error(call.request_id));
   }
 }
 
-void Dispatcher::dispatch(Call& call, std::string& route) const {
+void Dispatcher::dispatch(Call& call, std::string& route, const Standing* refused) const {
   const ServedRequest& request = call.request();
   const Router::Match match = router_.find(request.method, request.path);
   check_source(request, match.route != nullptr && match.route->any_origin);
@@ -148,10 +165,15 @@ void Dispatcher::dispatch(Call& call, std::string& route) const {
   route = match.route->pattern;
   call.error_body = match.route->error_body;
   call.parameters = match.parameters;
+  if (refused != nullptr) {
+    call.identity.account = refused->account;
+    throw ApiError(*refused->refusal);
+  }
   if (!match.route->open) {
     call.identity = admission_.identify(request);
     check_scope(*match.route, call.identity);
   }
+  if (match.route->computes) admission_.check(call.identity);
   match.route->handler(call);
 }
 

@@ -46,9 +46,12 @@ class Dispatcher {
   Dispatcher(DispatcherOptions options, const Router& router, Admission& admission, Metrics& metrics,
              DispatcherSinks sinks);
   void operator()(std::shared_ptr<HttpExchange> exchange) const;
+  // The HTTP server's door: where a request waits; who is over a limit is told at once. Quick, any thread.
+  HttpPlace place(const ServedRequest& request) const;
 
  private:
-  void dispatch(Call& call, std::string& route) const;
+  void answer(std::shared_ptr<HttpExchange> exchange, const Standing* refused) const;
+  void dispatch(Call& call, std::string& route, const Standing* refused) const;
   void check_source(const ServedRequest& request, bool any_origin) const;
   bool allowed_origin(const ServedRequest& request, std::string_view origin) const;
 

@@ -39,14 +39,24 @@ OpenAdmission::OpenAdmission(const OpenLimits& limits) : most_(limits.answers), 
   if (keyed_) digest(limits.api_key, key_.data());
 }
 
+bool OpenAdmission::right_key(const std::string& shown) const {
+  Digest found;
+  digest(shown, found.data());
+  return CRYPTO_memcmp(found.data(), key_.data(), key_.size()) == 0;
+}
+
+// Whoever has not the key waits behind everybody who has it.
+Standing OpenAdmission::standing(const ServedRequest& request) noexcept {
+  Standing out;
+  if (keyed_ && !right_key(shown_key(request))) out.rank = Standing::kStranger;
+  return out;
+}
+
 Identity OpenAdmission::identify(const ServedRequest& request) {
   if (keyed_) {
     const std::string shown = shown_key(request);
     if (shown.empty()) throw unauthorized("no API key: send \"Authorization: Bearer KEY\"");
-    Digest found;
-    digest(shown, found.data());
-    if (CRYPTO_memcmp(found.data(), key_.data(), key_.size()) != 0)
-      throw unauthorized("this API key is not the server's");
+    if (!right_key(shown)) throw unauthorized("this API key is not the server's");
   }
   Identity identity;
   identity.account = "local";

@@ -18,11 +18,14 @@ struct OpenLimits {
 class OpenAdmission : public Admission {
  public:
   explicit OpenAdmission(const OpenLimits& limits);
+  Standing standing(const ServedRequest& request) noexcept override;
   Identity identify(const ServedRequest& request) override;
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override;
   int answers() const { return answers_; }
 
  private:
+  bool right_key(const std::string& shown) const;
+
   using Digest = std::array<unsigned char, 32>;
   const int most_;
   const bool keyed_;

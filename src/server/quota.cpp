@@ -79,8 +79,7 @@ std::int64_t QuotaMeter::minute_wait(std::int64_t UsageTotals::*part, std::int64
   return 0;
 }
 
-std::optional<QuotaRefusal> QuotaMeter::admit(const Tier& tier, std::int64_t tokens, UnixSeconds now,
-                                              QuotaBooking* booking) {
+std::optional<QuotaRefusal> QuotaMeter::refusal(const Tier& tier, std::int64_t tokens, UnixSeconds now) {
   turn(now);
   std::optional<QuotaRefusal> refusal;
   const auto refuse = [&](std::string what, std::int64_t retry_after) {
@@ -104,8 +103,12 @@ std::optional<QuotaRefusal> QuotaMeter::admit(const Tier& tier, std::int64_t tok
   check(tier.tokens, &UsageTotals::tokens, tokens, "tokens");
   if (!refusal && tier.concurrency > 0 && running_ >= tier.concurrency)
     refuse(fmt::format("{} requests at the same time", tier.concurrency), 1);
-  if (refusal) return refusal;
+  return refusal;
+}
 
+std::optional<QuotaRefusal> QuotaMeter::admit(const Tier& tier, std::int64_t tokens, UnixSeconds now,
+                                              QuotaBooking* booking) {
+  if (std::optional<QuotaRefusal> refused = refusal(tier, tokens, now)) return refused;
   if (Second& at = second(now); at.time < now) at = {now, {}};
   // The second of a clock that was set back: what is there is newer and stays.
   const UnixSeconds time = second(now).time;

@@ -35,6 +35,8 @@ class QuotaMeter {
   // Books, or says why not and nothing is changed. Retry-After is the first second at which the same request would be
   // accepted if nothing else happened until then; for `concurrency`, where nobody knows, it is 1.
   std::optional<QuotaRefusal> admit(const Tier& tier, std::int64_t tokens, UnixSeconds now, QuotaBooking* booking);
+  // What admit() would say; books nothing.
+  std::optional<QuotaRefusal> refusal(const Tier& tier, std::int64_t tokens, UnixSeconds now);
   void settle(const QuotaBooking& booking, std::int64_t tokens);  // it took these, and runs no more
   void release(const QuotaBooking& booking);                      // it never ran
 

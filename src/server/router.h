@@ -50,6 +50,7 @@ struct Route {
   bool open = false;    // without identify(): what is no secret and costs nothing
   std::string scope{};  // a key with scopes must have this one; empty: any key
   ErrorBody error_body = openai_error_body;
+  bool computes = false;    // tokenizes or answers: Admission::check() before anything of it is parsed
   bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
 };
 

@@ -70,6 +70,10 @@ HttpHandler Service::handler() {
   return [this](std::shared_ptr<HttpExchange> exchange) { dispatcher_(std::move(exchange)); };
 }
 
+HttpDoor Service::door() {
+  return [this](const ServedRequest& request) { return dispatcher_.place(request); };
+}
+
 std::vector<Metrics::Sample> Service::samples() const {
   std::vector<Metrics::Sample> out;
   out.push_back({"limpid_answers", "", static_cast<double>(generations_.size()), false});
@@ -80,6 +84,7 @@ std::vector<Metrics::Sample> Service::samples() const {
   out.push_back({"limpid_http_waiting", "", static_cast<double>(http.waiting), false});
   out.push_back({"limpid_http_accepted_total", "", static_cast<double>(http.accepted), true});
   out.push_back({"limpid_http_refused_total", "", static_cast<double>(http.refused), true});
+  out.push_back({"limpid_http_shed_total", "", static_cast<double>(http.shed), true});
   out.push_back({"limpid_http_timeouts_total", "", static_cast<double>(http.timeouts), true});
   out.push_back({"limpid_http_bad_requests_total", "", static_cast<double>(http.bad_requests), true});
   return out;

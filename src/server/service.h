@@ -29,6 +29,7 @@ class Service {
 
   Router& routes() { return router_; }
   HttpHandler handler();
+  HttpDoor door();
   GenerationTable& generations() { return generations_; }
   Metrics& metrics() { return metrics_; }
   // Where /metrics finds the counters of the HTTP server.

@@ -32,7 +32,9 @@ class ChargeOfTeam final : public Charge {
 class AdmissionOfTeam final : public Admission {
  public:
   explicit AdmissionOfTeam(std::shared_ptr<Team> team) : team_(std::move(team)) {}
+  Standing standing(const ServedRequest& request) noexcept override { return team_->admission().standing(request); }
   Identity identify(const ServedRequest& request) override { return team_->admission().identify(request); }
+  void check(const Identity& identity) override { team_->admission().check(identity); }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     return std::make_unique<ChargeOfTeam>(team_, team_->admission().admit(identity, demand));
   }

@@ -10,6 +10,8 @@ namespace limpid {
 
 namespace {
 
+// One program with a wrong key is told so; who tries many has pauses, for what he has not shown rightly before.
+constexpr ThrottleOptions kWrongKeys{30, 1, 30, 60, 100'000};
 constexpr std::size_t kMostMeters = 10'000;  // in memory; beyond, those at rest are read anew when they come back
 
 std::int64_t most_tokens(const Demand& demand) {
@@ -83,7 +85,8 @@ TeamAdmission::TeamAdmission(Storage& storage, Authenticator& authenticator,
       authenticator_(authenticator),
       config_(std::move(config)),
       options_(std::move(options)),
-      journal_(options_.journal, storage.setting("database").value_or(""), options_.most_requests) {
+      journal_(options_.journal, storage.setting("database").value_or(""), options_.most_requests),
+      strangers_(kWrongKeys) {
   recover();
 }
 
@@ -100,7 +103,57 @@ void TeamAdmission::recover() {
   journal_.clear();
 }
 
-Identity TeamAdmission::identify(const ServedRequest& request) { return authenticator_.authenticate(request).identity; }
+Standing TeamAdmission::standing(const ServedRequest& request) noexcept {
+  Standing out;
+  out.rank = Standing::kStranger;
+  try {
+    const std::optional<KnownCaller> known = authenticator_.known(request);
+    if (!known) {
+      if (const std::int64_t wait = strangers_.wait(address_group(request.peer), options_.clock()); wait > 0)
+        out.refusal = too_many_requests(fmt::format("too many wrong keys came from this address; try again in {} s", wait),
+                                        static_cast<int>(wait));
+      return out;
+    }
+    const std::shared_ptr<const TeamConfig> config = config_();
+    const Tier& tier = config->tier(known->tier);
+    out.rank = tier.priority;
+    out.account = known->account;
+    check_used(tier, known->account, false);
+  } catch (const ApiError& error) {
+    out.refusal = error;
+  } catch (...) {  // a tier that is there no more, no memory: whoever handles it will see
+  }
+  return out;
+}
+
+Identity TeamAdmission::identify(const ServedRequest& request) {
+  try {
+    return authenticator_.authenticate(request).identity;
+  } catch (const ApiError& error) {
+    if (error.status == 401) strangers_.failed(address_group(request.peer), options_.clock());
+    throw;
+  }
+}
+
+void TeamAdmission::check(const Identity& identity) { check_used(config_()->tier(identity.tier), identity.account, true); }
+
+// Load, and what is used up already. `may_read`: quotas that are not in memory are read from the database.
+void TeamAdmission::check_used(const Tier& tier, const std::string& account, bool may_read) {
+  check_load(tier);
+  const std::shared_ptr<Meter> meter = this->meter(account);
+  const UnixSeconds now = options_.clock();
+  std::optional<QuotaRefusal> refusal;
+  {
+    std::unique_lock lock(meter->mutex, std::defer_lock);
+    if (may_read)
+      lock.lock();
+    else if (!lock.try_lock() || !meter->loaded)
+      return;  // somebody reads it now
+    load_meter(*meter, account, now);
+    refusal = meter->quota.refusal(tier, 1, now);
+  }
+  if (refusal) refuse_quota(*refusal, 1);
+}
 
 std::shared_ptr<TeamAdmission::Meter> TeamAdmission::meter(const std::string& account) {
   const std::lock_guard lock(meters_mutex_);
@@ -152,17 +205,21 @@ QuotaBooking TeamAdmission::book_quota(const Tier& tier, const std::string& acco
     load_meter(meter, account, now);
     refusal = meter.quota.admit(tier, tokens, now, &booking);
   }
-  if (!refusal) return booking;
+  if (refusal) refuse_quota(*refusal, tokens);
+  return booking;
+}
+
+void TeamAdmission::refuse_quota(const QuotaRefusal& refusal, std::int64_t tokens) {
   {
     const std::lock_guard lock(statistics_mutex_);
     ++statistics_.over_quota;
   }
-  if (refusal->retry_after == 0)
+  if (refusal.retry_after == 0)
     throw bad_parameter(
-        fmt::format("max_tokens: the tier allows {}; this request may take {} tokens", refusal->what, tokens),
+        fmt::format("max_tokens: the tier allows {}; this request may take {} tokens", refusal.what, tokens),
         "max_tokens");
-  throw too_many_requests(fmt::format("the tier allows {}; try again in {} s", refusal->what, refusal->retry_after),
-                          static_cast<int>(refusal->retry_after));
+  throw too_many_requests(fmt::format("the tier allows {}; try again in {} s", refusal.what, refusal.retry_after),
+                          static_cast<int>(refusal.retry_after));
 }
 
 std::unique_ptr<Charge> TeamAdmission::admit(const Identity& identity, const Demand& demand) {

@@ -1,14 +1,14 @@
-// TeamAdmission: may this request run, and what did it cost. In this order, the cheap first: the key's scope, the
-// tier's models and context, the load (the lowest tier is shed first), quotas in memory, then one durable write that
-// reserves the most that the request can cost.
+// TeamAdmission: may this request run, and what did it cost. In this order, the cheap first: the load (the lowest tier is
+// shed first) and what is used up of quotas, by the head alone, in memory, before anything of the request is parsed;
+// then the key's scope, the tier's models and context, load and quotas by what the request may take, and last one durable
+// write that reserves the most that it can cost.
 //
 // How each accepted request is charged exactly once, also when the process is killed at any moment:
 // - It is accepted when its row, open, is durable; only then does it run. A refusal has written nothing.
 // - Its end closes the row and books one entry, in one transaction. `entries.request` is unique, closing what is closed
 //   does nothing: it can neither be charged twice nor lose its charge.
 // - A row that is open at the next start was cut off. It is charged for the tokens that had been delivered: the journal
-// of
-//   progress knows (progress_journal.h), because settle() writes there first, the same numbers as the charge.
+//   of progress knows (progress_journal.h), because settle() writes there first, the same numbers as the charge.
 #pragma once
 
 #include <condition_variable>
@@ -21,6 +21,7 @@
 #include "server/authenticate.h"
 #include "server/progress_journal.h"
 #include "server/quota.h"
+#include "server/throttle.h"
 
 namespace limpid {
 
@@ -51,7 +52,9 @@ class TeamAdmission final : public Admission {
                 std::function<std::shared_ptr<const TeamConfig>()> config, TeamAdmissionOptions options);
   ~TeamAdmission() override;
 
+  Standing standing(const ServedRequest& request) noexcept override;
   Identity identify(const ServedRequest& request) override;
+  void check(const Identity& identity) override;
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override;
 
   QuotaUse quota_use(const std::string& account);
@@ -70,6 +73,8 @@ class TeamAdmission final : public Admission {
   void load_meter(Meter& meter, const std::string& account, UnixSeconds now);
   void check_demand(const Identity& identity, const Tier& tier, const Demand& demand) const;
   void check_load(const Tier& tier);
+  void refuse_quota(const QuotaRefusal& refusal, std::int64_t tokens);
+  void check_used(const Tier& tier, const std::string& account, bool may_read);
   QuotaBooking book_quota(const Tier& tier, const std::string& account, Meter& meter, std::int64_t tokens,
                           UnixSeconds now);
 
@@ -78,6 +83,7 @@ class TeamAdmission final : public Admission {
   std::function<std::shared_ptr<const TeamConfig>()> config_;
   TeamAdmissionOptions options_;
   ProgressJournal journal_;
+  Throttle strangers_;  // by address: wrong keys
   std::mutex meters_mutex_;
   std::unordered_map<std::string, std::shared_ptr<Meter>> meters_;
   mutable std::mutex statistics_mutex_;

@@ -8,7 +8,7 @@ import sys
 import types
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bench"))
-from drill import books, wire  # noqa: E402
+from drill import books, flood, wire  # noqa: E402
 from drill.attacks import ATTACKS, together  # noqa: E402
 from drill.payers import Payers  # noqa: E402
 from drill.service import Service, allow_many_files  # noqa: E402
@@ -64,7 +64,7 @@ def main(limpid):
     try:
         users = {f"payer{i}": service.account(f"payer{i}", "paid", "100") for i in range(2)}
         context = types.SimpleNamespace(
-            port=service.port, seed=int.from_bytes(os.urandom(3), "big"), connections=200, clients=100, length=2048,
+            port=service.port, seed=int.from_bytes(os.urandom(3), "big"), connections=200, clients=100, length=2048, flood=flood.build(service.folder.name),
             free=[service.account(f"free{i}", "free") for i in range(2)], crowd=[service.account(f"crowd{i}", "crowd") for i in range(2)])
         print("seed", context.seed, flush=True)
         payers = Payers(service.port, users)

@@ -25,8 +25,8 @@ inline void echo(const Exchange& exchange) {
 
 // On a free port.
 struct Served {
-  explicit Served(HttpHandler handler, HttpServerOptions options = {})
-      : server(std::move(options), std::move(handler)) {
+  explicit Served(HttpHandler handler, HttpServerOptions options = {}, HttpDoor door = {})
+      : server(std::move(options), std::move(handler), std::move(door)) {
     server.start();
   }
   RawClient client() const { return RawClient(server.port()); }

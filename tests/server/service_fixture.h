@@ -87,6 +87,10 @@ struct CountingAdmission : OpenAdmission {
     ++admitted;
     return std::make_unique<Counted>(*this, OpenAdmission::admit(identity, demand));
   }
+  Standing standing(const ServedRequest&) noexcept override { return stands; }
+  void check(const Identity&) override {
+    if (used_up) throw ApiError(*used_up);
+  }
   int open() {  // accepted, and neither charged nor given back
     std::lock_guard lock(mutex);
     return admitted - given_back - static_cast<int>(settled.size());
@@ -98,6 +102,8 @@ struct CountingAdmission : OpenAdmission {
   std::atomic<int> given_back{0};
   Demand last_demand;
   bool admin = true;  // everybody is
+  Standing stands;
+  std::optional<ApiError> used_up;
 };
 
 class ServiceFixture : public testing::Test {
