@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -82,6 +84,13 @@ class Admission {
   virtual void check(const Identity& identity) { (void)identity; }
   // Throws 402, 403 (scope, model), 429, 503.
   virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
+  // The same for who does not wait for the disk. What can be refused at once is thrown; else `admitted` is called once:
+  // with the charge, or with what admit() would throw. On any thread, perhaps before this returns; quick, and without
+  // throwing.
+  using Admitted = std::function<void(std::unique_ptr<Charge>, std::exception_ptr)>;
+  virtual void admit(const Identity& identity, const Demand& demand, Admitted admitted) {
+    admitted(admit(identity, demand), nullptr);
+  }
 };
 
 }  // namespace limpid

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <ctime>
+#include <exception>
+#include <functional>
 #include <limits>
 #include <random>
 
@@ -51,6 +54,67 @@ void check_context(const std::vector<ChatPrompt>& prompts, int context) {
   }
 }
 
+// An answer that is ready to begin and waits for its admission. No thread waits with it.
+struct Start {
+  Answering& answering;
+  GenerationPlan plan;
+  ChatRequest chat;
+  std::vector<ChatPrompt> prompts;
+  int choices = 1;
+  std::shared_ptr<HttpExchange> exchange;
+  std::function<void(const std::exception_ptr&)> fail;
+  std::exception_ptr refused{};
+  std::atomic<bool> one_came{false};  // of two: admit() has returned, it has said yes or no
+
+  Start(Answering& a, GenerationPlan p, ChatRequest c, std::vector<ChatPrompt> ps, int n,
+        std::shared_ptr<HttpExchange> e, std::function<void(const std::exception_ptr&)> f)
+      : answering(a),
+        plan(std::move(p)),
+        chat(std::move(c)),
+        prompts(std::move(ps)),
+        choices(n),
+        exchange(std::move(e)),
+        fail(std::move(f)) {}
+
+  void go() {
+    if (refused) std::rethrow_exception(refused);
+    if (!exchange->open() && !plan.resumable) return;  // the peer left: the reservation is given back
+    std::make_shared<Generation>(std::move(plan), answering.generations)->start(chat, prompts, choices, exchange);
+  }
+};
+
+// Here, where the admission answers at once; else, when its word is on the disk, on the table's thread.
+void start_when_admitted(const std::shared_ptr<Start>& start, const Identity& identity, const Demand& demand) {
+  GenerationTable& table = start->answering.generations;
+  const auto later = [start, &table] {
+    try {
+      start->go();
+    } catch (...) {
+      start->fail(std::current_exception());
+    }
+    start->plan = {};  // what was reserved and leased is given back before the table may end
+    table.begins_not();
+  };
+  table.begins();
+  try {
+    start->answering.admission.admit(
+        identity, demand, [start, &table, later](std::unique_ptr<Charge> charge, std::exception_ptr refused) {
+          start->plan.charge = std::move(charge);
+          start->refused = std::move(refused);
+          if (start->one_came.exchange(true)) table.post(later);
+        });
+  } catch (...) {
+    table.begins_not();
+    throw;
+  }
+  if (!start->one_came.exchange(true)) return;
+  const struct Ends {
+    GenerationTable& table;
+    ~Ends() { table.begins_not(); }
+  } ends{table};
+  start->go();
+}
+
 }  // namespace
 
 std::vector<std::string> served_ids(const ServedModels& models) {
@@ -96,7 +160,6 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   request.chat.priority = call.identity.priority;
   request.chat.warm_next = true;
 
-  plan.charge = answering.admission.admit(call.identity, {info.id, prompt_tokens, most * choices, choices});
   plan.id = random_id(id_prefix);
   plan.request_id = call.request_id;
   plan.identity = call.identity;
@@ -116,8 +179,10 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   for (const ChatPrompt& prompt : prompts) facts.prompts.push_back(prompt.text);
   encoder->facts(facts);
   plan.encoder = std::move(encoder);
-  std::make_shared<Generation>(std::move(plan), answering.generations)
-      ->start(request.chat, prompts, request.choices, call.exchange);
+  const Demand demand{info.id, prompt_tokens, most * choices, choices};
+  const auto start = std::make_shared<Start>(answering, std::move(plan), std::move(request.chat), std::move(prompts),
+                                             request.choices, call.exchange, call.fail);
+  start_when_admitted(start, call.identity, demand);
 }
 
 }  // namespace limpid

@@ -27,12 +27,11 @@ std::string host_of(std::string_view authority) {
   return lower(authority.substr(0, authority.find(':')));
 }
 
-void reply(const Call& call, const ApiError& error) {
-  ServedResponse response{
-      error.status, {{"Content-Type", "application/json"}}, call.error_body(error, call.request_id)};
+void reply(HttpExchange& exchange, const ErrorBody& body, const std::string& request_id, const ApiError& error) {
+  ServedResponse response{error.status, {{"Content-Type", "application/json"}}, body(error, request_id)};
   if (error.retry_after_s > 0) response.headers.emplace_back("Retry-After", std::to_string(error.retry_after_s));
   if (error.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
-  call.exchange->respond(std::move(response));
+  exchange.respond(std::move(response));
 }
 
 void check_scope(const Route& route, const Identity& identity) {
@@ -114,33 +113,36 @@ void Dispatcher::answer(std::shared_ptr<HttpExchange> exchange, const Standing* 
   auto recorded = std::make_shared<RecordedExchange>(std::move(exchange), std::move(fields), done);
   call.exchange = recorded;
 
-  const auto tell = [&](const ApiError& error) {
-    if (recorded->answered()) return;  // too late: what is there is all
-    reply(call, error);
-  };
   try {
-    dispatch(call, record->route, refused);
+    dispatch(call, recorded, record->route, refused);
     record->account = call.identity.account;
-    return;
-  } catch (const ApiError& error) {
+  } catch (...) {
     record->account = call.identity.account;
-    if (error.status == 500) sinks_.error(call.request_id, error.what());
-    tell(error);
-  } catch (const Error& error) {
-    record->account = call.identity.account;
-    const ApiError told = public_error(error, call.request_id);
-    if (told.status >= 500) sinks_.error(call.request_id, error.what());
-    tell(told);
-  } catch (const std::bad_alloc&) {
-    sinks_.error(call.request_id, "out of memory");
-    tell(overloaded("the server has no memory for this request", 5));
-  } catch (const std::exception& error) {
-    sinks_.error(call.request_id, error.what());
-    tell(internal_error(call.request_id));
+    tell(*recorded, call.error_body, call.request_id, std::current_exception());
   }
 }
 
-void Dispatcher::dispatch(Call& call, std::string& route, const Standing* refused) const {
+void Dispatcher::tell(RecordedExchange& exchange, const ErrorBody& body, const std::string& request_id,
+                      const std::exception_ptr& thrown) const {
+  const auto told = [&](const ApiError& error, const char* what) {
+    if (error.status >= 500 && what != nullptr) sinks_.error(request_id, what);
+    if (!exchange.answered()) reply(exchange, body, request_id, error);  // else it is too late: what is there is all
+  };
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const ApiError& error) {
+    told(error, error.status == 500 ? error.what() : nullptr);
+  } catch (const Error& error) {
+    told(public_error(error, request_id), error.what());
+  } catch (const std::bad_alloc&) {
+    told(overloaded("the server has no memory for this request", 5), "out of memory");
+  } catch (const std::exception& error) {
+    told(internal_error(request_id), error.what());
+  }
+}
+
+void Dispatcher::dispatch(Call& call, const std::shared_ptr<RecordedExchange>& recorded, std::string& route,
+                          const Standing* refused) const {
   const ServedRequest& request = call.request();
   const Router::Match match = router_.find(request.method, request.path);
   check_source(request, match.route != nullptr && match.route->any_origin);
@@ -174,6 +176,9 @@ void Dispatcher::dispatch(Call& call, std::string& route, const Standing* refuse
     check_scope(*match.route, call.identity);
   }
   if (match.route->computes) admission_.check(call.identity);
+  call.fail = [this, recorded, body = call.error_body, id = call.request_id](const std::exception_ptr& thrown) {
+    tell(*recorded, body, id, thrown);
+  };
   match.route->handler(call);
 }
 

@@ -20,6 +20,8 @@
 
 namespace limpid {
 
+class RecordedExchange;
+
 struct AccessRecord {
   std::string time;  // UTC, "2026-11-27T12:00:00Z"
   std::string peer, method, request_id, account;
@@ -51,7 +53,11 @@ class Dispatcher {
 
  private:
   void answer(std::shared_ptr<HttpExchange> exchange, const Standing* refused) const;
-  void dispatch(Call& call, std::string& route, const Standing* refused) const;
+  void dispatch(Call& call, const std::shared_ptr<RecordedExchange>& recorded, std::string& route,
+                const Standing* refused) const;
+  // The reply that `thrown` becomes.
+  void tell(RecordedExchange& exchange, const ErrorBody& body, const std::string& request_id,
+            const std::exception_ptr& thrown) const;
   void check_source(const ServedRequest& request, bool any_origin) const;
   bool allowed_origin(const ServedRequest& request, std::string_view origin) const;
 

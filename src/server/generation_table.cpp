@@ -9,11 +9,11 @@ GenerationTable::GenerationTable(GenerationLimits limits, Metrics& metrics, Repo
     : limits_(limits), metrics_(metrics), report_(std::move(report)), thread_([this] { loop(); }) {}
 
 GenerationTable::~GenerationTable() {
-  cancel_all();
-  {
+  for (;;) {  // one that was admitted meanwhile begins, and is cancelled the next time
+    cancel_all();
     std::unique_lock lock(mutex_);
-    idle_.wait(lock, [&] { return running_ == 0; });
-    stopping_ = true;
+    stopping_ = idle_.wait_for(lock, std::chrono::milliseconds(100), [&] { return running_ == 0; });
+    if (stopping_) break;
   }
   wake_.notify_all();
   thread_.join();
@@ -25,6 +25,17 @@ void GenerationTable::add(std::shared_ptr<Generation> generation) {
   std::string id = generation->id();
   generations_.emplace(std::move(id), std::move(generation));
   wake_.notify_all();
+}
+
+void GenerationTable::begins() {
+  const std::lock_guard lock(mutex_);
+  ++running_;
+}
+
+void GenerationTable::begins_not() {
+  const std::lock_guard lock(mutex_);
+  --running_;
+  idle_.notify_all();
 }
 
 void GenerationTable::ended(const std::string& id, bool keep) {

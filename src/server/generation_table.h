@@ -36,6 +36,8 @@ class GenerationTable {
 
   void report(const std::string& request_id, const std::string& what) const { report_(request_id, what); }
 
+  void begins();  // one that is not there yet: it is waited for like those that run
+  void begins_not();
   void add(std::shared_ptr<Generation> generation);
   void ended(const std::string& id, bool keep);  // keep: until nobody can resume it any longer
   // Null: no such answer, or somebody else's.

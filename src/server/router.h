@@ -5,6 +5,7 @@
 // segments are equal. Built before the server starts, immutable afterwards: find() from any thread.
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -25,6 +26,8 @@ struct Call {
   Identity identity;       // not filled in where the route is open
   std::map<std::string, std::string> parameters;  // of the pattern
   ErrorBody error_body = openai_error_body;
+  // For what fails after the handler has returned: the reply that a throw would have become. From any thread.
+  std::function<void(const std::exception_ptr&)> fail;
 
   const ServedRequest& request() const { return exchange->request(); }
   std::string query(std::string_view name) const;  // a parameter of the query, decoded; empty: none

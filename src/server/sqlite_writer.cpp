@@ -45,13 +45,19 @@ void SqliteWriter::put(Entry entry) {
 
 void SqliteWriter::run(const Job& job) {
   Waiter waiter;
-  put({job, {}, &waiter});
+  put({job, {}, &waiter, {}, {}});
   std::unique_lock lock(mutex_);
   done_.wait(lock, [&] { return waiter.done; });
   if (waiter.error) std::rethrow_exception(waiter.error);
 }
 
-void SqliteWriter::post(Job job, std::function<void()> durable) { put({std::move(job), std::move(durable), nullptr}); }
+void SqliteWriter::ask(Job job, std::function<void(std::exception_ptr)> done) {
+  put({std::move(job), {}, nullptr, std::move(done), {}});
+}
+
+void SqliteWriter::post(Job job, std::function<void()> durable) {
+  put({std::move(job), std::move(durable), nullptr, {}, {}});
+}
 
 void SqliteWriter::flush() {
   std::unique_lock lock(mutex_);
@@ -114,8 +120,8 @@ void SqliteWriter::apply(std::vector<Entry>& group) {
       entry.job(*connection_);
     } catch (...) {
       // A full or failing disk ends the whole transaction, whoever's job met it.
-      if (entry.waiter == nullptr || !connection_->in_transaction()) throw;
-      entry.waiter->error = std::current_exception();
+      if (entry.posted() || !connection_->in_transaction()) throw;
+      (entry.waiter != nullptr ? entry.waiter->error : entry.error) = std::current_exception();
       connection_->run("ROLLBACK TO job");
     }
     connection_->run("RELEASE job");
@@ -124,7 +130,10 @@ void SqliteWriter::apply(std::vector<Entry>& group) {
 
 void SqliteWriter::deliver(std::vector<Entry>& group) {
   for (const Entry& entry : group)
-    if (entry.durable) entry.durable();
+    if (entry.durable)
+      entry.durable();
+    else if (entry.done)
+      entry.done(entry.error);
   {
     const std::lock_guard lock(mutex_);
     for (const Entry& entry : group)
@@ -144,6 +153,8 @@ void SqliteWriter::put_back(std::vector<Entry>& group, std::exception_ptr why) {
   } catch (const std::exception& error) {
     fault = error.what();
   }
+  for (const Entry& entry : group)
+    if (entry.done) entry.done(why);
   {
     const std::lock_guard lock(mutex_);
     ++statistics_.failures;
@@ -153,6 +164,8 @@ void SqliteWriter::put_back(std::vector<Entry>& group, std::exception_ptr why) {
       if (entry.waiter != nullptr) {
         entry.waiter->error = why;
         entry.waiter->done = true;
+        --unfinished_;
+      } else if (entry.done) {
         --unfinished_;
       } else {
         again.push_back(std::move(entry));

@@ -35,6 +35,9 @@ class SqliteWriter {
 
   // Returns when the job is durable; throws what it threw, or why it could not be committed. Not from a job.
   void run(const Job& job);
+  // Returns at once; `done` is called on the writer's thread, once, when the job is durable, or with what run() would
+  // throw. Quick; may not throw.
+  void ask(Job job, std::function<void(std::exception_ptr)> done);
   // Returns at once. A job whose commit fails is tried again, in the order of arrival, until it succeeds or the writer
   // goes; then `durable` is called on the writer's thread. The job must do the same when it runs again.
   void post(Job job, std::function<void()> durable);
@@ -47,6 +50,9 @@ class SqliteWriter {
     Job job;
     std::function<void()> durable;  // posted
     Waiter* waiter = nullptr;       // run
+    std::function<void(std::exception_ptr)> done;  // asked
+    std::exception_ptr error;                      // likewise
+    bool posted() const { return waiter == nullptr && !done; }
   };
 
   void loop();

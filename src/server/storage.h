@@ -1,13 +1,14 @@
 // Storage: everything that the service remembers about people, behind one interface: accounts, access codes, sessions,
 // API keys, the ledger, usage, settings. server/storage_sqlite.h is the one implementation; nothing else knows SQL.
 //
-// From any thread but the engine's and the one of input and output: a call may wait for the disk (post_* alone does
-// not). What a call that writes has returned from is durable. Throws Error: resources (full disk, locked), system
+// From any thread but the engine's and the one of input and output: a call may wait for the disk (post_* and ask_* alone
+// do not). What a call that writes has returned from is durable. Throws Error: resources (full disk, locked), system
 // (damaged file, failing disk); nothing is half written then. What is expected to be refused (a name taken, a balance
 // too small) is a return value.
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -215,6 +216,9 @@ class Storage {
   // --- The ledger ---
   // Reserves what the request can cost at most. The balance never goes below zero.
   virtual OpenResult open_request(const OpenRequest& request) = 0;
+  // The same for who does not wait: `opened` is called when it is durable, or with what open_request() would throw, once,
+  // on the writer's thread; quick, and without throwing.
+  virtual void ask_open(const OpenRequest& request, std::function<void(OpenResult, std::exception_ptr)> opened) = 0;
   // Charges it, gives back the rest and counts the usage: once; closing what is closed changes nothing. Returns at
   // once; a write that fails is kept and tried again, and `durable` is called (on the writer's thread) when it is done.
   virtual void post_close(const Closing& closing, std::function<void()> durable) = 0;

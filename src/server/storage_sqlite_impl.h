@@ -50,6 +50,7 @@ class SqliteStorage final : public Storage {
   bool revoke_key(const std::string& account, const std::string& id, UnixSeconds now) override;
 
   OpenResult open_request(const OpenRequest& request) override;
+  void ask_open(const OpenRequest& request, std::function<void(OpenResult, std::exception_ptr)> opened) override;
   void post_close(const Closing& closing, std::function<void()> durable) override;
   std::vector<OpenRequest> open_requests() override;
   bool add_entry(const std::string& account, EntryKind kind, Micros amount, const std::string& actor,

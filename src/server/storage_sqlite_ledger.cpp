@@ -140,6 +140,12 @@ OpenResult SqliteStorage::open_request(const OpenRequest& request) {
   return write([&](SqliteConnection& connection) { return open_one(connection, request); });
 }
 
+void SqliteStorage::ask_open(const OpenRequest& request, std::function<void(OpenResult, std::exception_ptr)> opened) {
+  const auto result = std::make_shared<OpenResult>();
+  writer_->ask([result, request](SqliteConnection& connection) { *result = open_one(connection, request); },
+               [result, opened = std::move(opened)](std::exception_ptr error) { opened(*result, std::move(error)); });
+}
+
 void SqliteStorage::post_close(const Closing& closing, std::function<void()> durable) {
   writer_->post([closing](SqliteConnection& connection) { close_request(connection, closing); }, std::move(durable));
 }

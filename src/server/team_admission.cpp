@@ -222,50 +222,90 @@ void TeamAdmission::refuse_quota(const QuotaRefusal& refusal, std::int64_t token
                           static_cast<int>(refusal.retry_after));
 }
 
-std::unique_ptr<Charge> TeamAdmission::admit(const Identity& identity, const Demand& demand) {
+// Everything that needs no disk. Throws; nothing is held then.
+TeamAdmission::Booked TeamAdmission::book(const Identity& identity, const Demand& demand) {
+  Booked booked;
   const std::shared_ptr<const TeamConfig> config = config_();
   const Tier& tier = config->tier(identity.tier);
   check_demand(identity, tier, demand);
   check_load(tier);
-  const std::shared_ptr<Meter> meter = this->meter(identity.account);
-  const UnixSeconds now = options_.clock();
-  const QuotaBooking booking = book_quota(tier, identity.account, *meter, most_tokens(demand), now);
-
-  OpenRequest request;
+  booked.meter = meter(identity.account);
+  booked.booking = book_quota(tier, identity.account, *booked.meter, most_tokens(demand), options_.clock());
+  booked.slot = journal_.take();
+  if (booked.slot < 0) {
+    give_up(booked);
+    throw overloaded("too many requests run at the same time", 2);
+  }
+  OpenRequest& request = booked.request;
   request.account = identity.account;
   request.key = identity.key;
   request.model = demand.model.substr(0, 200);
-  request.opened = booking.time;
+  request.opened = booked.booking.time;
   request.demand = demand;
   if (tier.charged) request.price = config->price(demand.model);
   request.reserved = most_cost(request.price, demand);
-  OpenResult result;
-  const int slot = journal_.take();
-  try {
-    if (slot < 0) throw overloaded("too many requests run at the same time", 2);
-    result = storage_.open_request(request);
-    if (result.outcome == OpenOutcome::no_account) throw forbidden("this account is not active any more");
-    if (result.outcome == OpenOutcome::no_balance)
-      throw no_balance(fmt::format("this request may cost {} {}, and {} {} are left; top up, or lower max_tokens",
-                                   format_money(request.reserved), config->currency, format_money(result.available),
-                                   config->currency));
-  } catch (...) {
-    if (slot >= 0) journal_.give_back(slot);
+  booked.currency = config->currency;
+  return booked;
+}
+
+void TeamAdmission::give_up(const Booked& booked) {
+  if (booked.slot >= 0) journal_.give_back(booked.slot);
+  const std::lock_guard lock(booked.meter->mutex);
+  booked.meter->quota.release(booked.booking);
+}
+
+// What the storage said. Throws; nothing is held then.
+std::unique_ptr<Charge> TeamAdmission::conclude(const Booked& booked, const OpenResult& result) {
+  if (result.outcome != OpenOutcome::opened) give_up(booked);
+  if (result.outcome == OpenOutcome::no_account) throw forbidden("this account is not active any more");
+  if (result.outcome == OpenOutcome::no_balance) {
     {
-      const std::lock_guard lock(meter->mutex);
-      meter->quota.release(booking);
+      const std::lock_guard lock(statistics_mutex_);
+      ++statistics_.no_balance;
     }
-    const std::lock_guard lock(statistics_mutex_);
-    if (result.outcome == OpenOutcome::no_balance) ++statistics_.no_balance;
-    throw;
+    throw no_balance(fmt::format("this request may cost {} {}, and {} {} are left; top up, or lower max_tokens",
+                                 format_money(booked.request.reserved), booked.currency, format_money(result.available),
+                                 booked.currency));
   }
-  journal_.begin(slot, result.request);
+  journal_.begin(booked.slot, result.request);
   {
     const std::lock_guard lock(statistics_mutex_);
     ++statistics_.admitted;
     ++statistics_.running;
   }
-  return std::make_unique<TeamCharge>(*this, meter, booking, slot, result.request);
+  return std::make_unique<TeamCharge>(*this, booked.meter, booked.booking, booked.slot, result.request);
+}
+
+std::unique_ptr<Charge> TeamAdmission::admit(const Identity& identity, const Demand& demand) {
+  const Booked booked = book(identity, demand);
+  OpenResult result;
+  try {
+    result = storage_.open_request(booked.request);
+  } catch (...) {
+    give_up(booked);
+    throw;
+  }
+  return conclude(booked, result);
+}
+
+void TeamAdmission::admit(const Identity& identity, const Demand& demand, Admitted admitted) {
+  const auto booked = std::make_shared<const Booked>(book(identity, demand));
+  try {
+    storage_.ask_open(booked->request, [this, booked, admitted = std::move(admitted)](const OpenResult& result,
+                                                                                      std::exception_ptr error) {
+      std::unique_ptr<Charge> charge;
+      try {
+        if (error) give_up(*booked);
+        if (!error) charge = conclude(*booked, result);
+      } catch (...) {
+        error = std::current_exception();
+      }
+      admitted(std::move(charge), error);
+    });
+  } catch (...) {  // no memory: it was not asked
+    give_up(*booked);
+    throw;
+  }
 }
 
 QuotaUse TeamAdmission::quota_use(const std::string& account) {

@@ -56,6 +56,7 @@ class TeamAdmission final : public Admission {
   Identity identify(const ServedRequest& request) override;
   void check(const Identity& identity) override;
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override;
+  void admit(const Identity& identity, const Demand& demand, Admitted admitted) override;
 
   QuotaUse quota_use(const std::string& account);
   AdmissionStatistics statistics() const;
@@ -68,7 +69,19 @@ class TeamAdmission final : public Admission {
     QuotaMeter quota;
   };
 
+  // A request between its checks and its row.
+  struct Booked {
+    std::shared_ptr<Meter> meter;
+    QuotaBooking booking;
+    int slot = -1;  // of the journal
+    OpenRequest request;
+    std::string currency;
+  };
+
   void recover();
+  Booked book(const Identity& identity, const Demand& demand);
+  void give_up(const Booked& booked);
+  std::unique_ptr<Charge> conclude(const Booked& booked, const OpenResult& result);
   std::shared_ptr<Meter> meter(const std::string& account);
   void load_meter(Meter& meter, const std::string& account, UnixSeconds now);
   void check_demand(const Identity& identity, const Tier& tier, const Demand& demand) const;

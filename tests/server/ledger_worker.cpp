@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <future>
 #include <random>
 #include <string>
 #include <thread>
@@ -26,6 +27,16 @@ void say(const std::string& line) {
   if (write(STDOUT_FILENO, text.data(), text.size()) != static_cast<ssize_t>(text.size())) _exit(3);
 }
 
+// By waiting for the disk, or by being called when it is done.
+std::unique_ptr<Charge> admitted(Admission& admission, const Identity& identity, const Demand& demand, bool waits) {
+  if (waits) return admission.admit(identity, demand);
+  std::promise<std::unique_ptr<Charge>> promise;
+  admission.admit(identity, demand, [&](std::unique_ptr<Charge> charge, const std::exception_ptr& error) {
+    error ? promise.set_exception(error) : promise.set_value(std::move(charge));
+  });
+  return promise.get_future().get();
+}
+
 void work(Admission& admission, const std::vector<std::string>& accounts, int thread) {
   std::mt19937 random(std::random_device{}());
   for (int n = 0;; ++n) {
@@ -37,7 +48,7 @@ void work(Admission& admission, const std::vector<std::string>& accounts, int th
     const auto prompt = static_cast<std::int64_t>(random() % 1000 + 1),
                most = static_cast<std::int64_t>(random() % 2000);
     say(fmt::format("? {} {} {}", tag, prompt, most));
-    const std::unique_ptr<Charge> charge = admission.admit(identity, {tag, prompt, most, 1});
+    const std::unique_ptr<Charge> charge = admitted(admission, identity, {tag, prompt, most, 1}, n % 2 == 0);
     say(fmt::format("+ {}", tag));
     const auto tokens = static_cast<std::int64_t>(random() % static_cast<unsigned>(most + 1));
     for (std::int64_t i = 0; i <= tokens; ++i) {

@@ -245,6 +245,40 @@ TEST(StorageWriter, AJobThatFailsTakesNobodyWithIt) {
   });
 }
 
+TEST(StorageWriter, WhatIsAskedIsAnsweredOnceWhetherItGoesOrNot) {
+  const ScratchFolder folder;
+  SqliteOptions options;
+  options.create = true;
+  options.busy_ms = 1;
+  auto connection = std::make_unique<SqliteConnection>(folder / "a.db", options);
+  connection->script("CREATE TABLE t (x INTEGER UNIQUE)");
+  SqliteConnection other(folder / "a.db", options);
+  std::atomic<int> went{0}, failed{0};
+  const auto done = [&](const std::exception_ptr& error) { ++(error ? failed : went); };
+  {
+    SqliteWriter writer(std::move(connection));
+    const auto ask = [&](int x) { writer.ask([x](SqliteConnection& db) { db.run("INSERT INTO t VALUES (?)", x); }, done); };
+    ask(1);
+    ask(2);
+    ask(2);  // fails alone
+    writer.flush();
+    EXPECT_EQ(went, 2);
+    EXPECT_EQ(failed, 1);
+    other.script("BEGIN IMMEDIATE");
+    ask(3);  // is told that it did not go; nothing of it is tried again
+    while (failed < 2) std::this_thread::yield();
+    other.script("COMMIT");
+    writer.flush();
+    EXPECT_EQ(writer.statistics().waiting, 0);
+    ask(4);
+  }  // what is asked when the writer goes is answered too
+  EXPECT_EQ(went, 3);
+  SqliteStatement row = other.query("SELECT count(*), max(x) FROM t");
+  ASSERT_TRUE(row.step());
+  EXPECT_EQ(row.integer(0), 3);
+  EXPECT_EQ(row.integer(1), 4);
+}
+
 TEST(StorageWriter, WhatIsPostedIsTriedAgainUntilItGoes) {
   const ScratchFolder folder;
   SqliteOptions options;

@@ -1,4 +1,5 @@
 // Admission of the team: who is let through and why not, and what happens to quotas and money on every road.
+#include <future>
 #include <random>
 #include <thread>
 
@@ -256,6 +257,43 @@ TEST(Admit, AnAccountBannedSinceItWasIdentified) {
   world.team->storage().set_status(ada.id, AccountStatus::banned, "");
   EXPECT_EQ(refusal([&] { world.team->admission().admit(identity, {"small", 1, 1, 1}); }).status, 403);
   EXPECT_EQ(world.team->admission().quota_use(ada.id).running, 0);
+}
+
+// The same as with waiting: yes and no, and nothing is held after a no.
+TEST(Admit, WhoDoesNotWaitIsToldWhenItIsOnTheDisk) {
+  TeamWorld world;
+  const Account ada = world.account("ada", "paid", 300);
+  const Identity identity = world.identity(ada);
+  TeamAdmission& admission = world.team->admission();
+  struct Told {
+    std::unique_ptr<Charge> charge;
+    std::exception_ptr error;
+  };
+  const auto ask = [&](const Demand& demand) {
+    std::promise<Told> told;
+    admission.admit(identity, demand, [&](std::unique_ptr<Charge> charge, std::exception_ptr error) {
+      told.set_value({std::move(charge), std::move(error)});
+    });
+    return told.get_future().get();
+  };
+  Told yes = ask({"small", 100, 100, 1});
+  ASSERT_NE(yes.charge, nullptr);
+  EXPECT_EQ(world.read(ada).reserved, 300);
+  const Told no = ask({"small", 1, 0, 1});
+  EXPECT_EQ(no.charge, nullptr);
+  EXPECT_EQ(refusal([&] { std::rethrow_exception(no.error); }).status, 402);
+  EXPECT_EQ(admission.quota_use(ada.id).running, 1);
+  yes.charge->settle({0, 100, 0});
+  world.team->storage().set_status(ada.id, AccountStatus::banned, "");
+  EXPECT_EQ(refusal([&] { std::rethrow_exception(ask({"small", 1, 0, 1}).error); }).status, 403);
+  // What needs no disk is thrown at once.
+  world.load = 1;
+  EXPECT_EQ(refusal([&] { admission.admit(identity, {"small", 1, 0, 1}, {}); }).status, 503);
+  EXPECT_EQ(admission.quota_use(ada.id).running, 0);
+  EXPECT_EQ(admission.statistics().no_balance, 1u);
+  world.team->storage().flush();
+  EXPECT_EQ(world.read(ada).balance, 200);
+  EXPECT_TRUE(world.team->storage().audit().faults.empty());
 }
 
 TEST(Admit, MoreAtOnceThanTheJournalHolds) {
