@@ -42,7 +42,7 @@ def setUpModule():
 
 
 def environment(**more):
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
+    kept = {key: os.environ[key] for key in ("PATH", "HOME", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
                                              "LIMPID_ISA") if key in os.environ}
     return {**kept, "TERM": "xterm", "LC_ALL": "C.UTF-8", "LIMPID_HOME": FOLDER.name, **more}
 

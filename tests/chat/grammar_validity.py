@@ -58,7 +58,7 @@ def refusals(probe):
         if part not in answer.get("error", ""):
             wrong += 1
             print(f"{json.dumps(schema)[:200]}: expected an error with {part!r}, got {json.dumps(answer)[:300]}")
-        if took > 20:  # a bomb that goes off takes hours; this is no measurement
+        if took > 200:  # a bomb that goes off takes hours; this is no measurement
             wrong += 1
             print(f"{json.dumps(schema)[:200]}: refused only after {took:.0f} s")
     for schema in LARGE:
