@@ -1,8 +1,11 @@
 #include "app/app_host.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -22,6 +25,14 @@ namespace limpid {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+// Of this process; 0 where the system does not say.
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t total = 0, resident = 0;
+  file >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 std::uint64_t free_bytes(const std::filesystem::path& folder) {
   std::error_code error;
@@ -88,6 +99,8 @@ double MachineHost::bandwidth() {
   if (bandwidth_ == 0) bandwidth_ = memory_bandwidth(threads, available_memory().bytes);
   return bandwidth_;
 }
+
+MachineMemory MachineHost::memory() const { return {resident_bytes(), available_memory().bytes}; }
 
 std::vector<PlannedModel> MachineHost::plan() {
   const Catalogue catalogue = Catalogue::built_in();

@@ -28,6 +28,7 @@ class MachineHost : public AppHost {
   explicit MachineHost(MachineHostOptions options);
   ~MachineHost() override;  // cancels what is being fetched; what arrived is kept for the next time
 
+  MachineMemory memory() const override;
   std::vector<PlannedModel> plan() override;
   std::vector<PullState> pulls() const override;
   PullState pull(const std::string& name) override;

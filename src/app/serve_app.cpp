@@ -4,6 +4,7 @@
 
 #include "app/hub_setup.h"
 #include "server/api_error.h"
+#include "server/pdf_text.h"
 
 namespace limpid {
 
@@ -57,7 +58,7 @@ ServeApp::ServeApp(const ServeSettings& settings, const Context& context,
     : settings_(settings),
       files_(browser_app()),
       history_(std::make_unique<History>(data_file(settings, "conversations.db"))),
-      documents_(std::make_unique<DocumentIndex>(data_file(settings, "documents.db"))),
+      documents_(std::make_unique<DocumentIndex>(data_file(settings, "documents.db"), find_program("pdftotext"))),
       host_(host_options(settings, context, std::move(pulled))) {}
 
 void ServeApp::add_routes(Router& router, const std::string& default_model, const std::shared_ptr<Team>& team) {

@@ -58,6 +58,7 @@ struct ChatTokenInfo {
   std::vector<ChatToken> alternatives;  // likeliest first
   std::int64_t position = 0;
   bool thinking = false, forced = false, end = false;
+  int cached_tokens = 0;              // of the prompt: found in the cache
   std::vector<LayerExperts> experts;  // where ChatRequest::report_experts, of models that have some
 };
 

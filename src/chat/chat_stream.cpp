@@ -36,6 +36,7 @@ void ChatStream::say_tokens(const TokenEvent& event) {
   out.token.thinking = event.thinking;
   out.token.forced = event.forced;
   out.token.end = event.stop;
+  out.token.cached_tokens = event.cached_tokens;
   out.token.experts = event.experts;
   emit(std::move(out));
 }

@@ -431,6 +431,7 @@ void Engine::deliver_token(Sequence& sequence, Pick pick, std::vector<LayerExper
   event.forced = sequence.thinking.forced().has_value();
   event.thinking = sequence.thinking.inside();
   event.stop = std::ranges::find(sequence.request.stop_ids, pick.id) != sequence.request.stop_ids.end();
+  event.cached_tokens = sequence.usage.cached_tokens;
   event.logprob = pick.logprob;
   event.alternatives = std::move(pick.alternatives);
   event.experts = std::move(experts);

@@ -36,6 +36,7 @@ struct TokenEvent {
   bool thinking = false;      // generated inside the thinking (the ids that close it too)
   bool forced = false;        // by the thinking budget or stop_thinking(), not the model's choice
   bool stop = false;          // an id of stop_ids: the last token, usually not shown
+  int cached_tokens = 0;      // of the prompt, as in Usage
   float logprob = 0;          // where Sampling::logprobs >= 0
   std::vector<TokenLogprob> alternatives;
   std::vector<LayerExperts> experts;  // of the row whose logits this token comes from; where Request::report_experts

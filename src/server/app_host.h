@@ -31,9 +31,16 @@ struct PullState {
   std::string error;
 };
 
+// Bytes of memory.
+struct MachineMemory {
+  std::uint64_t process = 0;    // this server, its models and caches
+  std::uint64_t available = 0;  // for more
+};
+
 class AppHost {
  public:
   virtual ~AppHost() = default;
+  virtual MachineMemory memory() const = 0;  // quick
   virtual std::vector<PlannedModel> plan() = 0;  // the best that is quick enough here first, what does not fit last
 
   virtual std::vector<PullState> pulls() const = 0;

@@ -55,6 +55,7 @@ Json folder_json(const IndexedFolder& folder) {
             {"files", folder.files},
             {"passages", folder.passages},
             {"state", name(folder.state)}};
+  if (folder.unread_pdfs > 0) json["unread_pdfs"] = folder.unread_pdfs;
   if (!folder.error.empty()) json["error"] = folder.error;
   return json;
 }
@@ -115,6 +116,11 @@ void add_models(Router& router, AppHost& host, bool team) {
                      Json models = Json::array();
                      for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
                      reply_json(call, text({{"models", models}}));
+                   })));
+  router.add(route("GET", "/api/machine", "machine", "Memory of this machine that the server takes, and what is free",
+                   for_owner(team, [&host](Call& call) {
+                     const MachineMemory memory = host.memory();
+                     reply_json(call, text({{"process_bytes", memory.process}, {"available_bytes", memory.available}}));
                    })));
   router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were",
                    for_owner(team, [&host](Call& call) {

@@ -17,7 +17,7 @@ namespace limpid {
 // Who is signed in, where there are accounts.
 struct AppUser {
   std::string name, role, tier;
-  std::string csrf;  // for the header X-CSRF-Token of requests that change something
+  std::string csrf;                     // for the header X-CSRF-Token of requests that change something
   std::int64_t place = 0, waiting = 0;  // on the waiting list, of so many; place 0: let in
 };
 

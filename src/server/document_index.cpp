@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "server/document_passages.h"
 #include "server/document_tokenizer.h"
+#include "server/pdf_text.h"
 #include "server/sqlite.h"
 #include "text/unicode.h"
 
@@ -18,9 +19,10 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::int64_t kVersion = 1;
-constexpr std::uintmax_t kMostBytes = 4 << 20;  // of a file
-constexpr int kMostFiles = 50'000;              // of a folder
-constexpr int kOfOneFile = 3;                   // passages of one file in a result
+constexpr std::uintmax_t kMostBytes = 4 << 20;      // of a file
+constexpr std::uintmax_t kMostPdfBytes = 64 << 20;  // it holds pictures, too
+constexpr int kMostFiles = 50'000;                  // of a folder
+constexpr int kOfOneFile = 3;                       // passages of one file in a result
 constexpr std::int64_t kRescanSeconds = 60;
 
 constexpr const char* kSchema = R"(
@@ -80,18 +82,29 @@ bool below(const fs::path& path, const fs::path& folder) {
   return std::mismatch(path.begin(), path.end(), folder.begin(), folder.end()).second == folder.end();
 }
 
-// Documents below a folder; hidden ones, links and what cannot be read are passed over.
-std::vector<fs::path> documents_in(const fs::path& folder) {
-  std::vector<fs::path> out;
+struct Documents {
+  std::vector<fs::path> files;
+  std::int64_t unread_pdfs = 0;
+};
+
+// Documents below a folder; hidden ones, links and what cannot be read are passed over, PDFs are counted unless they
+// are read.
+Documents documents_in(const fs::path& folder, bool pdfs) {
+  Documents out;
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator at(folder, options), end; at != end; ++at) {
     const std::string file = at->path().filename().string();
     const bool hidden = file.starts_with('.') || file == "node_modules" || file == "__pycache__";
     if (at->is_directory() && !at->is_symlink() && hidden) at.disable_recursion_pending();
-    if (hidden || at->is_symlink() || !at->is_regular_file() || !is_document(file)) continue;
-    if (at->file_size() > kMostBytes) continue;
-    out.push_back(at->path());
-    if (out.size() > static_cast<std::size_t>(kMostFiles))
+    const bool pdf = is_pdf(file);
+    if (hidden || at->is_symlink() || !at->is_regular_file() || !(pdf || is_document(file))) continue;
+    if (at->file_size() > (pdf ? kMostPdfBytes : kMostBytes)) continue;
+    if (pdf && !pdfs) {
+      ++out.unread_pdfs;
+      continue;
+    }
+    out.files.push_back(at->path());
+    if (out.files.size() > static_cast<std::size_t>(kMostFiles))
       fail(ErrorKind::resources, "{}: more than {} documents; add folders inside it instead", folder.string(),
            kMostFiles);
   }
@@ -112,8 +125,11 @@ std::string_view name(IndexedFolder::State state) {
   return "";
 }
 
-DocumentIndex::DocumentIndex(std::string database)
-    : database_(std::move(database)), writer_(open_writer(database_)), reader_(open_index(database_)) {
+DocumentIndex::DocumentIndex(std::string database, std::string pdf_program)
+    : database_(std::move(database)),
+      pdf_program_(std::move(pdf_program)),
+      writer_(open_writer(database_)),
+      reader_(open_index(database_)) {
   rescan();
   thread_ = std::thread([this] { loop(); });
 }
@@ -135,13 +151,14 @@ std::vector<IndexedFolder> DocumentIndex::folders() const {
         "SELECT id, path, (SELECT count(*) FROM files WHERE folder = folders.id),"
         " (SELECT count(*) FROM passages JOIN files ON files.id = passages.file WHERE folder = folders.id)"
         " FROM folders ORDER BY path");
-    while (rows.step()) out.push_back({rows.integer(0), rows.text(1), rows.integer(2), rows.integer(3), {}, {}});
+    while (rows.step()) out.push_back({rows.integer(0), rows.text(1), rows.integer(2), rows.integer(3), {}, {}, 0});
   }
   const std::lock_guard lock(mutex_);
   std::erase_if(out, [&](const IndexedFolder& f) {
     return std::find(to_forget_.begin(), to_forget_.end(), f.id) != to_forget_.end();
   });
   for (IndexedFolder& folder : out) {
+    if (const auto unread = unread_.find(folder.id); unread != unread_.end()) folder.unread_pdfs = unread->second;
     const bool waits = std::find(to_scan_.begin(), to_scan_.end(), folder.id) != to_scan_.end();
     if (const auto problem = failed_.find(folder.id); problem != failed_.end()) {
       folder.state = IndexedFolder::State::failed;
@@ -257,8 +274,9 @@ void DocumentIndex::loop() {
       if (forget_id != 0) forget_folder(forget_id);
       if (scan_id != 0) scan(scan_id);
     } catch (const std::exception& error) {
+      const bool stopped = scan_id != 0 && unwanted(scan_id);
       const std::lock_guard lock(mutex_);
-      failed_[scan_id + forget_id] = error.what();
+      if (!stopped) failed_[scan_id + forget_id] = error.what();
     }
     if (forget_id != 0) {
       const std::lock_guard lock(mutex_);
@@ -284,17 +302,44 @@ void DocumentIndex::scan(std::int64_t id) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) fail(ErrorKind::not_found, "{}: the folder is not there", folder.string());
   std::map<std::string, Seen> seen = seen_files(id);
-  for (const fs::path& path : documents_in(folder)) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_ || std::find(to_forget_.begin(), to_forget_.end(), id) != to_forget_.end()) return;
-    }
+  const Documents documents = documents_in(folder, !pdf_program_.empty());
+  {
+    const std::lock_guard lock(mutex_);
+    unread_[id] = documents.unread_pdfs;
+  }
+  for (const fs::path& path : documents.files) {
+    if (unwanted(id)) return;
     const std::string relative = path.lexically_relative(folder).string();
     const auto before = seen.find(relative);
     read_file(id, path, relative, before == seen.end() ? nullptr : &before->second);
     if (before != seen.end()) seen.erase(before);
   }
   for (const auto& [path, file] : seen) forget_file(file.file);  // gone from the disk
+}
+
+bool DocumentIndex::unwanted(std::int64_t folder) const {
+  const std::lock_guard lock(mutex_);
+  return stopping_ || std::find(to_forget_.begin(), to_forget_.end(), folder) != to_forget_.end();
+}
+
+// Empty where it is no text: the file is known, with nothing to find.
+std::string DocumentIndex::text_of(std::int64_t folder, const fs::path& path, std::int64_t size) {
+  if (is_pdf(path.filename().string())) {
+    PdfTextLimits limits;
+    limits.cancelled = [&] { return unwanted(folder); };
+    try {
+      return pdf_text(pdf_program_, path, limits);
+    } catch (const Error& error) {
+      if (error.kind() == ErrorKind::cancelled) throw;
+      return {};  // broken, locked or too much
+    }
+  }
+  std::ifstream in(path, std::ios::binary);
+  std::string text(static_cast<std::size_t>(size), '\0');
+  in.read(text.data(), size);
+  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
+  if (text.find('\0') != std::string::npos) text.clear();
+  return text;
 }
 
 void DocumentIndex::read_file(std::int64_t folder, const fs::path& path, const std::string& relative,
@@ -304,18 +349,15 @@ void DocumentIndex::read_file(std::int64_t folder, const fs::path& path, const s
   if (error) return;  // gone in the meantime
   const std::int64_t modified = modified_of(path);
   if (before != nullptr && before->size == size && before->modified == modified) return;
-  std::ifstream in(path, std::ios::binary);
-  std::string text(static_cast<std::size_t>(size), '\0');
-  in.read(text.data(), size);
-  text.resize(static_cast<std::size_t>(std::max<std::streamsize>(0, in.gcount())));
-  if (text.find('\0') != std::string::npos) text.clear();  // not text: known, with nothing to find
+  const std::string text = to_valid_utf8(text_of(folder, path, size));
+  const std::vector<DocumentPassage> passages = is_pdf(relative) ? cut_pages(text) : cut_passages(text);
   writer_->run("BEGIN IMMEDIATE");
   try {
     if (before != nullptr) delete_rows(*writer_, before->file);
     writer_->run("INSERT INTO files (folder, path, size, modified) VALUES (?1, ?2, ?3, ?4)", folder,
                  to_valid_utf8(relative), size, modified);
     const std::int64_t file = writer_->last_row();
-    for (const DocumentPassage& passage : cut_passages(to_valid_utf8(text))) {
+    for (const DocumentPassage& passage : passages) {
       writer_->run("INSERT INTO passages (file, title, text) VALUES (?1, ?2, ?3)", file, passage.title, passage.text);
       writer_->run("INSERT INTO words (rowid, title, text) VALUES (?1, ?2, ?3)", writer_->last_row(), passage.title,
                    passage.text);

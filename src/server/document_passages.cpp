@@ -19,6 +19,16 @@ std::string_view trimmed(std::string_view line) {
   return first == std::string_view::npos ? std::string_view{} : line.substr(first, last - first + 1);
 }
 
+// In small letters; empty where there is none, or nothing before it.
+std::string extension_of(std::string_view name) {
+  const std::size_t dot = name.rfind('.');
+  if (dot == std::string_view::npos || dot == 0) return {};
+  std::string extension(name.substr(dot + 1));
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return extension;
+}
+
 bool underlines(std::string_view line) {
   const std::string_view text = trimmed(line);
   return text.size() >= 3 && (text.find_first_not_of('=') == std::string_view::npos ||
@@ -82,13 +92,24 @@ std::vector<DocumentPassage> cut_passages(std::string_view text) {
   return cutter.finish();
 }
 
+std::vector<DocumentPassage> cut_pages(std::string_view text) {
+  std::vector<DocumentPassage> out;
+  for (int page = 1; !text.empty(); ++page) {
+    const std::size_t end = text.find('\f');
+    for (DocumentPassage& passage : cut_passages(text.substr(0, end))) {
+      if (passage.title.empty()) passage.title = "p. " + std::to_string(page);
+      out.push_back(std::move(passage));
+    }
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  }
+  return out;
+}
+
+bool is_pdf(std::string_view name) { return extension_of(name) == "pdf"; }
+
 bool is_document(std::string_view name) {
-  const std::size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos || dot == 0) return false;
-  std::string extension(name.substr(dot + 1));
-  std::transform(extension.begin(), extension.end(), extension.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
+  const std::string extension = extension_of(name);
+  return !extension.empty() && std::find(kExtensions.begin(), kExtensions.end(), extension) != kExtensions.end();
 }
 
 }  // namespace limpid

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "server/openai_parts.h"
@@ -61,8 +62,21 @@ std::string OpenaiChatEncoder::chunk(int choice, std::string_view delta, std::st
   out += finish.empty() ? std::string("null") : fmt::format("\"{}\"", finish);
   if (!own.empty()) out += fmt::format(R"(,"limpid":{{{}}})", own);
   out += "}]";
+  if (options_.running_usage) return out + fmt::format(R"(,"usage":{}}})", usage_so_far());
   out += tail_;
   return out;
+}
+
+std::string OpenaiChatEncoder::usage_so_far() const {
+  AnswerUsage usage;
+  usage.prompt_tokens = facts_.prompt_tokens;
+  for (const Choice& choice : choices_) {
+    usage.completion_tokens += choice.written;
+    usage.thinking_tokens += choice.thought;
+    usage.cached_tokens += choice.cached;
+  }
+  usage.cached_tokens = std::min(usage.cached_tokens, usage.prompt_tokens);
+  return usage_json(usage);
 }
 
 std::string OpenaiChatEncoder::delta_of_text(std::string_view text, bool thinking) const {
@@ -106,6 +120,9 @@ void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& ou
   Choice& state = choices_[static_cast<std::size_t>(choice)];
   switch (event.kind) {
     case ChatEvent::Kind::token:
+      ++state.written;
+      state.thought += event.token.thinking ? 1 : 0;
+      state.cached = event.token.cached_tokens;
       if (options_.logprobs && !event.token.end)
         append(event.token.thinking ? state.thinking : state.answer, logprob_json(event.token, options_.top_logprobs));
       if (options_.experts && !event.token.experts.empty()) append(state.experts, experts_json(event.token));

@@ -25,11 +25,13 @@ class OpenaiChatEncoder : public AnswerEncoder {
     std::string thinking, answer;  // "{...},{...}"
     std::string experts;           // likewise
     int calls = 0;
+    std::int64_t written = 0, thought = 0, cached = 0;  // tokens so far
   };
 
   // own: fields of ours beside OpenAI's, "\"experts\":[...]"; empty: none.
   std::string chunk(int choice, std::string_view delta, std::string_view logprobs, std::string_view finish,
                     std::string_view own = {}) const;
+  std::string usage_so_far() const;
   std::string take_experts(Choice& state) const;
   void say(int choice, const std::string& delta, bool thinking, std::string_view finish, SentEvents& out);
   std::string take_logprobs(std::string& mine, std::string& other, bool thinking);

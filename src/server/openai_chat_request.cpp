@@ -131,8 +131,11 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   const auto top = fields.integer("top_logprobs", 0, 20);
   if (top && !out.options.logprobs) throw bad_parameter("top_logprobs: needs \"logprobs\": true", "top_logprobs");
   out.options.top_logprobs = static_cast<int>(top.value_or(0));
-  if (std::optional<RequestFields> stream = fields.object("stream_options"))
+  if (std::optional<RequestFields> stream = fields.object("stream_options")) {
     out.options.include_usage = stream->boolean("include_usage").value_or(false);
+    out.options.running_usage = out.options.include_usage && stream->boolean("continuous_usage_stats").value_or(false);
+    answer.chat.token_events = answer.chat.token_events || out.options.running_usage;
+  }
   if (std::optional<RequestFields> own = fields.object("limpid"))
     answer.chat.report_experts = own->boolean("experts").value_or(false);
   out.options.experts = answer.chat.report_experts;

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct FakeHost : AppHost {
+  MachineMemory memory() const override { return {5, 7}; }
   std::vector<PlannedModel> plan() override {
     PlannedModel fits{"a:Q4", "A", "sums", 100, true, false, 12.5, ""},
         large{"b:Q8", "B", "", 900, false, false, 0, "needs more memory"};
@@ -86,8 +87,10 @@ TEST_F(AppRoutes, WithAccountsFilesOfTheMachineAreForAdmins) {
   admission_->admin = false;
   const Json info = get("/api/app");
   EXPECT_EQ(info["user"]["csrf"], "token");
-  for (const char* feature : {"folders", "runs", "plan", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;
-  for (const char* path : {"/api/folders", "/api/search?q=x", "/api/runs", "/api/plan", "/api/pulls"}) get(path, 403);
+  for (const char* feature : {"folders", "runs", "plan", "pull"})
+    EXPECT_EQ(info["features"][feature], false) << feature;
+  for (const char* path : {"/api/folders", "/api/search?q=x", "/api/runs", "/api/plan", "/api/pulls", "/api/machine"})
+    get(path, 403);
   send("POST", "/api/folders", {{"path", root_.string()}}, 403);
   EXPECT_TRUE(documents_->folders().empty());
 }
@@ -102,11 +105,14 @@ TEST_F(AppRoutes, WhoWaitsSeesThePlaceAndNothingElse) {
   EXPECT_EQ(info["waiting"]["place"], 2);
   EXPECT_EQ(info["waiting"]["waiting"], 7);
   EXPECT_EQ(info["waiting"]["csrf"], "token");
-  for (const char* feature : {"folders", "runs", "plan", "pull"}) EXPECT_EQ(info["features"][feature], false) << feature;
+  for (const char* feature : {"folders", "runs", "plan", "pull"})
+    EXPECT_EQ(info["features"][feature], false) << feature;
 }
 
 TEST_F(AppRoutes, PlanAndFetchModels) {
   add({});
+  EXPECT_EQ(get("/api/machine")["process_bytes"], 5);
+  EXPECT_EQ(get("/api/machine")["available_bytes"], 7);
   const Json plan = get("/api/plan")["models"];
   EXPECT_EQ(plan[0]["tokens_per_second"], 12.5);
   EXPECT_EQ(plan[1]["reason"], "needs more memory");

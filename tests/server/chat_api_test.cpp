@@ -78,6 +78,29 @@ TEST_F(ChatApi, AStreamSaysTheSameAsAWholeAnswer) {
   }
 }
 
+TEST_F(ChatApi, TheUsageSoFarGrowsToTheUsageAtTheEnd) {
+  Json body = asks("Tell");
+  say(body, "One two</think>three four five");
+  body["stream_options"] = {{"include_usage", true}, {"continuous_usage_stats", true}};
+  const std::vector<Json> chunks = stream(kPath, body);
+  const Json& last = chunks.back()["usage"];
+  int before = 0, growing = 0;
+  for (std::size_t i = 0; i + 1 < chunks.size(); ++i) {
+    const Json& usage = chunks[i]["usage"];
+    EXPECT_EQ(usage["prompt_tokens"], model_.prompt);
+    EXPECT_EQ(usage["prompt_cache_hit_tokens"], last["prompt_cache_hit_tokens"]);
+    EXPECT_GE(usage["completion_tokens"], before);
+    growing += usage["completion_tokens"] > before;
+    before = usage["completion_tokens"];
+  }
+  EXPECT_GT(growing, 3);
+  EXPECT_EQ(before, last["completion_tokens"]);
+  EXPECT_EQ(chunks[chunks.size() - 2]["usage"], last);
+  // Without include_usage it changes nothing.
+  body["stream_options"] = {{"continuous_usage_stats", true}};
+  for (const Json& chunk : stream(kPath, body)) EXPECT_FALSE(chunk.contains("usage"));
+}
+
 TEST_F(ChatApi, WithoutIncludeUsageNoChunkHasOne) {
   const Json body = asks("Hi");
   say(body, "x</think>y");

@@ -102,6 +102,7 @@ export const api = {
   info: () => json<AppInfo>('api/app'),
   models: async () => (await json<{ data: ListedModel[] }>('v1/models')).data.filter((m) => !m.limpid?.stands_for).map(modelInfo),
   plan: async () => (await json<{ models: PlannedModel[] }>('api/plan')).models,
+  machine: () => json<{ process_bytes: number; available_bytes: number }>('api/machine'),
   pulls: async () => (await json<{ pulls: PullState[] }>('api/pulls')).pulls,
   pull: (name: string) => json<PullState>('api/pulls', body('POST', { name })),
   cancelPull: (name: string) => ask(`api/pulls/${encodeURIComponent(name)}`, { method: 'DELETE' }),
@@ -110,7 +111,7 @@ export const api = {
     const { experts, ...rest } = query;
     const prefix = query.messages[query.messages.length - 1]?.prefix === true;
     const response = await ask(prefix ? 'beta/chat/completions' : 'v1/chat/completions', {
-      ...body('POST', { ...rest, stream: true, stream_options: { include_usage: true }, resumable: true, ...(experts ? { limpid: { experts: true } } : {}) }),
+      ...body('POST', { ...rest, stream: true, stream_options: { include_usage: true, ...(experts ? { continuous_usage_stats: true } : {}) }, resumable: true, ...(experts ? { limpid: { experts: true } } : {}) }),
       signal,
     });
     yield* frames(response);

@@ -121,6 +121,7 @@ export interface Folder {
   passages: number;
   state: 'ready' | 'indexing' | 'failed';
   error?: string;
+  unread_pdfs?: number;
 }
 
 export interface TrainingRun {

@@ -8,6 +8,7 @@ import type { Message } from '../state/tree';
 import { glassFocus } from './focus';
 
 const MOST_BITS = 8;
+const MOST_WIDE = 12; // pixels of a column
 
 /** The largest surprise of each column, in bits. */
 export function columns(logprobs: number[], width: number): number[] {
@@ -24,7 +25,7 @@ export function columns(logprobs: number[], width: number): number[] {
 export function Strip({ message }: { message: Message }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const version = traceVersion.value;
-  const focus = glassFocus.value?.message === message.id ? glassFocus.value.index : -1;
+  const focus = glassFocus.value?.message === message.id ? glassFocus.value : null;
   const thinking = message.trace?.thinking.length ?? 0;
   const total = thinking + (message.trace?.answer.length ?? 0);
   useEffect(() => {
@@ -41,18 +42,29 @@ export function Strip({ message }: { message: Message }) {
     pen.scale(scale, scale);
     const style = getComputedStyle(target);
     const values = columns([...trace.thinking, ...trace.answer].map((token) => token.logprob), Math.floor(width / 2));
-    const step = Math.min(4, width / values.length);
+    const step = Math.min(MOST_WIDE, width / values.length);
     values.forEach((bits, column) => {
       const inThinking = (column * total) / values.length < thinking;
       pen.fillStyle = style.getPropertyValue(inThinking ? '--strip-thinking' : '--strip-answer');
       const high = Math.max(1, (Math.min(bits, MOST_BITS) / MOST_BITS) * height);
       pen.fillRect(column * step, height - high, Math.max(1, step - 0.5), high);
     });
-    if (focus >= 0) {
+    if (focus) {
+      const at = (token: number) => Math.floor((token * values.length) / total) * step;
+      pen.globalAlpha = 0.35;
       pen.fillStyle = style.getPropertyValue('--accent');
-      pen.fillRect(Math.floor((focus * values.length) / total) * step, 0, Math.max(2, step), height);
+      pen.fillRect(at(focus.from), 0, Math.max(2, at(focus.to) - at(focus.from)), height);
+      pen.globalAlpha = 1;
     }
   }, [version, total, focus, message.trace]);
   if (!total) return null;
-  return <canvas ref={canvas} class="strip" role="img" aria-label={t('surpriseStrip', { n: total })} />;
+  const point = (event: MouseEvent) => {
+    const target = canvas.current;
+    if (!target || !(getSelection()?.isCollapsed ?? true)) return;
+    const shown = Math.min(Math.floor(target.clientWidth / 2), total);
+    const step = Math.min(MOST_WIDE, target.clientWidth / shown);
+    const token = Math.floor(((event.offsetX / step) * total) / shown);
+    glassFocus.value = token < total ? { message: message.id, from: token, to: token + 1 } : null;
+  };
+  return <canvas ref={canvas} class="strip" role="img" aria-label={t('surpriseStrip', { n: total })} onMouseMove={point} onMouseLeave={() => { if (!glassFocus.value?.phrase) glassFocus.value = null; }} data-testid="strip" />;
 }

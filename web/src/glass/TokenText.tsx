@@ -1,111 +1,118 @@
 // The text of an answer token by token: coloured by surprise, each with its probability and alternatives on hover or
-// focus; a click on an alternative writes the answer again from there. Tokens whose bytes are part of a character are
-// shown joined with the ones that complete it.
-import { useMemo, useState } from 'preact/hooks';
+// focus; a click on an alternative writes the answer again from there. One stop for the Tab key: arrows go from token to
+// token, Enter into the alternatives. These lie outside of the text, so that a phrase can be selected.
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { TokenLogprob } from '../api/types';
 import { number, t } from '../i18n';
 import { branchFromToken, traceVersion } from '../state/answer';
 import type { Message } from '../state/tree';
 import { glassFocus } from './focus';
+import { joinTokens, level, readable, type ShownToken, visible } from './tokens';
 
-export interface ShownToken {
-  text: string;
-  first: number; // index of its first token in the trace
-  last: number;
-  surprise: number; // bits, of the least likely of its tokens
-}
-
-/** Joins tokens that hold parts of one character. */
-export function joinTokens(tokens: TokenLogprob[]): ShownToken[] {
-  const out: ShownToken[] = [];
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  let held: number[] = [];
-  let first = 0;
-  let surprise = 0;
-  tokens.forEach((token, index) => {
-    const bits = Number.isFinite(token.logprob) ? -token.logprob / Math.LN2 : 0;
-    if (!held.length) {
-      first = index;
-      surprise = 0;
-    }
-    surprise = Math.max(surprise, bits);
-    if (!token.bytes) {
-      out.push({ text: token.token, first, last: index, surprise });
-      held = [];
-      return;
-    }
-    held.push(...token.bytes);
-    try {
-      out.push({ text: decoder.decode(new Uint8Array(held)), first, last: index, surprise });
-      held = [];
-    } catch {
-      if (held.length > 8) {
-        out.push({ text: new TextDecoder().decode(new Uint8Array(held)), first, last: index, surprise });
-        held = [];
-      }
-    }
-  });
-  if (held.length) out.push({ text: new TextDecoder().decode(new Uint8Array(held)), first, last: tokens.length - 1, surprise });
-  return out;
-}
-
-const MARK = /^<(?:\/?think|｜[^｜]*｜)>$/;
-
-/** Without marks of the model's format and without white space at the ends: what the text of the answer shows. */
-export function readable(tokens: ShownToken[]): ShownToken[] {
-  const kept = tokens.filter((token) => !MARK.test(token.text));
-  let from = 0;
-  let to = kept.length;
-  while (from < to && !kept[from]!.text.trim()) from += 1;
-  while (to > from && !kept[to - 1]!.text.trim()) to -= 1;
-  return kept.slice(from, to);
-}
-
-/** 0 (expected) to 5 (very surprising), for the colour. */
-export function level(bits: number): number {
-  return bits < 0.15 ? 0 : bits < 0.6 ? 1 : bits < 1.5 ? 2 : bits < 3 ? 3 : bits < 6 ? 4 : 5;
-}
-
-/** A token as it is read: white space made visible. */
-export function visible(token: string): string {
-  return token.replace(/\n/g, '⏎').replace(/\t/g, '⇥').replace(/^ | $/g, '␣') || '∅';
-}
+// While a phrase is being selected, no token opens under the pointer.
+const selecting = () => !(getSelection()?.isCollapsed ?? true);
 
 export function TokenText({ message, part }: { message: Message; part: 'thinking' | 'answer' }) {
   const version = traceVersion.value;
   const tokens = message.trace?.[part] ?? [];
   const shown = useMemo(() => readable(joinTokens(tokens)), [tokens, tokens.length, version]);
   const [open, setOpen] = useState<number | null>(null);
+  const [at, setAt] = useState(0); // that the Tab key reaches
+  const box = useRef<HTMLDivElement>(null);
   const offset = part === 'answer' ? (message.trace?.thinking.length ?? 0) : 0;
+  const pressed = useRef<number | null>(null);
+  const drag = (to: number) => {
+    if (pressed.current === null || pressed.current === to) return;
+    const part = shown.slice(Math.min(pressed.current, to), Math.max(pressed.current, to) + 1);
+    const first = part[0] as ShownToken;
+    const last = part[part.length - 1] as ShownToken;
+    setOpen(null);
+    glassFocus.value = { message: message.id, from: offset + first.first, to: offset + last.last + 1, phrase: part.map((token) => token.text).join('').trim(), dragged: true };
+  };
+  const busy = () => selecting() || (glassFocus.value?.dragged ?? false);
+  const element = (index: number) => box.current?.querySelectorAll<HTMLElement>('.token')[index];
+  const look = (index: number) => {
+    const token = shown[index] as ShownToken;
+    setOpen(index);
+    glassFocus.value = { message: message.id, from: offset + token.first, to: offset + token.last + 1 };
+  };
+  useEffect(() => {
+    const close = () => { if (selecting()) setOpen(null); };
+    document.addEventListener('selectionchange', close);
+    return () => document.removeEventListener('selectionchange', close);
+  }, []);
+  const onKey = (event: KeyboardEvent) => {
+    const inside = (event.target as HTMLElement).closest('.alternatives') !== null;
+    const go = (index: number) => {
+      event.preventDefault();
+      const to = Math.max(0, Math.min(shown.length - 1, index));
+      setAt(to);
+      element(to)?.focus();
+    };
+    if (event.key === 'Escape' && open !== null) {
+      event.stopPropagation();
+      if (inside) element(open)?.focus();
+      setOpen(null);
+    } else if (inside) return;
+    else if (event.key === 'ArrowRight') go(at + 1);
+    else if (event.key === 'ArrowLeft') go(at - 1);
+    else if (event.key === 'Home') go(0);
+    else if (event.key === 'End') go(shown.length - 1);
+    else if (event.key === 'Enter' || event.key === ' ') {
+      event.preventDefault();
+      look(at);
+      requestAnimationFrame(() => box.current?.querySelector<HTMLElement>('.alternatives button:not(:disabled)')?.focus());
+    }
+  };
+  const opened = open === null ? undefined : shown[open];
   return (
-    <div class="token-text" data-testid={`tokens-${part}`} onMouseLeave={() => setOpen(null)}>
+    <div ref={box} class="token-text" data-testid={`tokens-${part}`} role="group" aria-label={t(part === 'thinking' ? 'thinking' : 'answer')} onMouseLeave={() => setOpen(null)} onKeyDown={onKey}>
       {shown.map((token, index) => (
         <span
           key={token.first}
           class={`token level-${level(token.surprise)} ${open === index ? 'open' : ''}`}
-          tabIndex={0}
+          tabIndex={index === Math.min(at, shown.length - 1) ? 0 : -1}
           role="button"
           aria-expanded={open === index}
           aria-label={`${visible(token.text)} ${t('bits', { n: number(token.surprise, 1) })}`}
-          onMouseEnter={() => { setOpen(index); glassFocus.value = { message: message.id, index: offset + token.first }; }}
-          onFocus={() => { setOpen(index); glassFocus.value = { message: message.id, index: offset + token.first }; }}
-          onClick={() => setOpen(open === index ? null : index)}
-          onKeyDown={(e) => { if (e.key === 'Escape') setOpen(null); }}
+          data-first={token.first}
+          data-last={token.last}
+          onMouseDown={() => {
+            pressed.current = index;
+            if (glassFocus.value?.dragged) glassFocus.value = null;
+          }}
+          onMouseEnter={(e) => {
+            if (e.buttons) drag(index);
+            else if (!busy()) look(index);
+          }}
+          onFocus={(e) => { if (!busy() && e.currentTarget.matches(':focus-visible')) look(index); }}
+          onClick={() => { if (!busy()) { setAt(index); look(index); } }}
         >
           {token.text}
-          {open === index && <Alternatives message={message} part={part} index={token.first} token={tokens[token.first] as TokenLogprob} />}
         </span>
       ))}
+      {opened && <Alternatives key={opened.first} message={message} part={part} index={opened.first} token={tokens[opened.first] as TokenLogprob} below={element(open as number)} />}
     </div>
   );
 }
 
-function Alternatives({ message, part, index, token }: { message: Message; part: 'thinking' | 'answer'; index: number; token: TokenLogprob }) {
+function Alternatives({ message, part, index, token, below }: { message: Message; part: 'thinking' | 'answer'; index: number; token: TokenLogprob; below: HTMLElement | undefined }) {
   const list = token.top_logprobs?.length ? token.top_logprobs : [token];
   const percent = (logprob: number) => `${number(Math.exp(logprob) * 100, Math.exp(logprob) < 0.01 ? 2 : 1)} %`;
+  const popup = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    // Below its token, inside the text's width.
+    const target = popup.current;
+    const frame = target?.parentElement;
+    const place = below?.getClientRects()[0];
+    if (!target || !frame || !place) return;
+    const around = frame.getBoundingClientRect();
+    target.style.left = `${Math.max(0, Math.min(place.left - around.left, around.width - target.offsetWidth))}px`;
+    target.style.top = `${place.bottom - around.top}px`;
+  }, [below]);
   return (
-    <span class="alternatives" role="group" aria-label={t('alternatives')}>
+    <span ref={popup} class="alternatives" role="group" aria-label={t('alternatives')}>
       {list.map((other) => {
         const taken = other.token === token.token;
         return (

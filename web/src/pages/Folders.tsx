@@ -56,7 +56,7 @@ export function Folders() {
       <ul class="plain items">
         {folders?.map((f) => (
           <li key={f.id} class="row item" data-testid="folder">
-            <span class="grow"><strong>{f.path}</strong> <span class="quiet">{f.state === 'indexing' ? `${t('indexing')} ${t('indexed', { files: number(f.files), passages: number(f.passages) })}` : f.state === 'failed' ? (f.error ?? '') : t('indexed', { files: number(f.files), passages: number(f.passages) })}</span></span>
+            <span class="grow"><strong>{f.path}</strong> <span class="quiet">{f.state === 'indexing' ? `${t('indexing')} ${t('indexed', { files: number(f.files), passages: number(f.passages) })}` : f.state === 'failed' ? (f.error ?? '') : t('indexed', { files: number(f.files), passages: number(f.passages) })}{f.unread_pdfs ? ` · ${t('unreadPdfs', { n: number(f.unread_pdfs) })}` : ''}</span></span>
             <IconButton icon="trash" label={t('removeFolder', { name: f.path })} onClick={() => void api.removeFolder(f.id).then(load, (error) => say(explain(error), 'error'))} />
           </li>
         ))}

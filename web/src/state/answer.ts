@@ -18,6 +18,8 @@ export interface Run {
   started: number; // performance.now()
   firstToken: number;
   thinkingEnd: number;
+  lastToken: number;
+  usage?: Usage; // so far; with the glass box
   tokens: number;
   thinkingTokens: number;
   completion: string;
@@ -125,6 +127,7 @@ function begin(conversation: string, message: Message): void {
       phase: 'waiting',
       started: performance.now(),
       firstToken: 0,
+      lastToken: 0,
       thinkingEnd: 0,
       tokens: 0,
       thinkingTokens: 0,
@@ -158,16 +161,17 @@ class Gatherer {
     const run = runs.value[this.message.id];
     if (!run) return;
     if (eventId) this.eventId = eventId;
-    if (chunk.usage) this.usage = chunk.usage;
     const choice = chunk.choices[0];
     const changes: Partial<Run> = {};
+    if (chunk.usage) this.usage = changes.usage = chunk.usage;
     if (chunk.id && run.completion !== chunk.id) changes.completion = chunk.id;
     if (run.reconnecting) changes.reconnecting = false;
     if (choice) {
       const { reasoning_content: thought, content } = choice.delta;
       if (thought || content) {
         changes.tokens = run.tokens + 1;
-        if (!run.firstToken) changes.firstToken = performance.now();
+        changes.lastToken = performance.now();
+        if (!run.firstToken) changes.firstToken = changes.lastToken;
       }
       if (thought) {
         this.thinking += thought;

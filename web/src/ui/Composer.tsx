@@ -90,19 +90,41 @@ export function Composer() {
     }
   };
   useEffect(() => { if (ready.value && wanted.current) send(); }, [ready.value]);
+  // A file may be dropped anywhere in the window: beside a small target the browser would open it and leave the app.
+  useEffect(() => {
+    const holdsFiles = (e: DragEvent) => e.dataTransfer?.types.includes('Files') ?? false;
+    const onOver = (e: DragEvent) => {
+      if (!holdsFiles(e)) return;
+      e.preventDefault();
+      setOver(true);
+    };
+    const onLeave = (e: DragEvent) => { if (!e.relatedTarget) setOver(false); };
+    const onDrop = (e: DragEvent) => {
+      setOver(false);
+      if (!holdsFiles(e)) return;
+      e.preventDefault();
+      void addFiles([...(e.dataTransfer?.files ?? [])]);
+    };
+    addEventListener('dragover', onOver);
+    addEventListener('dragleave', onLeave);
+    addEventListener('drop', onDrop);
+    return () => {
+      removeEventListener('dragover', onOver);
+      removeEventListener('dragleave', onLeave);
+      removeEventListener('drop', onDrop);
+    };
+  }, []);
   const size = useContextSize(text, files);
   const context = model.value?.context_length ?? 0;
   const full = size !== null && context > 0 && size >= context;
 
   return (
     <form
-      class={`composer ${over ? 'over' : ''}`}
+      class="composer"
       aria-label={t('writeQuestion')}
       onSubmit={(e) => { e.preventDefault(); send(); }}
-      onDragOver={(e) => { e.preventDefault(); setOver(true); }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(e) => { e.preventDefault(); setOver(false); void addFiles(e.dataTransfer?.files ?? []); }}
     >
+      {over && <div class="drop" aria-hidden="true"><Icon name="file" size={34} /><p>{t('dropHere')}</p></div>}
       {files.length > 0 && (
         <ul class="files" aria-label={t('files')}>
           {files.map((file, index) => (
@@ -142,6 +164,7 @@ export function Composer() {
           }
         }}
       />
+      {full && <p class="problem too-long" role="status">{t('contextExceeded')}</p>}
       <div class="composer-foot">
         <IconButton icon="clip" label={t('addFiles')} onClick={() => picker.current?.click()} />
         <input ref={picker} type="file" multiple hidden aria-hidden="true" onChange={(e) => { void addFiles([...(e.currentTarget.files ?? [])]); e.currentTarget.value = ''; }} />
@@ -158,7 +181,7 @@ export function Composer() {
         <button type="button" class="switch" aria-pressed={settings.value.glass} onClick={() => set('glass', !settings.value.glass)} data-testid="glass-switch">
           <Icon name="eye" size={15} /> {t('glassBox')}
         </button>
-        <span class={`context quiet ${full ? 'full' : ''}`} role="status">
+        <span class={`context quiet ${full ? 'full' : ''}`} role="status" data-testid="context">
           {size !== null ? (context ? t('contextOf', { n: number(size), all: number(context) }) : t('contextTokens', { n: number(size) })) : ''}
         </span>
         {run ? (

@@ -1,7 +1,8 @@
 // One message: a question with its files, or an answer with its thinking, its text and what can be done with it.
-import { useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { GlassBox, Figures } from '../glass/GlassBox';
+import { glassFocus, selectedTokens } from '../glass/focus';
+import { GlassBox, Figures, Live } from '../glass/GlassBox';
 import { TokenText } from '../glass/TokenText';
 import { number, t } from '../i18n';
 import { change, current, info, say } from '../state/app';
@@ -11,6 +12,7 @@ import { type Message, remove, show, siblings } from '../state/tree';
 import { openCompare, openPassage } from './dialogs';
 import { IconButton } from './icons';
 import { Markdown } from './Markdown';
+import { speak, speaking } from './speak';
 import { Thinking } from './Thinking';
 
 function Branches({ message }: { message: Message }) {
@@ -35,16 +37,6 @@ function Branches({ message }: { message: Message }) {
 async function copy(text: string): Promise<void> {
   await navigator.clipboard.writeText(text);
   say(t('copied'));
-}
-
-function speak(text: string): void {
-  if (speechSynthesis.speaking) {
-    speechSynthesis.cancel();
-    return;
-  }
-  const words = new SpeechSynthesisUtterance(text);
-  words.lang = /\p{Script=Han}/u.test(text) ? 'zh-CN' : 'en-US';
-  speechSynthesis.speak(words);
 }
 
 export function Question({ message }: { message: Message }) {
@@ -101,8 +93,27 @@ export function Answer({ message, question }: { message: Message; question: Mess
   const passages = question?.passages;
   const thinks = message.thinking !== undefined || (run?.phase === 'thinking');
   const traced = (message.trace?.answer.length ?? 0) + (message.trace?.thinking.length ?? 0) > 0;
+  const article = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // With the glass box, a phrase that is selected shows its experts.
+    if (!glass || !traced) return undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const follow = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        const found = article.current && message.trace ? selectedTokens(article.current, message.id, message.trace) : null;
+        if (found) { if (!glassFocus.value?.dragged) glassFocus.value = found; }
+        else if (glassFocus.value?.phrase && !glassFocus.value.dragged && glassFocus.value.message === message.id) glassFocus.value = null;
+      }, 100);
+    };
+    document.addEventListener('selectionchange', follow);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener('selectionchange', follow);
+    };
+  }, [glass, traced, message.id, message.trace]);
   return (
-    <article class="message answer" aria-label={message.model || t('answer')} aria-busy={run !== undefined} data-testid="answer" data-state={message.state}>
+    <article ref={article} class="message answer" aria-label={message.model || t('answer')} aria-busy={run !== undefined} data-testid="answer" data-state={message.state}>
       {thinks && <Thinking message={message} run={run} glass={tokens} />}
       {run?.phase === 'waiting' && <p class="waiting" role="status">{run.reconnecting ? t('reconnecting') : t('waiting')}<span class="dots" aria-hidden="true" /></p>}
       {run?.reconnecting && run.phase !== 'waiting' && <p class="quiet" role="status">{t('reconnecting')}</p>}
@@ -122,6 +133,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           {passages.map((p) => <li key={p.number}><button type="button" class="link" onClick={() => openPassage(p)}>[{p.number}] {p.file}</button></li>)}
         </ol>
       )}
+      {glass && run && run.phase !== 'waiting' && <Live run={run} />}
       {glass && traced && <GlassBox message={message} />}
       {!run && (
         <div class="tools">
@@ -130,7 +142,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           <IconButton icon="again" size={16} label={t('again')} onClick={() => regenerate(message.id)} testId="regenerate" />
           <IconButton icon="skip" size={16} label={t('continueAnswer')} onClick={() => continueAnswer(message.id)} testId="continue" />
           {traced && <IconButton icon="eye" size={16} label={t('showTokens')} pressed={tokens} onClick={() => setTokens(!tokens)} testId="show-tokens" />}
-          {'speechSynthesis' in globalThis && <IconButton icon="speak" size={16} label={t('readAloud')} onClick={() => speak(message.content)} />}
+          {'speechSynthesis' in globalThis && <IconButton icon={speaking.value === message.id ? 'stop' : 'speak'} size={16} label={speaking.value === message.id ? t('stopReading') : t('readAloud')} pressed={speaking.value === message.id} onClick={() => speak(message.id, message.content)} testId="read-aloud" />}
           <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
         </div>
       )}

@@ -1,4 +1,4 @@
-import { answered, ask, open } from './page';
+import { answered, ask, fakeAnswer, open, slowly } from './page';
 import { expect, test } from './server';
 
 test.describe('a conversation', () => {
@@ -135,18 +135,103 @@ test.describe('thinking', () => {
 });
 
 test.describe('the glass box', () => {
-  test('shows tokens with what else was likely, and branches from another one', async ({ page, address }) => {
+  test.beforeEach(async ({ page, address }) => {
     await open(page, address);
     await page.getByTestId('glass-switch').click();
+  });
+
+  test('shows tokens with what else was likely, and branches from another one', async ({ page }) => {
     await ask(page, 'What is 347 + 895?');
     const answer = await answered(page);
-    await expect(answer.getByTestId('glass-box').locator('canvas').first()).toBeVisible();
     await answer.getByTestId('show-tokens').click();
     const token = answer.getByTestId('tokens-answer').locator('.token').first();
     await token.hover();
-    await expect(token.locator('.alternatives')).toContainText('%');
-    await token.locator('.alternatives button:not(.taken)').first().click();
-    await answered(page);
-    await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('2 / 2');
+    const list = answer.locator('.alternatives');
+    await expect(list).toContainText('%');
+    await expect(answer.locator('.looked')).toContainText('bits of surprise');
+    const other = await list.locator('button:not(.taken) code').first().innerText();
+    await list.locator('button:not(.taken)').first().click();
+    const branch = await answered(page);
+    await expect(branch.getByTestId('branches')).toContainText('2 / 2');
+    // By keys alone: arrows, Enter into the alternatives, Enter again.
+    await branch.getByTestId('show-tokens').click();
+    await branch.getByTestId('tokens-answer').locator('.token').first().focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Enter');
+    await expect(branch.locator('.alternatives button:focus')).toHaveCount(1);
+    await page.keyboard.press('Escape');
+    await expect(branch.locator('.alternatives')).toHaveCount(0);
+    await expect(branch.locator('.token:focus')).toHaveCount(1);
+    await branch.getByTestId('show-tokens').click();
+    expect((await branch.locator('.markdown').last().innerText()).trim().startsWith(other.replace(/[⏎␣]/g, '').trim())).toBe(true);
   });
+
+  test('shows which experts a phrase used: of the thinking, of the answer, as text or as tokens', async ({ page }) => {
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    await answer.locator('.fold').first().click();
+    const select = (box: string, words: string) => answer.locator(box).evaluate((root, wanted) => {
+      const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        const at = node.textContent?.indexOf(wanted) ?? -1;
+        if (at >= 0) return getSelection()?.setBaseAndExtent(node, at, node, at + wanted.length);
+      }
+      throw new Error(`${wanted} is not there`);
+    }, words);
+    await select('.thinking-body .markdown', 'ones7+5=12');
+    await expect(answer.getByTestId('phrase')).toContainText('ones7+5=12');
+    const chips = answer.locator('.chosen li');
+    await expect(chips.first()).toContainText(/layer \d, expert \d \d+×/);
+    const ofThinking = await chips.allInnerTexts();
+    await select('.markdown:not(.thinking .markdown)', '1242');
+    await expect(answer.getByTestId('phrase')).toContainText('“1242”');
+    expect(await chips.allInnerTexts()).not.toEqual(ofThinking);
+    await page.evaluate(() => getSelection()?.removeAllRanges());
+    await expect(answer.getByTestId('phrase')).toHaveCount(0);
+    // By the pointer, over tokens: none of them opens meanwhile.
+    await answer.getByTestId('show-tokens').click();
+    const tokens = answer.getByTestId('tokens-thinking').locator('.token');
+    const from = await tokens.nth(2).boundingBox();
+    const to = await tokens.nth(6).boundingBox();
+    if (!from || !to) throw new Error('no tokens');
+    await page.mouse.move(from.x + 1, from.y + 8);
+    await page.mouse.down();
+    await page.mouse.move(to.x + to.width / 2, to.y + 8, { steps: 6 });
+    await page.mouse.up();
+    await expect(answer.getByTestId('phrase')).toContainText(/\(5 tokens\)/);
+  });
+
+  test('shows speed, context, cache, memory and price while an answer comes', async ({ page }) => {
+    await slowly(page, 9000); // with its probabilities an answer is larger
+    await ask(page, 'What is 347 + 895?');
+    const live = page.getByTestId('live');
+    await expect(live).toContainText(/\d tokens\/s/);
+    await expect(live).toContainText(/Context\s*\d+ \/ 512/);
+    await expect(live).toContainText(/From the cache\s*\d+ \/ 17/);
+    await expect(live).toContainText(/Memory\s*\d+ MB/);
+    await expect(live).toContainText(/0\.000\d+ \$/);
+    const written = async () => Number(/Written\s*(\d+)/.exec(await live.innerText())?.[1]);
+    const first = await written();
+    await expect.poll(written).toBeGreaterThan(first);
+    await page.getByTestId('stop').click();
+    await expect(live).toHaveCount(0);
+  });
+});
+
+test('an answer is read aloud, without its marks, and stopped', async ({ page, address }) => {
+  await page.addInitScript(() => {
+    const said: string[] = [];
+    Object.assign(window, { said, SpeechSynthesisUtterance: class { lang = ''; constructor(readonly text: string) {} } });
+    Object.defineProperty(window, 'speechSynthesis', { value: { speak: (words: { text: string; lang: string }) => said.push(`${words.lang} ${words.text}`), cancel: () => said.push('silence') } });
+  });
+  await fakeAnswer(page, 'So **it** is `42`[citation:1].\n\n```js\nsecret()\n```\n\nThat is $x^2$.');
+  await open(page, address);
+  await ask(page, 'x');
+  const answer = await answered(page);
+  await answer.getByTestId('read-aloud').click();
+  await expect(answer.getByTestId('read-aloud')).toHaveAttribute('aria-pressed', 'true');
+  expect(await page.evaluate(() => (window as unknown as { said: string[] }).said)).toEqual(['silence', 'en-US So it is 42.', 'en-US That is x^2.']);
+  await answer.getByTestId('read-aloud').click();
+  await expect(answer.getByTestId('read-aloud')).toHaveAttribute('aria-pressed', 'false');
+  expect(await page.evaluate(() => (window as unknown as { said: string[] }).said.at(-1))).toBe('silence');
 });

@@ -46,3 +46,13 @@ export async function fakeAnswer(page: Page, content: string, options: { thinkin
     { content, thinking: options.thinking ?? '', pieces: options.pieces ?? 50, pause: options.pause ?? 0 },
   );
 }
+
+/** From now on answers arrive slowly, as over a bad line: what happens in mid-stream can be seen. Gives the way back. */
+export async function slowly(page: Page, bytesPerSecond = 2500): Promise<() => Promise<void>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.enable');
+  await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: bytesPerSecond, uploadThroughput: -1 });
+  return async () => {
+    await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: -1 });
+  };
+}

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { test as base } from '@playwright/test';
+import { type BrowserContext, expect, test as base } from '@playwright/test';
 
 const BINARY = process.env.LIMPID_BINARY ?? fileURLToPath(new URL('../../../build/limpid', import.meta.url));
 
@@ -64,7 +64,25 @@ export class Server {
   }
 }
 
-export const test = base.extend<{ address: string }, { server: Server }>({
+/** Whoever a page asks that is no server of these tests: nobody, ever. */
+export function watch(context: BrowserContext): string[] {
+  const foreign: string[] = [];
+  context.on('request', (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    if (protocol !== 'blob:' && protocol !== 'data:' && hostname !== '127.0.0.1') foreign.push(request.url());
+  });
+  return foreign;
+}
+
+export const test = base.extend<{ address: string; nobodyElse: void }, { server: Server }>({
+  nobodyElse: [
+    async ({ context }, use) => {
+      const foreign = watch(context);
+      await use();
+      expect(foreign).toEqual([]);
+    },
+    { auto: true },
+  ],
   server: [
     async ({}, use) => {
       const server = new Server();
@@ -76,4 +94,4 @@ export const test = base.extend<{ address: string }, { server: Server }>({
   ],
   address: async ({ server }, use) => use(server.url),
 });
-export { expect } from '@playwright/test';
+export { expect };

@@ -6,7 +6,7 @@ import AxeBuilder from '@axe-core/playwright';
 import type { Browser, Page } from '@playwright/test';
 
 import { answered, ask } from './page';
-import { expect, Server, test } from './server';
+import { expect, Server, test, watch } from './server';
 
 test.describe.configure({ mode: 'serial' });
 
@@ -14,6 +14,7 @@ const server = new Server(['--team']);
 let admin: Page;
 let bob: Page;
 let invitation = '';
+const watched: string[][] = [];
 
 test.beforeAll(async ({ browser }) => {
   server.run(['admin', '--data', join(server.home, 'data'), 'add', 'ada', '--admin'], 'correct horse\n');
@@ -24,10 +25,12 @@ test.afterAll(async () => {
   await admin?.context().close();
   await bob?.context().close();
   await server.stop();
+  expect(watched.flat()).toEqual([]);
 });
 
 async function person(browser: Browser, options: Parameters<Browser['newContext']>[0] = {}): Promise<Page> {
   const context = await browser.newContext({ locale: 'en-US', viewport: { width: 1280, height: 860 }, ...options });
+  watched.push(watch(context));
   return context.newPage();
 }
 

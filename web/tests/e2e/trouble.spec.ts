@@ -1,37 +1,83 @@
+import { Line } from './line';
 import { answered, ask, fakeAnswer, open } from './page';
 import { expect, Server, test } from './server';
 
-test('a server that dies in mid-stream is missed, and found again', async ({ page }) => {
-  const server = new Server();
-  await server.start();
-  try {
-    await open(page, server.url);
-    await ask(page, 'What is 347 + 895?');
-    await answered(page);
-    await server.kill();
-    await page.getByTestId('composer').fill('What is 1 + 1?');
-    await page.keyboard.press('Enter');
-    await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'failed');
-    await expect(page.getByRole('alert').first()).toBeVisible();
+test.describe('a server of its own', () => {
+  const line = new Line();
+  let server: Server;
+  test.beforeAll(async () => {
+    server = new Server();
     await server.start();
-    await page.getByRole('button', { name: 'Try again' }).click();
-    await page.getByTestId('regenerate').last().click();
-    await expect(await answered(page)).toContainText('2');
-  } finally {
+    await line.open(() => server.port);
+  });
+  test.afterAll(async () => {
+    await line.close();
     await server.stop();
-  }
-});
+  });
 
-test('a reload in the middle of an answer loses nothing', async ({ page, address }) => {
-  await open(page, address);
-  await ask(page, 'What is 347 + 895?');
-  await page.getByTestId('answer').waitFor();
-  await page.waitForTimeout(150);
-  await page.reload();
-  await page.waitForSelector('[data-ready="true"]');
-  const answer = page.getByTestId('answer').last();
-  await expect(answer).toHaveAttribute('data-state', /done|failed/);
-  await expect(page.getByTestId('question')).toContainText('347');
+  test('dies in mid-stream: what came stays, it is looked for, and goes on when it is back', async ({ page }) => {
+    await open(page, `http://127.0.0.1:${line.port}/`);
+    line.speed = 1500;
+    await ask(page, 'What is 347 + 895?');
+    const answer = page.getByTestId('answer').last();
+    await expect(answer.getByTestId('thinking')).toContainText('hundreds');
+    line.cut();
+    await server.kill();
+    line.speed = 0;
+    await expect(answer).toContainText('The connection broke; taking it up again');
+    await server.start();
+    await expect(answer).toHaveAttribute('data-state', 'failed');
+    await answer.locator('.fold').first().click();
+    await expect(answer.getByTestId('thinking')).toContainText('hundreds');
+    await answer.getByTestId('continue').click();
+    await expect(await answered(page)).toContainText('1242');
+  });
+
+  test('goes on with an answer whose page is reloaded in mid-stream', async ({ page }) => {
+    await open(page, `http://127.0.0.1:${line.port}/`);
+    line.speed = 1500;
+    await ask(page, 'What is 347 + 895?');
+    await expect(page.getByTestId('thinking')).toContainText('hundreds');
+    await page.waitForTimeout(1100); // what came is written once a second
+    await expect(page.getByTestId('answer')).toHaveAttribute('data-state', 'streaming');
+    line.speed = 0;
+    line.cut();
+    const resumed = page.waitForRequest((r) => r.url().includes('/stream'));
+    await page.reload();
+    expect((await resumed).headers()['last-event-id']).toMatch(/^\d+$/);
+    const answer = await answered(page);
+    await expect(answer).toHaveAttribute('data-state', 'done');
+    await expect(answer).toContainText('1242');
+    await answer.locator('.fold').first().click();
+    const thinking = (await answer.locator('.thinking-body').innerText()).replace(/\s+/g, ' ');
+    expect(thinking.match(/ones7\+5=12/g)).toHaveLength(1);
+    expect(thinking).toContain('hundreds3+8+1=12');
+  });
+
+  test('goes away: the app opens without it, says so, and finds it again', async ({ page }) => {
+    await open(page, server.url);
+    await ask(page, 'What is 40 + 2?');
+    await answered(page);
+    // One visit is enough: the worker has fetched what the pages need.
+    await page.evaluate(() => navigator.serviceWorker.ready.then(() => undefined));
+    await expect.poll(() => page.evaluate(() => navigator.serviceWorker.controller !== null)).toBe(true);
+    const cdp = await page.context().newCDPSession(page);
+    const { installabilityErrors } = await cdp.send('Page.getInstallabilityErrors');
+    expect(installabilityErrors.map((e) => e.errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
+    await server.kill();
+    await page.reload();
+    await page.waitForSelector('[data-ready="true"]');
+    await expect(page.getByRole('alert').first()).toContainText('The server cannot be reached');
+    await page.locator('.conversation a').click();
+    await expect(page.getByTestId('answer')).toContainText('42');
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await expect(page.getByTestId('settings-page')).toBeVisible();
+    await server.start();
+    await expect(page.getByRole('alert')).toHaveCount(0, { timeout: 20_000 });
+    await page.getByTestId('new-chat').click();
+    await ask(page, 'What is 1 + 1?');
+    await expect(await answered(page)).toContainText('2');
+  });
 });
 
 test('a slow network shows what arrives', async ({ page, address }) => {

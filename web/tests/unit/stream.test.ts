@@ -2,15 +2,17 @@ import { describe, expect, it } from 'vitest';
 
 import { serverEvents } from '../../src/api/sse';
 import { columns } from '../../src/glass/Strip';
-import { countExperts } from '../../src/glass/ExpertMap';
+import { countExperts, mostChosen } from '../../src/glass/ExpertMap';
 import { thin } from '../../src/glass/Chart';
 import { publicCost } from '../../src/glass/GlassBox';
-import { joinTokens, level, readable } from '../../src/glass/TokenText';
+import { phraseTokens } from '../../src/glass/focus';
+import { joinTokens, level, readable } from '../../src/glass/tokens';
 import { withFiles, withPassages } from '../../src/files/templates';
 import { decodeText } from '../../src/files/read';
 import { languageOf } from '../../src/i18n';
 import { en } from '../../src/i18n/en';
 import { zh } from '../../src/i18n/zh';
+import { pieces, spokenText } from '../../src/text/spoken';
 import { DEFAULTS, readSettings } from '../../src/state/settings';
 
 function stream(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
@@ -113,5 +115,38 @@ describe('settings', () => {
     expect(readSettings(null)).toEqual(DEFAULTS);
     const read = readSettings(JSON.stringify({ think: 'yes', temperature: 0.5, presets: {}, model: 'x', extra: 1 }));
     expect(read).toEqual({ ...DEFAULTS, temperature: 0.5, model: 'x' });
+  });
+});
+
+describe('a phrase', () => {
+  const tokens = ['The ', '**big', '**', ' fish', ', the', ' big', ' sea'].map((token) => ({ token, logprob: 0 }));
+  it('is found among tokens though marks and white space are gone', () => {
+    expect(phraseTokens(tokens, 'big fish', 'The ')).toEqual({ from: 1, to: 4 });
+    expect(phraseTokens(tokens, 'ig', 'The b')).toEqual({ from: 1, to: 2 });
+  });
+  it('is the one at its place where there are several', () => {
+    expect(phraseTokens(tokens, 'big', 'The big fish, the ')).toEqual({ from: 5, to: 6 });
+    expect(phraseTokens(tokens, 'big', 'The ')).toEqual({ from: 1, to: 2 });
+    expect(phraseTokens(tokens, 'the', 'The big fish, ')).toEqual({ from: 4, to: 5 });
+  });
+  it('is nothing where it is nowhere', () => {
+    expect(phraseTokens(tokens, 'cat', '')).toBeNull();
+    expect(phraseTokens(tokens, '**', '')).toBeNull();
+  });
+  it('knows its experts, the most used first', () => {
+    expect(mostChosen([[[9], [9]], [[1, 2], [3]], [[2, 1], [4]], [[2], [4]]], 1, 4, 2)).toEqual([{ layer: 0, expert: 2, times: 3 }, { layer: 0, expert: 1, times: 2 }]);
+  });
+});
+
+describe('reading aloud', () => {
+  it('says words, not marks, code or tables', () => {
+    expect(spokenText('# Title\n\n- one\n- **two**\n\n| a |\n|---|\n| b |\n\n```js\nx\n```\nend[citation:2]')).toBe('Title\none\ntwo\nend');
+  });
+  it('comes in pieces at the ends of sentences', () => {
+    expect(pieces('One. Two! 三。四？')).toEqual(['One. Two! 三。 四？']);
+    expect(pieces('Title\nOne.')).toEqual(['Title', 'One.']);
+    const long = pieces(`${'word '.repeat(100)}. Next one.`);
+    expect(long.length).toBe(3);
+    expect(long.every((p) => p.length <= 220)).toBe(true);
   });
 });
