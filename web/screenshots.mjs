@@ -1,6 +1,6 @@
 // Draws docs/images: the app with the shipped model, as it is.   node web/screenshots.mjs BINARY OUT [RUNS [RUN]]
-// RUNS: a folder of training runs, for the training page. The pictures in the repository have 200 colours each:
-// convert x.png -strip -dither None -colors 200 PNG8:x.png
+// RUNS: a folder of training runs, for the training page. Those in the repository went through
+// pngquant --nofs --force --ext .png 200 docs/images/*.png
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,7 @@ try {
   await glass.locator('.fold').first().click();
   await glass.getByTestId('show-tokens').click();
   const tokens = glass.getByTestId('tokens-thinking').locator('.token');
-  const [from, to] = [await tokens.nth(4).boundingBox(), await tokens.nth(9).boundingBox()];
+  const [from, to] = [await tokens.nth(5).boundingBox(), await tokens.nth(15).boundingBox()];
   await glass.mouse.move(from.x + 2, from.y + 8);
   await glass.mouse.down();
   await glass.mouse.move(to.x + to.width / 2, to.y + 8, { steps: 8 });

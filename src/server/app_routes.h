@@ -1,5 +1,5 @@
 // The routes of the browser app beyond the API: what the server is, which models fit, fetching one, conversations kept
-// on the server, the reader's own documents, runs of training. Under /api/; docs/api.md lists them.
+// on the server, the reader's own documents, runs of training. Under /api/; docs/app.md lists them.
 #pragma once
 
 #include <cstdint>

@@ -58,7 +58,7 @@ export function mostChosen(chosen: number[][][], from: number, to: number, most:
   return [...found.values()].sort((a, b) => b.times - a.times || a.layer - b.layer || a.expert - b.expert).slice(0, most);
 }
 
-const SHOWN = 12;
+const SHOWN = 9;
 
 export function ExpertMap({ message }: { message: Message }) {
   const canvas = useRef<HTMLCanvasElement>(null);

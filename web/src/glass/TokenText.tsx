@@ -1,6 +1,6 @@
 // The text of an answer token by token: coloured by surprise, each with its probability and alternatives on hover or
-// focus; a click on an alternative writes the answer again from there. One stop for the Tab key: arrows go from token to
-// token, Enter into the alternatives. These lie outside of the text, so that a phrase can be selected.
+// focus; a click on an alternative writes the answer again from there. A drag over tokens, or Shift with the arrows, picks
+// a phrase. One stop for the Tab key: arrows go from token to token, Enter into the alternatives.
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import type { TokenLogprob } from '../api/types';
@@ -9,9 +9,6 @@ import { branchFromToken, traceVersion } from '../state/answer';
 import type { Message } from '../state/tree';
 import { glassFocus } from './focus';
 import { joinTokens, level, readable, type ShownToken, visible } from './tokens';
-
-// While a phrase is being selected, no token opens under the pointer.
-const selecting = () => !(getSelection()?.isCollapsed ?? true);
 
 export function TokenText({ message, part }: { message: Message; part: 'thinking' | 'answer' }) {
   const version = traceVersion.value;
@@ -22,7 +19,7 @@ export function TokenText({ message, part }: { message: Message; part: 'thinking
   const box = useRef<HTMLDivElement>(null);
   const offset = part === 'answer' ? (message.trace?.thinking.length ?? 0) : 0;
   const pressed = useRef<number | null>(null);
-  const drag = (to: number) => {
+  const pick = (to: number) => {
     if (pressed.current === null || pressed.current === to) return;
     const part = shown.slice(Math.min(pressed.current, to), Math.max(pressed.current, to) + 1);
     const first = part[0] as ShownToken;
@@ -30,25 +27,32 @@ export function TokenText({ message, part }: { message: Message; part: 'thinking
     setOpen(null);
     glassFocus.value = { message: message.id, from: offset + first.first, to: offset + last.last + 1, phrase: part.map((token) => token.text).join('').trim(), dragged: true };
   };
-  const busy = () => selecting() || (glassFocus.value?.dragged ?? false);
+  // While a phrase is picked, no token opens under the pointer.
+  const busy = () => glassFocus.value?.dragged ?? false;
+  const focus = glassFocus.value?.message === message.id && glassFocus.value.phrase ? glassFocus.value : null;
+  useEffect(() => {
+    for (const span of box.current?.querySelectorAll<HTMLElement>('.token') ?? []) {
+      const first = offset + Number(span.dataset.first);
+      span.classList.toggle('picked', focus !== null && first >= focus.from && first < focus.to);
+    }
+  }, [focus, offset, shown]);
   const element = (index: number) => box.current?.querySelectorAll<HTMLElement>('.token')[index];
   const look = (index: number) => {
     const token = shown[index] as ShownToken;
     setOpen(index);
     glassFocus.value = { message: message.id, from: offset + token.first, to: offset + token.last + 1 };
   };
-  useEffect(() => {
-    const close = () => { if (selecting()) setOpen(null); };
-    document.addEventListener('selectionchange', close);
-    return () => document.removeEventListener('selectionchange', close);
-  }, []);
   const onKey = (event: KeyboardEvent) => {
     const inside = (event.target as HTMLElement).closest('.alternatives') !== null;
     const go = (index: number) => {
       event.preventDefault();
       const to = Math.max(0, Math.min(shown.length - 1, index));
+      if (event.shiftKey) pressed.current ??= at;
+      else pressed.current = null;
       setAt(to);
       element(to)?.focus();
+      if (event.shiftKey) pick(to);
+      else if (busy()) look(to);
     };
     if (event.key === 'Escape' && open !== null) {
       event.stopPropagation();
@@ -83,7 +87,7 @@ export function TokenText({ message, part }: { message: Message; part: 'thinking
             if (glassFocus.value?.dragged) glassFocus.value = null;
           }}
           onMouseEnter={(e) => {
-            if (e.buttons) drag(index);
+            if (e.buttons) pick(index);
             else if (!busy()) look(index);
           }}
           onFocus={(e) => { if (!busy() && e.currentTarget.matches(':focus-visible')) look(index); }}

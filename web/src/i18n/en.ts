@@ -12,6 +12,7 @@ export const en = {
   admittedSince: 'Admitted since the start',
   again: 'Answer again',
   againIn: 'Again in {time}.',
+  allModels: 'All models',
   alternatives: 'What else was likely',
   answer: 'Answer',
   answerCut: 'The answer reached its limit. "Continue" goes on from here.',

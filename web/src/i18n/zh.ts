@@ -14,6 +14,7 @@ export const zh: Record<keyof typeof en, string> = {
   admittedSince: '启动以来接受',
   again: '重新回答',
   againIn: '请在 {time} 后重试。',
+  allModels: '全部模型',
   alternatives: '其他可能',
   answer: '回答',
   answerCut: '回答到达长度上限。点“继续”可以接着写。',

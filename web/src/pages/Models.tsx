@@ -9,14 +9,13 @@ import { explain } from '../i18n/explain';
 import { connect, info, model, models, say } from '../state/app';
 import { set } from '../state/settings';
 
-export function Models() {
+/** What fits this machine and is not here yet; one click fetches. `most`: the best ones only. */
+export function Fits({ most = 1000 }: { most?: number }) {
   const [plan, setPlan] = useState<PlannedModel[] | null>(null);
   const [pulls, setPulls] = useState<Record<string, PullState>>({});
   const canPull = info.value?.features.pull ?? false;
-  const canPlan = info.value?.features.plan ?? false;
-
   const load = () => void api.plan().then(setPlan, () => setPlan([]));
-  useEffect(() => { if (canPlan) load(); }, []);
+  useEffect(load, []);
   const running = Object.values(pulls).some((p) => p.state === 'running');
   useEffect(() => {
     if (!canPull) return undefined;
@@ -38,7 +37,6 @@ export function Models() {
     const timer = setInterval(() => void look(), running ? 700 : 5000);
     return () => clearInterval(timer);
   }, [running, canPull]);
-
   const pull = async (name: string) => {
     try {
       const state = await api.pull(name);
@@ -47,7 +45,25 @@ export function Models() {
       say(explain(error), 'error');
     }
   };
-  const absent = plan?.filter((m) => !m.here) ?? [];
+  if (plan === null) return <p role="status">{t('measuring')}</p>;
+  const absent = plan.filter((m) => !m.here);
+  const large = absent.filter((m) => !m.fits);
+  return (
+    <>
+      <ul class="cards">
+        {absent.filter((m) => m.fits).slice(0, most).map((m) => <Planned key={m.name} model={m} pull={pulls[m.name]} canPull={canPull} onPull={() => void pull(m.name)} onCancel={() => void api.cancelPull(m.name)} />)}
+      </ul>
+      {most > 10 && large.length > 0 && (
+        <details>
+          <summary>{t('modelsTooLarge')}</summary>
+          <ul class="cards">{large.map((m) => <li key={m.name} class="card"><h3>{m.title}</h3><p>{m.description}</p><p class="quiet">{bytes(m.bytes)}{m.reason ? ` · ${m.reason}` : ''}</p></li>)}</ul>
+        </details>
+      )}
+    </>
+  );
+}
+
+export function Models() {
   return (
     <main class="page" aria-label={t('models')} data-testid="models-page">
       <h1>{t('models')}</h1>
@@ -64,17 +80,11 @@ export function Models() {
           </li>
         ))}
       </ul>
-      {canPlan && <h2>{t('modelsFit')}</h2>}
-      {canPlan && (plan === null ? <p role="status">{t('measuring')}</p> : (
-        <ul class="cards">
-          {absent.filter((m) => m.fits).map((m) => <Planned key={m.name} model={m} pull={pulls[m.name]} canPull={canPull} onPull={() => void pull(m.name)} onCancel={() => void api.cancelPull(m.name)} />)}
-        </ul>
-      ))}
-      {absent.some((m) => !m.fits) && (
-        <details>
-          <summary>{t('modelsTooLarge')}</summary>
-          <ul class="cards">{absent.filter((m) => !m.fits).map((m) => <li key={m.name} class="card"><h3>{m.title}</h3><p>{m.description}</p><p class="quiet">{bytes(m.bytes)}{m.reason ? ` · ${m.reason}` : ''}</p></li>)}</ul>
-        </details>
+      {info.value?.features.plan && (
+        <>
+          <h2>{t('modelsFit')}</h2>
+          <Fits />
+        </>
       )}
     </main>
   );

@@ -64,11 +64,14 @@ function deepSeekConversation(value: unknown): Conversation[] {
   const created = Date.parse(text(from.inserted_at)) || Date.now();
   let conversation = newConversation(created);
   const ids = new Map<string, string>(); // node -> our message (or the nearest one above that has one)
+  let latest = 0;
   const visit = (nodeId: string, parent: string | null, depth: number) => {
     const node = object(mapping[nodeId]);
     if (!node || depth > 5000) return;
     const made = deepSeekMessage(node, parent);
     if (made) {
+      // Versions are shown in the order of their times: where these are equal, in the order of the file.
+      made.created = latest = Math.max(made.created, latest + 1);
       conversation = { ...conversation, messages: { ...conversation.messages, [made.id]: made }, leaf: made.id };
       ids.set(nodeId, made.id);
     }

@@ -20,7 +20,7 @@ function useContextSize(text: string, files: Attachment[]): number | null {
   const last = messages[messages.length - 1];
   const streaming = last ? runs.value[last.id] !== undefined : false;
   useEffect(() => {
-    if (!id || streaming || (!text.trim() && !files.length && !messages.length)) {
+    if (!id || streaming || (!text.trim() && !files.length)) {
       setSize(null);
       return undefined;
     }
@@ -178,8 +178,8 @@ export function Composer() {
             <Icon name="search" size={15} /> {t('searchDocuments')}
           </button>
         )}
-        <button type="button" class="switch" aria-pressed={settings.value.glass} onClick={() => set('glass', !settings.value.glass)} data-testid="glass-switch">
-          <Icon name="eye" size={15} /> {t('glassBox')}
+        <button type="button" class="switch brief" aria-pressed={settings.value.glass} onClick={() => set('glass', !settings.value.glass)} data-testid="glass-switch">
+          <Icon name="eye" size={15} /> <span>{t('glassBox')}</span>
         </button>
         <span class={`context quiet ${full ? 'full' : ''}`} role="status" data-testid="context">
           {size !== null ? (context ? t('contextOf', { n: number(size), all: number(context) }) : t('contextTokens', { n: number(size) })) : ''}

@@ -56,7 +56,15 @@ export function Question({ message }: { message: Message }) {
       ))}
       {message.passages && message.passages.length > 0 && <p class="quiet">{t('passagesUsed', { n: message.passages.length })}</p>}
       {editing === null ? (
-        <div class="bubble" dir="auto">{message.content}</div>
+        <div class="bubble-row">
+          <div class="bubble" dir="auto">{message.content}</div>
+          <div class="tools">
+            <Branches message={message} />
+            <IconButton icon="copy" size={16} label={t('copy')} onClick={() => void copy(message.content)} />
+            <IconButton icon="edit" size={16} label={t('edit')} onClick={() => setEditing(message.content)} testId="edit-question" />
+            <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
+          </div>
+        </div>
       ) : (
         <div class="edit">
           <textarea
@@ -76,12 +84,6 @@ export function Question({ message }: { message: Message }) {
           </div>
         </div>
       )}
-      <div class="tools">
-        <Branches message={message} />
-        <IconButton icon="copy" size={16} label={t('copy')} onClick={() => void copy(message.content)} />
-        <IconButton icon="edit" size={16} label={t('edit')} onClick={() => setEditing(message.content)} testId="edit-question" />
-        <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
-      </div>
     </article>
   );
 }
@@ -144,9 +146,9 @@ export function Answer({ message, question }: { message: Message; question: Mess
           {traced && <IconButton icon="eye" size={16} label={t('showTokens')} pressed={tokens} onClick={() => setTokens(!tokens)} testId="show-tokens" />}
           {'speechSynthesis' in globalThis && <IconButton icon={speaking.value === message.id ? 'stop' : 'speak'} size={16} label={speaking.value === message.id ? t('stopReading') : t('readAloud')} pressed={speaking.value === message.id} onClick={() => speak(message.id, message.content)} testId="read-aloud" />}
           <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
+          <Figures message={message} />
         </div>
       )}
-      {!run && <Figures message={message} />}
     </article>
   );
 }

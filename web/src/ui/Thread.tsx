@@ -3,15 +3,19 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
 import { t } from '../i18n';
-import { current, model, shown } from '../state/app';
+import { current, info, model, shown } from '../state/app';
 import { askQuestion, runOf, runs } from '../state/answer';
 import { settings } from '../state/settings';
 import { examples } from '../i18n/examples';
 import { go } from '../state/app';
 import { Answer, Question } from './MessageView';
 import { Icon } from './icons';
+import { lazy } from './lazy';
+
+const Fits = lazy(() => import('../pages/Models').then((m) => m.Fits), true);
 
 function Welcome() {
+  const [fits, setFits] = useState(false);
   const chosen = model.value;
   const nano = chosen?.id === 'r1-nano';
   return (
@@ -26,7 +30,15 @@ function Welcome() {
           </button>
         ))}
       </div>
-      {nano && <button type="button" class="link" onClick={() => go('#/models')}>{t('otherModels')} <Icon name="next" size={14} /></button>}
+      {nano && info.value?.features.plan && (
+        // Looking at the machine takes a few seconds of its processor: only for who asks.
+        <details class="fits" onToggle={(e) => setFits(e.currentTarget.open)}>
+          <summary data-testid="other-models">{t('otherModels')}</summary>
+          <h2 class="visually-hidden">{t('modelsFit')}</h2>
+          {fits && <Fits most={4} />}
+          {fits && <button type="button" class="link" onClick={() => go('#/models')}>{t('allModels')} <Icon name="next" size={14} /></button>}
+        </details>
+      )}
     </section>
   );
 }

@@ -4,7 +4,8 @@ import { useEffect, useState } from 'preact/hooks';
 
 import { t } from '../i18n';
 
-export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): ComponentType<P> {
+/** `inside`: of a page, not a page of its own. */
+export function lazy<P extends object>(load: () => Promise<ComponentType<P>>, inside = false): ComponentType<P> {
   let loaded: ComponentType<P> | null = null;
   return function Lazy(props: P) {
     const [Part, setPart] = useState<ComponentType<P> | null>(() => loaded);
@@ -20,6 +21,7 @@ export function lazy<P extends object>(load: () => Promise<ComponentType<P>>): C
       );
     }, [Part]);
     if (Part) return <Part {...props} />;
-    return <main class="page"><p role="status">{failed ? t('unreachable') : t('waiting')}</p></main>;
+    const words = <p role="status">{failed ? t('unreachable') : t('waiting')}</p>;
+    return inside ? words : <main class="page">{words}</main>;
   };
 }

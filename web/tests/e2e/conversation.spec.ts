@@ -199,6 +199,14 @@ test.describe('the glass box', () => {
     await page.mouse.move(to.x + to.width / 2, to.y + 8, { steps: 6 });
     await page.mouse.up();
     await expect(answer.getByTestId('phrase')).toContainText(/\(5 tokens\)/);
+    await expect(tokens.nth(3)).toHaveClass(/picked/);
+    await expect(answer.locator('.alternatives')).toHaveCount(0);
+    // By keys.
+    await tokens.nth(0).click();
+    await expect(answer.getByTestId('phrase')).toHaveCount(0);
+    await page.keyboard.press('Shift+ArrowRight');
+    await page.keyboard.press('Shift+ArrowRight');
+    await expect(answer.getByTestId('phrase')).toContainText(/\(3 tokens\)/);
   });
 
   test('shows speed, context, cache, memory and price while an answer comes', async ({ page }) => {

@@ -116,7 +116,7 @@ test('a thousand conversations scroll and are searched', async ({ page, address 
 test('an answer of ten thousand tokens streams', async ({ page, address }) => {
   test.slow();
   const text = Array.from({ length: 400 }, (_v, i) => `## Part ${i}\n\nSome **text** with \`code\` and a list:\n\n1. one\n2. two\n\n\`\`\`js\nconst a = ${i};\n\`\`\`\n`).join('\n');
-  await fakeAnswer(page, text, { pieces: 1000, pause: 1 });
+  await fakeAnswer(page, text, { pieces: 500, pause: 1 });
   await open(page, address);
   await ask(page, 'x');
   const answer = await answered(page);

@@ -80,6 +80,10 @@ describe('transfer', () => {
     expect(Object.values(c!.messages).find((m) => m.thinking)?.thinking).toBe('hm');
   });
   it('refuses what it does not know', () => {
+    const node = (id: string, parent: string, children: string[], type: string) => [id, { id, parent, children, message: { inserted_at: '2025-03-01T10:00:00Z', fragments: [{ type, content: id }] } }];
+    const many = Object.fromEntries([node('q', '', ['a1', 'a2', 'a3', 'a4', 'a5', 'a6'], 'REQUEST'), ...[1, 2, 3, 4, 5, 6].map((n) => node(`a${n}`, 'q', [], 'RESPONSE'))]);
+    const [tree] = fromExport(JSON.stringify([{ mapping: many }]));
+    expect(children(tree!, Object.values(tree!.messages).find((m) => m.role === 'user')!.id).map((m) => m.content)).toEqual(['a1', 'a2', 'a3', 'a4', 'a5', 'a6']);
     expect(() => fromExport('{"a": 1}')).toThrow();
     expect(() => fromExport('not json')).toThrow();
     expect(() => fromExport('[{"a": 1}]')).toThrow();
