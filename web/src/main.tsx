@@ -7,7 +7,7 @@ import './style/glass.css';
 import './style/pages.css';
 import { language } from './i18n';
 import { effect } from '@preact/signals';
-import { flush, info, listenToAddress } from './state/app';
+import { current, flush, info, listenToAddress, place } from './state/app';
 import { enter, refresh } from './state/session';
 import { set } from './state/settings';
 import { App } from './ui/App';
@@ -25,6 +25,12 @@ async function start(): Promise<void> {
   effect(() => {
     document.documentElement.lang = language.value === 'zh' ? 'zh-CN' : 'en';
   });
+  effect(() => {
+    const { title } = current.value;
+    document.title = place.value.page === 'chat' && title ? `${title} · limpid` : 'limpid';
+  });
+  // A file that is dropped where nothing takes it: the browser would leave the app for it.
+  for (const kind of ['dragover', 'drop'] as const) addEventListener(kind, (event) => { if (!event.defaultPrevented && event.dataTransfer?.types.includes('Files')) event.preventDefault(); });
   if (innerWidth < 800) set('sidebar', false);
   render(<App />, document.getElementById('app') as HTMLElement);
   await enter();

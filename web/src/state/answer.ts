@@ -326,9 +326,10 @@ export function stopThinking(message: string): void {
   const run = runs.value[message];
   if (!run?.completion || run.stopping) return;
   setRun(message, { stopping: true });
-  api.control(run.completion, 'stop_thinking').catch((error: Error) => {
+  api.control(run.completion, 'stop_thinking').catch((error: unknown) => {
     setRun(message, { stopping: false });
-    say(explain(error), 'error');
+    // It has ended there, and is on its way: nothing to say.
+    if (!(error instanceof ServerError && (error.status === 409 || error.status === 404))) say(explain(error), 'error');
   });
 }
 

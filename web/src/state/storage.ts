@@ -58,12 +58,30 @@ export class BrowserStore implements ConversationStore {
   }
 }
 
+const MOST_SENT = 6_000_000; // bytes: the server takes 8 MB
+
+/** Without the probabilities and experts of its tokens where it is too large with them: what was said stays. */
+export function fitting(conversation: Conversation, most = MOST_SENT): Conversation {
+  const size = (value: unknown) => JSON.stringify(value).length;
+  if (size(conversation) <= most) return conversation;
+  const messages = { ...conversation.messages };
+  const traced = Object.values(messages).filter((m) => m.trace).sort((a, b) => a.created - b.created);
+  let left = size(conversation);
+  for (const message of traced) {
+    if (left <= most) break;
+    const { trace, ...rest } = message;
+    messages[message.id] = rest;
+    left -= size(trace);
+  }
+  return { ...conversation, messages };
+}
+
 export class ServerStore implements ConversationStore {
   async all(): Promise<Conversation[]> {
     return (await api.conversations()).map((row) => row.body as Conversation);
   }
   async save(conversation: Conversation): Promise<void> {
-    await api.saveConversation(conversation.id, conversation.updated, conversation);
+    await api.saveConversation(conversation.id, conversation.updated, fitting(conversation));
   }
   async remove(id: string): Promise<void> {
     await api.deleteConversation(id);

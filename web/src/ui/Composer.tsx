@@ -57,7 +57,8 @@ export function Composer() {
   useEffect(() => {
     setText(drafts.get(key));
     setFiles([]);
-    area.current?.focus({ preventScroll: true });
+    // Where there is a keyboard of keys: one of glass would cover half of the page.
+    if (matchMedia('(hover: hover)').matches) area.current?.focus({ preventScroll: true });
   }, [key]);
   useEffect(() => {
     const target = area.current;

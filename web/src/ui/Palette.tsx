@@ -3,7 +3,9 @@ import { signal } from '@preact/signals';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 
 import { t } from '../i18n';
-import { conversations, go, info, models, shown, startNew } from '../state/app';
+import { explain } from '../i18n/explain';
+import { conversations, go, info, models, say, shown, startNew } from '../state/app';
+import { signOut } from '../state/session';
 import { continueAnswer, regenerate, runOf, stop, stopThinking } from '../state/answer';
 import { current } from '../state/app';
 import { find } from '../state/find';
@@ -42,6 +44,8 @@ export function commands(): Command[] {
   }
   if (info.value?.features.folders) list.push({ name: t('documents'), run: () => go('#/folders') });
   if (info.value?.features.runs) list.push({ name: t('training'), run: () => go('#/training') });
+  if (info.value?.team) list.push({ name: t('keysAndUsage'), run: () => go('#/usage') }, { name: t('signOut'), run: () => void signOut().catch((error) => say(explain(error), 'error')) });
+  if (info.value?.user?.role === 'admin') list.push({ name: t('admin'), run: () => go('#/admin') });
   for (const m of models.value) list.push({ name: `${t('model')}: ${m.id}`, run: () => set('model', m.id) });
   return list;
 }

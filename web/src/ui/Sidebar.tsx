@@ -63,13 +63,15 @@ export function Sidebar() {
   const busy = new Set(Object.values(runs.value).map((r) => r.conversation));
   const page = place.value.page;
   const team = info.value?.team ?? false;
+  // On a phone the list lies over the page: it goes when something is chosen.
+  const away = () => { if (innerWidth < 800) set('sidebar', false); };
   const link = (target: 'models' | 'folders' | 'training' | 'usage' | 'admin' | 'settings', label: string, icon: Parameters<typeof Icon>[0]['name']) => (
-    <a href={`#/${target}`} class={page === target ? 'current' : ''} aria-current={page === target ? 'page' : undefined}><Icon name={icon} size={16} /> {label}</a>
+    <a href={`#/${target}`} onClick={away} class={page === target ? 'current' : ''} aria-current={page === target ? 'page' : undefined}><Icon name={icon} size={16} /> {label}</a>
   );
   return (
     <nav class="sidebar" aria-label={t('conversations')} data-testid="sidebar">
       <div class="sidebar-head">
-        <button type="button" class="new" onClick={() => startNew()} data-testid="new-chat"><Icon name="plus" size={16} /> {t('newChat')}</button>
+        <button type="button" class="new" onClick={() => { startNew(); away(); }} data-testid="new-chat"><Icon name="plus" size={16} /> {t('newChat')}</button>
         <IconButton icon="menu" label={t('hideSidebar')} onClick={() => set('sidebar', false)} />
       </div>
       <input type="search" value={query} placeholder={t('searchConversations')} aria-label={t('searchConversations')} onInput={(e) => setQuery(e.currentTarget.value)} data-testid="search-conversations" />

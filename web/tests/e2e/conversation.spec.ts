@@ -123,6 +123,34 @@ test.describe('thinking', () => {
     await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('2 / 2');
   });
 
+  test('is ended by the reader, or by its budget, and the answer follows', async ({ page, address }) => {
+    // The shipped model thinks for a fraction of a second: what clicks is as quick, and has a few tries.
+    await page.addInitScript(() => {
+      new MutationObserver(() => document.querySelector<HTMLElement>('[data-testid="answer-now"]:not([disabled])')?.click()).observe(document, { childList: true, subtree: true });
+      localStorage['limpid.settings'] ??= JSON.stringify({ showThinking: 'open' });
+    });
+    const WHOLE = 'thousands3=3'; // how this thinking ends
+    await open(page, address);
+    await ask(page, 'What is 36 * 96?');
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const answer = await answered(page);
+      if (!(await answer.locator('.thinking-body').innerText()).includes(WHOLE)) break;
+      await answer.getByTestId('regenerate').click();
+    }
+    const ended = await answered(page);
+    await expect(ended.locator('.thinking-body')).toContainText('times');
+    await expect(ended.locator('.thinking-body')).not.toContainText(WHOLE);
+    await expect(ended.locator('.markdown').last()).toContainText(/\d/);
+    await page.goto(`${address}#/settings`);
+    await page.getByLabel('Thinking budget').fill('12');
+    await page.keyboard.press('Tab');
+    await page.goto(`${address}#/`);
+    await ask(page, 'What is 36 * 96?');
+    const short = await answered(page);
+    expect((await short.locator('.thinking-body').innerText()).trim()).toBe('times x tens3 ones6 y tens9 ones6=');
+    await expect(short.locator('.markdown').last()).toContainText(/\d/);
+  });
+
   test('is searched', async ({ page, address }) => {
     await open(page, address);
     await ask(page, 'What is 347 + 895?');
