@@ -55,7 +55,7 @@ void DiskPages::keep(PageIndex page) {
     const std::lock_guard lock(mutex_);
     if (--under_way_ == 0) all_written_.notify_all();  // from here on this may be gone
   };
-  const PageName name{facts->scope, facts->parent, facts->own, facts->ids};
+  const PageName name{facts->scope, facts->parent, facts->own, facts->ids, facts->owner};
   if (store_->write(name, shape_, memory<const std::byte>(page), done)) return;
   cache_.release(page);
   const std::lock_guard lock(mutex_);

@@ -85,6 +85,7 @@ PageHead make_head(const PageName& name, const PageShape& shape, const Hash128& 
   head.scope = name.scope;
   head.parent = name.parent;
   head.own = name.own;
+  head.owner = name.owner;
   head.content = content;
   std::ranges::copy(name.ids, head.ids);
   head.head = checksum(head);

@@ -13,7 +13,7 @@
 
 namespace limpid {
 
-inline constexpr std::uint32_t kPageFileVersion = 1;
+inline constexpr std::uint32_t kPageFileVersion = 2;
 
 // As it stands in the file, little-endian. What a reader expects is compared field by field.
 struct PageHead {
@@ -24,12 +24,12 @@ struct PageHead {
   std::uint32_t layers = 0;
   std::uint32_t tokens = 0;  // 1 to 64
   std::uint64_t content_bytes = 0;
-  Hash128 scope, parent, own;
+  Hash128 scope, parent, own, owner;
   Hash128 content;  // checksum of what follows the head
   std::int32_t ids[kPageTokens] = {};
   Hash128 head;  // checksum of all before
 };
-static_assert(sizeof(PageHead) == 56 + 4 * 16 + kPageTokens * 4 + 16);
+static_assert(sizeof(PageHead) == 56 + 5 * 16 + kPageTokens * 4 + 16);
 
 PageHead make_head(const PageName& name, const PageShape& shape, const Hash128& content);
 Hash128 checksum(const PageHead& head);

@@ -61,6 +61,7 @@ PageStore::PageStore(PageStoreOptions options)
   make_private(folder_);
   lock_file_ = open((folder_ / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   counters_.writes = lock_file_ >= 0 && flock(lock_file_, LOCK_EX | LOCK_NB) == 0;
+  if (counters_.writes) remove_older_versions();
   scan();
   thread_ = std::thread([this] { loop(); });
 }
@@ -76,6 +77,26 @@ PageStore::~PageStore() {
 }
 
 fs::path PageStore::path_of(const Hash128& own) const { return folder_ / (hex(own) + std::string(kPageSuffix)); }
+
+// Pages that no version of this program reads any more, unless an older one still does.
+void PageStore::remove_older_versions() const {
+  for (std::uint32_t version = 1; version < kPageFileVersion; ++version) {
+    const fs::path folder = options_.directory / fmt::format("pages-v{}", version);
+    const int lock = open((folder / "lock").c_str(), O_RDWR | O_CLOEXEC);
+    if (lock < 0) continue;
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+      std::error_code error;
+      std::vector<fs::path> ours{folder / "lock"};
+      for (fs::directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+        const std::string name = file->path().filename().string();
+        if (hash_of(name, kPageSuffix) || hash_of(name, kAsideSuffix)) ours.push_back(file->path());
+      }
+      for (const fs::path& file : ours) fs::remove(file, error);
+      fs::remove(folder, error);  // where nothing else lies in it
+    }
+    close(lock);
+  }
+}
 
 // What is there becomes the index, the least recently used first. Only names that are ours are looked at: whatever else
 // lies in the directory stays.
@@ -102,6 +123,7 @@ void PageStore::scan() {
     Entry entry;
     entry.scope = head->scope;
     entry.parent = head->parent;
+    entry.owner = head->owner;
     entry.ids.assign(head->ids, head->ids + head->tokens);
     entry.layout = layout_of(*head);
     entry.layers = static_cast<int>(head->layers);
@@ -182,7 +204,7 @@ bool PageStore::read(const PageName& name, const PageShape& shape, std::span<con
 bool PageStore::write(const PageName& name, const PageShape& shape, std::vector<std::span<const std::byte>> layers,
                       std::function<void()> done) {
   const Lock lock(mutex_);
-  if (pages_.contains(name.own) || waiting_.contains(name.own)) return false;
+  if (pages_.contains(name.own) || waiting_.contains(name.own) || gone_.contains(name.owner)) return false;
   if (stopping_ || !counters_.writes || Clock::now() < paused_until_ ||
       waiting_bytes_ + shape.bytes() > options_.waiting_bytes || sizeof(PageHead) + shape.bytes() > options_.bytes) {
     ++counters_.not_kept;
@@ -193,6 +215,7 @@ bool PageStore::write(const PageName& name, const PageShape& shape, std::vector<
   jobs_.push_back({name.scope,
                    name.parent,
                    name.own,
+                   name.owner,
                    {name.ids.begin(), name.ids.end()},
                    shape,
                    std::move(layers),
@@ -212,6 +235,22 @@ void PageStore::touch(std::span<const Hash128> pages) {
     found->second.touched = now;
     utimensat(AT_FDCWD, path_of(own).c_str(), nullptr, 0);  // where that fails it is only an older page
   }
+}
+
+std::vector<Hash128> PageStore::owners() const {
+  const Lock lock(mutex_);
+  std::unordered_set<Hash128> owners;
+  for (const auto& [own, entry] : pages_) owners.insert(entry.owner);
+  return {owners.begin(), owners.end()};
+}
+
+void PageStore::remove_owner(const Hash128& owner) {
+  const Lock lock(mutex_);
+  gone_.insert(owner);
+  std::vector<Hash128> pages;
+  for (const auto& [own, entry] : pages_)
+    if (entry.owner == owner) pages.push_back(own);
+  for (const Hash128& own : pages) remove_file(own);
 }
 
 void PageStore::drain() {
@@ -244,10 +283,11 @@ void PageStore::loop() {
 }
 
 void PageStore::write_page(const Job& job) {
-  const PageName name{job.scope, job.parent, job.own, job.ids};
+  const PageName name{job.scope, job.parent, job.own, job.ids, job.owner};
   const std::uint64_t bytes = sizeof(PageHead) + job.shape.bytes();
   {
     const Lock lock(mutex_);
+    if (gone_.contains(job.owner)) return;
     if (Clock::now() < paused_until_) {
       ++counters_.not_kept;
       return;
@@ -266,11 +306,17 @@ void PageStore::write_page(const Job& job) {
     paused_until_ = Clock::now() + kPause;
     return;
   }
+  if (gone_.contains(job.owner)) {  // meanwhile
+    std::error_code error;
+    fs::remove(path_of(job.own), error);
+    return;
+  }
   ++counters_.written;
   remove_covered(job);
   Entry entry;
   entry.scope = job.scope;
   entry.parent = job.parent;
+  entry.owner = job.owner;
   entry.ids = job.ids;
   entry.layout = job.shape.layout;
   entry.layers = job.shape.layers;

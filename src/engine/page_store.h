@@ -6,6 +6,7 @@
 //
 // Nothing that a file says is believed: layout, hashes, ids and a checksum of the content must be what is expected, or
 // the file is removed and the page computed. When the disk is full, or writing fails, writing pauses; reading goes on.
+// Each page says whose it is: those of an account that is deleted are removed, and none of it is written any more.
 // The directory and its files are the owner's alone (0700, 0600). One process writes at a time; another one reads only.
 //
 // Shared by the engines of a process; any thread.
@@ -50,6 +51,7 @@ struct PageShape {
 struct PageName {
   Hash128 scope, parent, own;
   std::span<const std::int32_t> ids;
+  Hash128 owner{};  // whose it is (prefix_cache.h); for writing
 };
 
 struct PageStoreStatistics {
@@ -91,12 +93,16 @@ class PageStore {
   // Were used now, in this order: the least recently used goes first.
   void touch(std::span<const Hash128> pages);
 
+  std::vector<Hash128> owners() const;
+  // All that is there or waits to be written, and whatever else comes from now on.
+  void remove_owner(const Hash128& owner);
+
   void drain();  // waits until nothing is left to write
   PageStoreStatistics statistics() const;
 
  private:
   struct Entry {
-    Hash128 scope, parent;
+    Hash128 scope, parent, owner;
     std::vector<std::int32_t> ids;
     CacheLayout layout;
     int layers = 0;
@@ -105,7 +111,7 @@ class PageStore {
     std::chrono::steady_clock::time_point touched{};  // the file's own time was set
   };
   struct Job {
-    Hash128 scope, parent, own;
+    Hash128 scope, parent, own, owner;
     std::vector<std::int32_t> ids;
     PageShape shape;
     std::vector<std::span<const std::byte>> layers;
@@ -113,6 +119,7 @@ class PageStore {
   };
   using Lock = std::unique_lock<std::mutex>;
 
+  void remove_older_versions() const;
   void scan();
   void loop();
   void write_page(const Job& job);
@@ -134,6 +141,7 @@ class PageStore {
   std::deque<Job> jobs_;
   std::unordered_set<Hash128> waiting_;  // own hashes of jobs_ and of the one that is being written
   std::uint64_t waiting_bytes_ = 0;
+  std::unordered_set<Hash128> gone_;  // owners
   std::chrono::steady_clock::time_point paused_until_{};
   PageStoreStatistics counters_;
   bool stopping_ = false;

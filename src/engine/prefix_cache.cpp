@@ -10,6 +10,7 @@ namespace {
 
 // A key of our own, so that these hashes are not those of another use. Not a secret: ids are compared on every hit.
 constexpr Hash128 kScopeKey{0x6c696d7069642d6bULL, 0x762d63616368652dULL};
+constexpr Hash128 kOwnerKey{0x6c696d7069642d6bULL, 0x762d6f776e65722dULL};
 
 void append(std::vector<std::byte>& bytes, const void* data, std::size_t size) {
   const auto* first = static_cast<const std::byte*>(data);
@@ -41,11 +42,22 @@ int common_prefix(std::span<const std::int32_t> a, std::span<const std::int32_t>
 
 }  // namespace
 
+Hash128 owner_of(const std::string& account) { return siphash128(kOwnerKey, std::as_bytes(std::span(account))); }
+
 PrefixCache::Cursor PrefixCache::root(const CacheScope& scope) {
   const Hash128 hash = hash_scope(scope);
-  const Root& root = roots_.try_emplace(hash, Root{scope, {}}).first->second;
+  auto found = roots_.find(hash);
+  if (found == roots_.end()) {
+    if (roots_.size() >= sweep_at_) sweep_roots();
+    found = roots_.emplace(hash, std::make_shared<Root>(Root{scope, owner_of(scope.account)})).first;
+  }
   // Two scopes with one hash: the later one goes without a cache.
-  return Cursor{hash, hash, kNoPage, root.scope == scope};
+  return Cursor{hash, hash, kNoPage, found->second->scope == scope, found->second};
+}
+
+void PrefixCache::sweep_roots() {
+  std::erase_if(roots_, [](const auto& entry) { return entry.second->children.empty() && entry.second.use_count() == 1; });
+  sweep_at_ = std::max(kLeastSwept, 2 * roots_.size());
 }
 
 Hash128 PrefixCache::chain(const Cursor& cursor, std::span<const std::int32_t> ids) {
@@ -55,7 +67,7 @@ Hash128 PrefixCache::chain(const Cursor& cursor, std::span<const std::int32_t> i
 const std::vector<PageIndex>* PrefixCache::children(const Cursor& cursor) const {
   if (cursor.parent != kNoPage) return &node(cursor.parent).children;
   const auto root = roots_.find(cursor.scope);
-  return root == roots_.end() ? nullptr : &root->second.children;
+  return root == roots_.end() ? nullptr : &root->second->children;
 }
 
 PageIndex PrefixCache::find(const Cursor& cursor, std::span<const std::int32_t> ids) const {
@@ -88,7 +100,8 @@ std::optional<PrefixCache::Facts> PrefixCache::facts(PageIndex page) const {
   const Node& known = node(page);
   if (!known.present) return std::nullopt;
   const Hash128 parent = known.parent == kNoPage ? known.scope : node(known.parent).chain;
-  return Facts{known.scope, parent, siphash128(parent, std::as_bytes(std::span(known.ids))), known.ids};
+  return Facts{known.scope, parent, siphash128(parent, std::as_bytes(std::span(known.ids))),
+               roots_.at(known.scope)->owner, known.ids};
 }
 
 PageIndex PrefixCache::insert(Cursor& cursor, PageIndex page, std::span<const std::int32_t> ids) {
@@ -145,16 +158,19 @@ void PrefixCache::add(const Cursor& cursor, PageIndex page, Hash128 chain, std::
   if (cursor.parent != kNoPage)
     node(cursor.parent).children.push_back(page);
   else
-    roots_.at(cursor.scope).children.push_back(page);
+    roots_.at(cursor.scope)->children.push_back(page);
 }
 
 void PrefixCache::remove(PageIndex page) {
   Node& old = node(page);
   assert(old.present && old.children.empty());
-  std::vector<PageIndex>& siblings = old.parent != kNoPage ? node(old.parent).children : roots_.at(old.scope).children;
+  std::vector<PageIndex>& siblings =
+      old.parent != kNoPage ? node(old.parent).children : roots_.at(old.scope)->children;
   siblings.erase(std::find(siblings.begin(), siblings.end(), page));
   if (old.ids.size() == static_cast<std::size_t>(kPageTokens)) full_.erase(old.chain);
   old.present = false;
+  if (!siblings.empty() || old.parent != kNoPage) return;
+  if (const auto root = roots_.find(old.scope); root->second.use_count() == 1) roots_.erase(root);
 }
 
 void PrefixCache::evict(PageIndex page) {

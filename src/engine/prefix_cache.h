@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,7 +33,12 @@ struct CacheScope {
 // Changes with every change of arithmetic that changes bits: caches of other versions are not read.
 inline constexpr std::uint32_t kNumericsVersion = 2;
 
+// Of the pages of an account, whatever their model and user: by this they are found to be removed (page_store.h).
+Hash128 owner_of(const std::string& account);
+
 class PrefixCache {
+  struct Root;
+
  public:
   // How far down a sequence is: the page that the next one hangs below.
   struct Cursor {
@@ -40,15 +46,17 @@ class PrefixCache {
     Hash128 chain;  // of everything up to here
     PageIndex parent = kNoPage;
     bool valid = false;  // false: this sequence neither reads nor feeds the cache
+    std::shared_ptr<const Root> root{};  // held: a root without pages is forgotten when no cursor is below it
   };
   struct Partial {
     PageIndex page = kNoPage;
     int tokens = 0;
   };
 
-  // A page that is known: the hashes of its scope, of what stands before it and of itself (of a tail too), and its ids.
+  // A page that is known: the hashes of its scope, of what stands before it and of itself (of a tail too), whose it is,
+  // and its ids.
   struct Facts {
-    Hash128 scope, parent, own;
+    Hash128 scope, parent, own, owner;
     std::span<const std::int32_t> ids;  // until the page is given up
   };
 
@@ -81,6 +89,7 @@ class PrefixCache {
   void release(PageIndex page);  // a sequence releases its pages last to first, so that leaves age before their parents
   int available() const { return pool_.free_pages() + pool_.kept_pages(); }
   std::uint64_t evictions() const { return evictions_; }
+  std::size_t roots() const { return roots_.size(); }
   void clear();  // gives up everything that no sequence uses
 
   static constexpr int kLeastCopied = 8;  // fewer tokens than this are computed rather than copied
@@ -95,8 +104,10 @@ class PrefixCache {
   };
   struct Root {
     CacheScope scope;
-    std::vector<PageIndex> children;
+    Hash128 owner;
+    std::vector<PageIndex> children{};
   };
+  static constexpr std::size_t kLeastSwept = 64;
   const Node& node(PageIndex page) const { return nodes_[static_cast<std::size_t>(page)]; }
   Node& node(PageIndex page) { return nodes_[static_cast<std::size_t>(page)]; }
   const std::vector<PageIndex>* children(const Cursor& cursor) const;
@@ -106,11 +117,15 @@ class PrefixCache {
   PageIndex leaf_below(PageIndex page) const;
   bool evict_oldest();
   void drop_covered_tails(const Cursor& cursor, std::span<const std::int32_t> ids);
+  void sweep_roots();
 
   PagePool& pool_;
   std::vector<Node> nodes_;                      // by page
   std::unordered_map<Hash128, PageIndex> full_;  // chained hash -> page of 64 ids
-  std::unordered_map<Hash128, Root> roots_;      // hash of the scope
+  // By the hash of the scope. Those without pages that no cursor holds are swept away whenever there are twice as many
+  // as the sweep before has left: users come and go without end.
+  std::unordered_map<Hash128, std::shared_ptr<Root>> roots_;
+  std::size_t sweep_at_ = kLeastSwept;
   std::uint64_t evictions_ = 0;
 };
 

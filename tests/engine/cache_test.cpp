@@ -54,6 +54,33 @@ TEST(PagePool, CountsReferencesAndPoisons) {
   EXPECT_EQ(pool.take(), kNoPage);
 }
 
+// Users come and go without end: what they leave behind is bounded by the pages.
+TEST(PrefixCache, ForgetsScopesWithoutPages) {
+  Fixture f(8);
+  const PrefixCache::Cursor held = f.root(1, "held");
+  std::size_t most = 0;
+  for (int user = 0; user < 100'000; ++user) {
+    PrefixCache::Cursor cursor = f.root(1, "user" + std::to_string(user));
+    if (user % 2 == 0) {
+      const PageIndex page = f.cache.take();
+      ASSERT_NE(page, kNoPage);
+      f.cache.release(f.cache.insert(cursor, page, ids(user % 100)));
+    }
+    most = std::max(most, f.cache.roots());
+  }
+  EXPECT_LE(most, 200U);
+  f.cache.clear();
+  EXPECT_LE(f.cache.roots(), 200U);
+  // Whose cursor stands at a root finds it again, whatever was swept away meanwhile.
+  PrefixCache::Cursor cursor = held;
+  const PageIndex page = f.cache.take();
+  EXPECT_EQ(f.cache.insert(cursor, page, ids(1)), page);
+  EXPECT_EQ(f.cache.find(f.root(1, "held"), ids(1)), page);
+  EXPECT_EQ(f.cache.find(f.root(1, "other"), ids(1)), kNoPage);
+  EXPECT_EQ(f.cache.facts(page)->owner, owner_of("held"));
+  f.cache.release(page);
+}
+
 TEST(PrefixCache, FindsChainsOnlyBelowTheirParents) {
   Fixture f(8);
   PrefixCache::Cursor cursor = f.root();

@@ -115,7 +115,11 @@ TEST(DiskCache, IsSeparateForAccountsUsersModelsAndTypes) {
   const TemporaryDirectory directory;
   Request asked = request(random_ids(200, 9), 3);
   asked.account = "ada";
-  Life(model, directory.path()).ask(asked);
+  {
+    Life life(model, directory.path());
+    life.ask(asked);
+    EXPECT_EQ(life.store->owners(), std::vector{owner_of("ada")});
+  }
   const auto cached = [&](const FakeModel& of, const Request& what, EngineOptions how = options()) {
     Life life(of, directory.path(), std::move(how));
     const Completion found = life.ask(what);
@@ -138,6 +142,13 @@ TEST(DiskCache, IsSeparateForAccountsUsersModelsAndTypes) {
   FakeModel trained(101, 3, 4096, 0x12);
   EXPECT_EQ(cached(trained, asked), 0);
   EXPECT_EQ(cached(model, asked), 192) << "and all of them lie side by side";
+  // Those of an account go together, whatever their user, model and type; nobody else's do.
+  store_in(directory.path())->remove_owner(owner_of("ada"));
+  EXPECT_EQ(cached(model, other), 0);
+  other = asked;
+  other.account = "bob";
+  EXPECT_EQ(cached(model, other), 192);
+  EXPECT_EQ(cached(model, asked), 0);
 }
 
 TEST(DiskCache, AForkInsideAPageReadsItsBeginning) {

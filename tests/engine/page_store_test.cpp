@@ -42,7 +42,7 @@ struct Page {
       for (std::byte& byte : content.back()) byte = static_cast<std::byte>(random());
     }
   }
-  PageName name() const { return {scope, parent, own, ids}; }
+  PageName name() const { return {scope, parent, own, ids, owner}; }
   std::vector<std::span<const std::byte>> spans() const { return {content.begin(), content.end()}; }
   bool write(PageStore& store) const {
     const auto kept = std::make_shared<Page>(*this);  // until it is written
@@ -59,7 +59,7 @@ struct Page {
   std::uint64_t file_bytes() const { return sizeof(PageHead) + form.bytes(); }
 
   PageShape form;
-  Hash128 scope{9, 9}, parent, own;
+  Hash128 scope{9, 9}, parent, own, owner{3, 3};
   std::vector<std::int32_t> ids;
   std::vector<std::vector<std::byte>> content;
 };
@@ -106,6 +106,50 @@ TEST(PageStore, WritesPrivatelyAndReadsBackAlsoAfterARestart) {
   EXPECT_TRUE(one.read(store));
   EXPECT_TRUE(two.read(store));
   EXPECT_EQ(store.statistics().read, 2U);
+}
+
+TEST(PageStore, RemovesWhatBelongsToAnOwner) {
+  const TemporaryDirectory directory;
+  const Hash128 ann{1, 7}, bob{2, 7};
+  const auto of = [](std::uint64_t number, const Hash128& owner) {
+    Page page(number);
+    page.owner = owner;
+    return page;
+  };
+  {
+    PageStore store(in(directory));
+    EXPECT_TRUE(of(1, ann).write(store));
+    EXPECT_TRUE(of(2, bob).write(store));
+    store.drain();
+  }
+  PageStore store(in(directory));  // it is in the file: a restart forgets no owner
+  EXPECT_TRUE(of(3, ann).write(store));
+  store.drain();
+  EXPECT_EQ(store.owners().size(), 2U);
+  store.remove_owner(ann);
+  EXPECT_EQ(store.owners(), std::vector{bob});
+  EXPECT_EQ(page_files(directory.path()).size(), 1U);
+  EXPECT_FALSE(of(1, ann).read(store));
+  EXPECT_TRUE(of(2, bob).read(store));
+  EXPECT_FALSE(of(4, ann).write(store)) << "what an answer that ends only now leaves behind";
+  // What waits is not written either.
+  for (std::uint64_t number = 10; number < 60; ++number) of(number, bob).write(store);
+  store.remove_owner(bob);
+  store.drain();
+  EXPECT_TRUE(page_files(directory.path()).empty());
+  EXPECT_EQ(store.statistics().bytes, 0U);
+}
+
+TEST(PageStore, PagesOfOlderVersionsGo) {
+  const TemporaryDirectory directory;
+  const fs::path old = directory.path() / "cache/pages-v1", other = directory.path() / "cache/pages-v0x";
+  for (const fs::path& folder : {old, other}) {
+    fs::create_directories(folder);
+    for (const std::string& name : {std::string("lock"), std::string(32, 'a') + ".page"}) std::ofstream(folder / name) << "x";
+  }
+  { const PageStore store(in(directory)); }
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(other / (std::string(32, 'a') + ".page")));
 }
 
 TEST(PageStore, GivesNothingThatWasNotAskedFor) {
