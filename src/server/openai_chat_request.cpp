@@ -133,7 +133,8 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   out.options.top_logprobs = static_cast<int>(top.value_or(0));
   if (std::optional<RequestFields> stream = fields.object("stream_options")) {
     out.options.include_usage = stream->boolean("include_usage").value_or(false);
-    out.options.running_usage = out.options.include_usage && stream->boolean("continuous_usage_stats").value_or(false);
+    const bool running = stream->boolean("continuous_usage_stats").value_or(false);
+    out.options.running_usage = out.options.include_usage && running;
     answer.chat.token_events = answer.chat.token_events || out.options.running_usage;
   }
   if (std::optional<RequestFields> own = fields.object("limpid"))
