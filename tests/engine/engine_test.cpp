@@ -155,6 +155,7 @@ TEST(Engine, SamePromptAgainComputesOneRow) {
     const Completion second = engine.generate(asked);
     EXPECT_EQ(model.rows - before, 1) << length;
     EXPECT_EQ(second.finished.usage.cached_tokens, static_cast<int>(length) - 1);
+    EXPECT_EQ(second.tokens.front().cached_tokens, second.finished.usage.cached_tokens) << "said with each token";
     EXPECT_EQ(second.ids(), first.ids());
     EXPECT_EQ(second.finished.logits_hash, first.finished.logits_hash);
   }
