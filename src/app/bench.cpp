@@ -96,6 +96,7 @@ Json to_json(const Report& report, const Arguments& arguments, const OpenedModel
   out["architecture"] = opened.files.config().architecture;
   out["type"] = info(main_type(count_model(opened.files))).name;
   out["compute"] = opened.precision == Precision::exact ? "exact" : "fast";
+  out["cache"] = cache_type_name(cache_type_of(context.options, opened.precision));
   out["isa"] = context.kernels().isa;
   out["threads"] = context.threads();
   out["prompt_tokens"] = arguments.prompt;
@@ -128,14 +129,15 @@ int bench(const Arguments& arguments, const Context& context) {
   const Precision precision = precision_of(context.options, Precision::fast);
   RunnerOptions options;
   options.threads = context.threads();
-  options.cache_type = precision == Precision::exact ? CacheType::f32 : CacheType::f16;
+  options.cache_type = cache_type_of(context.options, precision);
   options.positions = static_cast<int>(longest);
   options.kernels = &context.kernels();
   options.step_outputs = 1;
   Report report;
   report.memory = memory_bandwidth(options.threads, available_memory().bytes);
   const std::uint64_t besides = Runner::bytes(Decoder(files.config()), options);
-  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts);
+  const WhatFits fits = runner_fits(files.config(), options, "-p and -n");
+  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts, fits);
   report.load_seconds = opened.load_seconds;
   report.bytes_per_token = count_model(opened.files).bytes_per_token(precision);
   Runner runner(*opened.model, options);
@@ -172,6 +174,7 @@ void add_bench(Program& program) {
   command.option("-r", arguments->repeats, 1, 1000, "runs, after one that warms up (5)");
   command.flag("--json", arguments->json, "as JSON");
   command.threads_and_compute();
+  command.cache_type();
   command.examples(
       "limpid bench smollm2-135m\nlimpid bench model.gguf -p 2048 -n 64 -t 8 --json | jq .decode_tps.median");
   command.run([arguments](const Context& context) { return bench(*arguments, context); });

@@ -4,17 +4,22 @@
 #include <charconv>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "app/bandwidth.h"
 #include "app/built_in.h"
 #include "app/chat_menu.h"
 #include "app/chat_screen.h"
 #include "app/commands.h"
 #include "app/conversation.h"
+#include "app/format.h"
 #include "app/hub_setup.h"
 #include "app/line_editor.h"
 #include "app/model_facts.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/session.h"
 
 namespace limpid {
@@ -22,6 +27,11 @@ namespace limpid {
 namespace {
 
 constexpr int kAlternatives = 4;  // shown by /tokens
+
+double rate(const Usage& usage) {  // tokens a second of the decoding
+  return usage.decode_seconds > 0 && usage.completion_tokens > 1
+             ? (usage.completion_tokens - 1) / usage.decode_seconds : 0.0;
+}
 
 constexpr const char* kHelp =
     R"(/system [TEXT]         show, set, or with - remove what the model is told first
@@ -87,19 +97,50 @@ class Chat {
     session_ = std::move(session);
     model_ = model;
     sampling_ = session_->sampling(context_.options);
-    screen_.say(fmt::format("{}, {} tokens of context; /help shows what can be done", session_->name(),
+    screen_.say(fmt::format("{}, {} tokens of context; /help shows what can be done", visible(session_->name()),
                             session_->plan().context));
     alone_ = session_->files().checkpoint() != nullptr && session_->files().checkpoint()->in_memory();
     if (alone_ && screen_.decorated()) screen_.say(built_in_introduction(count_model(session_->files()).parameters));
   }
 
-  void ask(std::string text) {
-    conversation_.turns.push_back({std::move(text), {}, {}, false});
-    answer_last();
+  // Another model in the place of this one. What cannot fit even in the memory that this one holds is refused before it
+  // goes; where loading fails then, this one comes back.
+  void change_model(const std::string& model) {
+    Session::check(model, context_, session_->plan().needed);
+    session_.reset();
+    try {
+      open(model);
+    } catch (...) {
+      try {
+        open(model_);
+      } catch (const Error&) {
+        leaving_ = true;  // there is nobody to talk to any more
+        throw;
+      }
+      throw;
+    }
   }
 
-  // thinking: the beginning of it, which the model goes on with.
-  void answer_last(const std::string& thinking = {}) {
+  void ask(std::string text) {
+    conversation_.turns.push_back({std::move(text), {}, {}, false});
+    answer_last(std::nullopt);
+  }
+
+  // before: the last turn as it was, which comes back where this fails; nothing: then it goes. thinking: the beginning
+  // of it, which the model goes on with.
+  void answer_last(std::optional<ChatTurn> before, const std::string& thinking = {}) {
+    try {
+      try_answer(thinking);
+    } catch (const Error&) {
+      if (before && before->user == conversation_.turns.back().user)
+        conversation_.turns.back() = std::move(*before);
+      else
+        take_back(std::move(before));
+      throw;
+    }
+  }
+
+  void try_answer(const std::string& thinking) {
     ChatTurn& turn = conversation_.turns.back();
     turn.answered = false;
     ChatRequest request;
@@ -113,22 +154,15 @@ class Chat {
     request.sampling.sequence = answers_++;
     request.warm_next = !alone_;
     if (screen_.decorated()) request.sampling.logprobs = kAlternatives;
+    check_room(request);
     screen_.begin();
-    try {
-      last_ = follow_answer(
-          session_->chat(), std::move(request), interrupts_, [&](const ChatEvent& event) { screen_.event(event); },
-          [&] {
-            if (editor_.collect()) screen_.toggle();
-          });
-    } catch (const Error&) {
-      undo();  // what cannot be asked is not part of the conversation
-      throw;
-    }
+    last_ = follow_answer(
+        session_->chat(), std::move(request), interrupts_, [&](const ChatEvent& event) { screen_.event(event); },
+        [&] {
+          if (editor_.collect()) screen_.toggle();
+        });
     screen_.end(last_, session_->plan().context);
-    if (last_.result.finish == ChatFinish::error) {
-      undo();
-      fail(ErrorKind::system, "{}", last_.result.error);
-    }
+    if (last_.result.finish == ChatFinish::error) fail(ErrorKind::system, "{}", last_.result.error);
     last_.thinking.insert(0, thinking);
     turn.answer = last_.answer;
     turn.thinking = last_.thinking;
@@ -136,6 +170,17 @@ class Chat {
     // Into a pipe nobody can say "again": a Ctrl-C ends it all.
     if (last_.result.finish == ChatFinish::cancelled && !screen_.decorated()) leaving_ = failed_ = true;
     if (interrupts_.ended()) leaving_ = true;
+  }
+
+  // A conversation that is too long says how it can go on.
+  void check_room(const ChatRequest& request) const {
+    const std::size_t tokens = session_->chat().prompt(request).ids.size();
+    const int context = session_->plan().context, most = session_->files().config().context;
+    if (tokens < static_cast<std::size_t>(context)) return;
+    fail(ErrorKind::input, "{} tokens leave no room for an answer in a context of {}: /undo forgets the last message and "
+         "its answer{}", tokens, context,
+         context < most ? fmt::format("; `limpid chat -c N` has room for up to {}, /save and /load take this along", most)
+                        : std::string());
   }
 
   void command(const std::string& line) {
@@ -153,7 +198,7 @@ class Chat {
     else if (verb == "/budget")
       set_budget(rest);
     else if (verb == "/retry")
-      need_turn(), answer_last();
+      need_turn(), answer_last(conversation_.turns.back());
     else if (verb == "/edit")
       edit(rest);
     else if (verb == "/undo")
@@ -167,7 +212,8 @@ class Chat {
     else if (verb == "/tokens")
       tokens(rest);
     else if (verb == "/model")
-      rest.empty() ? print("{} ({})\n", session_->name(), session_->files().path()) : open(rest);
+      rest.empty() ? print("{} ({})\n", visible(session_->name()), visible(session_->files().path()))
+                   : change_model(rest);
     else if (verb == "/quit" || verb == "/exit")
       leaving_ = true;
     else
@@ -194,7 +240,8 @@ class Chat {
   void set_system(const std::string& text) {
     if (text.empty())
       print("{}\n",
-            conversation_.system.empty() ? "(nothing; the model's template may say something)" : conversation_.system);
+            conversation_.system.empty() ? "(nothing; the model's template may say something)"
+                                         : for_stream(STDOUT_FILENO, conversation_.system));
     else
       conversation_.system = text == "-" ? "" : text;
   }
@@ -237,8 +284,8 @@ class Chat {
       if (!line || line->empty()) return screen_.say("unchanged");
       message = *line;
     }
-    conversation_.turns.back() = {message, {}, {}, false};
-    answer_last();
+    ChatTurn before = std::exchange(conversation_.turns.back(), {message, {}, {}, false});
+    answer_last(std::move(before));
   }
 
   // "The thinking can be cut and changed": the model goes on from what a person makes of it.
@@ -252,19 +299,25 @@ class Chat {
       if (!line || line->empty()) return screen_.say("unchanged");
       thinking = *line;
     }
-    answer_last(thinking);
+    answer_last(conversation_.turns.back(), thinking);
   }
 
   void undo() {
     need_turn();
-    start_ = conversation_.turns.back().user;  // ready to be changed and sent again
+    take_back(std::nullopt);
+  }
+
+  // The last message, ready to be changed and sent again; in its place comes what was there before, if anything.
+  void take_back(std::optional<ChatTurn> before) {
+    start_ = conversation_.turns.back().user;
     conversation_.turns.pop_back();
+    if (before) conversation_.turns.push_back(std::move(*before));
   }
 
   void load(const std::string& path) {
     conversation_ = Conversation::load(path);
     screen_.say(fmt::format("{} messages", conversation_.messages().size()));
-    if (!conversation_.turns.empty() && !conversation_.turns.back().answered) answer_last();
+    if (!conversation_.turns.empty() && !conversation_.turns.back().answered) answer_last(std::nullopt);
   }
 
   void stats() {
@@ -274,14 +327,26 @@ class Chat {
           usage.prefill_seconds);
     print("answer     {} tokens, {} of them thinking; {:.2f} s\n", usage.completion_tokens, usage.thinking_tokens,
           usage.decode_seconds);
+    speed(usage);
     if (last_.result.logits_hash != 0) print("logits     {:016x} (hash of the last ones)\n", last_.result.logits_hash);
     print("engine     {} steps, {} rows, {} tokens from the cache; {:.1f} s busy\n", all.steps, all.rows,
           all.reused_tokens, all.busy_seconds);
-    print("machine    {} threads, {}\n", session_->engine().threads(), context_.kernels().isa);
+    print("machine    {} threads, {}, cache in {}\n", session_->engine().threads(), context_.kernels().isa,
+          cache_type_name(session_->cache_type()));
     print("memory     {} of {} pages free, {} kept; {} tokens of context\n", all.free_pages, all.pages, all.kept_pages,
           session_->plan().context);
     print("sampling   temperature {:g}, top-p {:g}, top-k {}, seed {}\n", sampling_.temperature, sampling_.top_p,
           sampling_.top_k, sampling_.seed);
+  }
+
+  // What memory gives is measured when it is first asked for: it takes up to a second.
+  void speed(const Usage& usage) {
+    const double tokens = rate(usage), achieved = tokens * static_cast<double>(session_->bytes_per_token());
+    if (tokens == 0) return;
+    if (memory_speed_ == 0)
+      memory_speed_ = memory_bandwidth(session_->engine().threads(), available_memory().bytes);
+    print("speed      {:.1f} tokens/s, {} read for each: {:.1f} GB/s of {:.1f} ({:.0f} %)\n", tokens,
+          human_bytes(session_->bytes_per_token()), achieved / 1e9, memory_speed_ / 1e9, 100 * achieved / memory_speed_);
   }
 
   void tokens(const std::string& text) {
@@ -303,6 +368,7 @@ class Chat {
   Conversation conversation_;
   ChatAnswer last_;
   std::uint64_t answers_ = 0;
+  double memory_speed_ = 0;  // bytes a second; 0: not measured yet
   bool failed_ = false, leaving_ = false;
   bool alone_ = false;  // the model that is built in never saw two turns: it is given the last message alone
 };

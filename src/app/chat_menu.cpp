@@ -16,6 +16,7 @@
 #include "app/interrupt.h"
 #include "app/model_choice.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/pull.h"
 #include "app/settings.h"
 #include "app/style.h"
@@ -126,11 +127,14 @@ class Menu {
     std::vector<std::string> here;
     for (const StoredModel& model : store.list()) here.push_back(model.name);
     const std::vector<ModelChoice> choices = choose_models(Catalogue::built_in(), here, facts_);
-    for (std::size_t i = 0; i < choices.size(); ++i) entries_.push_back(entry_of(choices[i], i == 0));
+    for (std::size_t i = 0; i < choices.size(); ++i)
+      if (choices[i].here || !context_.options.offline) entries_.push_back(entry_of(choices[i], i == 0));
     for (const std::string& name : here) {
       const bool listed = std::ranges::any_of(entries_, [&](const Entry& entry) { return entry.name == name; });
-      if (!listed && entries_.size() < kMostChoices) entries_.push_back({name, name, "here", {}, false});
+      if (!listed && entries_.size() < kMostChoices) entries_.push_back({name, visible(name), "here", {}, false});
     }
+    if (entries_.empty() && context_.options.offline)
+      fail(ErrorKind::input, "no model is here, and --offline fetches none; without it the menu offers some");
     if (entries_.empty())
       fail(ErrorKind::resources, "no model is here, and none of the catalogue fits into {} of memory and {} of disk", human_bytes(facts_.memory),
            human_bytes(facts_.disk));
@@ -172,7 +176,7 @@ class Menu {
     try {
       if (entry.fetch) pull_model(entry.name, true, context_);
     } catch (const Error& error) {
-      print("{}\n\n", error.what());
+      print("{}\n\n", visible(error.what()));
       return false;
     }
     try {
@@ -206,9 +210,9 @@ std::string remembered() {
   try {
     const std::string model = read_settings().chat_model;
     if (model.empty() || is_there(model)) return model;
-    std::fprintf(stderr, "limpid: %s was chosen before and is not here any more\n", model.c_str());
+    std::fprintf(stderr, "limpid: %s was chosen before and is not here any more\n", visible(model).c_str());
   } catch (const Error& error) {
-    std::fprintf(stderr, "limpid: %s\n", error.what());
+    std::fprintf(stderr, "limpid: %s\n", visible(error.what()).c_str());
   }
   return "";
 }

@@ -9,8 +9,8 @@
 
 #include "app/format.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/terminal.h"
-#include "text/unicode.h"
 
 namespace limpid {
 
@@ -23,36 +23,11 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-std::string quoted(const std::string& bytes) {
-  std::string out = "'";
-  for (const char c : to_valid_utf8(bytes)) {
-    if (c == '\n')
-      out += "\\n";
-    else if (c == '\t')
-      out += "\\t";
-    else if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f)
-      out += c;
-    else
-      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-  }
-  return out + "'";
-}
+std::string quoted(const std::string& bytes) { return "'" + visible(bytes) + "'"; }
 
 std::string percent(float logprob) { return fmt::format("{:.1f} %", 100 * std::exp(static_cast<double>(logprob))); }
 
 }  // namespace
-
-std::string printable(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0)
-      ++i;  // U+0080 to U+009F: to some terminals as good as an escape
-    else if ((c >= 0x20 && c != 0x7F) || c == '\n' || c == '\t')
-      out += text[i];
-  }
-  return out;
-}
 
 ChatScreen::ChatScreen(bool decorated) : decorated_(decorated), style_(decorated ? STDOUT_FILENO : -1) {}
 
@@ -75,7 +50,8 @@ void ChatScreen::event(const ChatEvent& event) {
     write_out(decorated_ ? wrapped(printable(event.text)) : event.text);
     any_answer_ = true;
   } else if (event.kind == ChatEvent::Kind::tool_call) {
-    print("{}({})", event.call.name, event.call.arguments);
+    const std::string call = fmt::format("{}({})", event.call.name, event.call.arguments);
+    write_out(decorated_ ? wrapped(printable(call)) : call);
     any_answer_ = true;
   } else if (event.kind == ChatEvent::Kind::answer_was_thinking && decorated_) {
     write_out("\n" + style_.dim("(that was thinking)") + "\n\n");
@@ -140,7 +116,7 @@ void ChatScreen::say(const std::string& text) const {
 
 void ChatScreen::complain(const std::string& text) const {
   std::fflush(stdout);
-  std::fprintf(stderr, "limpid: %s\n", text.c_str());
+  std::fprintf(stderr, "limpid: %s\n", visible(text).c_str());
 }
 
 std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& style) {

@@ -42,9 +42,6 @@ class ChatScreen {
   std::chrono::steady_clock::time_point start_{};
 };
 
-// What models write goes to a terminal without what would command it: no control characters but line ends and tabs.
-std::string printable(std::string_view text);
-
 // One line for each token: its text, probability, and what else it could have been.
 std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& style);
 

@@ -1,13 +1,47 @@
 #include "app/command.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
-#include <limits>
-#include <map>
+#include <iterator>
+#include <utility>
 
+#include "app/number.h"
 #include "base/thread_team.h"
 
 namespace limpid {
+
+namespace {
+
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 32;
+constexpr const char* kCacheNames[] = {"f32", "f16", "bf16", "q8"};  // by CacheType
+
+// An option whose text `take` parses; what it refuses becomes bad usage that names the option.
+void add_number(CLI::App& app, const std::string& names, const std::string& type, const std::string& help,
+                std::function<void(const std::string&)> take) {
+  const std::string name = names.substr(names.rfind(',') + 1);
+  app.add_option_function<std::string>(
+         names,
+         [name, take = std::move(take)](const std::string& text) {
+           try {
+             take(text);
+           } catch (const Error& error) {
+             throw CLI::ValidationError(name, error.what());
+           }
+         },
+         help)
+      ->type_name(type);
+}
+
+}  // namespace
+
+CacheType cache_type_named(const std::string& word) {
+  for (std::size_t i = 0; i < std::size(kCacheNames); ++i)
+    if (word == kCacheNames[i]) return static_cast<CacheType>(i);
+  fail(ErrorKind::input, "expected f16, bf16, q8 or f32, found '{}'", word);
+}
+
+const char* cache_type_name(CacheType type) { return kCacheNames[static_cast<std::size_t>(type)]; }
 
 int exit_code(ErrorKind kind) {
   switch (kind) {
@@ -41,14 +75,20 @@ Command& Command::option(const std::string& names, std::string& value, const std
   return *this;
 }
 
+Command& Command::option(const std::string& names, std::optional<std::string>& value, const std::string& help) {
+  app_->add_option_function<std::string>(names, [&value](const std::string& text) { value = text; }, help)
+      ->type_name("TEXT");
+  return *this;
+}
+
 Command& Command::option(const std::string& names, std::int64_t& value, std::int64_t least, std::int64_t most,
                          const std::string& help) {
-  app_->add_option(names, value, help)->check(CLI::Range(least, most))->type_name("N");
+  add_number(*app_, names, "N", help, [=, &value](const std::string& text) { value = parse_integer(text, least, most); });
   return *this;
 }
 
 Command& Command::option(const std::string& names, double& value, double least, double most, const std::string& help) {
-  app_->add_option(names, value, help)->check(CLI::Range(least, most))->type_name("X");
+  add_number(*app_, names, "X", help, [=, &value](const std::string& text) { value = parse_real(text, least, most); });
   return *this;
 }
 
@@ -67,16 +107,26 @@ Command& Command::flag(const std::string& names, bool& value, const std::string&
 
 Command& Command::engine_options() {
   Options& o = *options_;
-  app_->add_option("-c,--context", o.context, "context in tokens (default: what the model and memory allow)")
-      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 32))
-      ->type_name("N");
+  add_number(*app_, "-c,--context", "N", "context in tokens (default: what the model and memory allow)",
+             [&o](const std::string& text) { o.context = parse_integer(text, 1, kMostTokens); });
+  cache_type();
   return threads_and_compute();
 }
 
+Command& Command::cache_type() {
+  Options& o = *options_;
+  app_->add_option_function<std::string>(
+          "--cache", [&o](const std::string& word) { o.cache = cache_type_named(word); },
+          "how keys and values are kept: q8 takes half of f16's memory (default: f16)")
+      ->check(CLI::IsMember({"f16", "bf16", "q8", "f32"}))
+      ->type_name("f16|bf16|q8|f32");
+  return *this;
+}
+
 Command& Command::threads() {
-  app_->add_option("-t,--threads", options_->threads, "threads (default: the physical cores that this process may use)")
-      ->check(CLI::Range(1, 1024))
-      ->type_name("N");
+  Options& o = *options_;
+  add_number(*app_, "-t,--threads", "N", "threads (default: the physical cores that this process may use)",
+             [&o](const std::string& text) { o.threads = static_cast<int>(parse_integer(text, 1, 1024)); });
   return *this;
 }
 
@@ -93,23 +143,15 @@ Command& Command::threads_and_compute() {
 
 Command& Command::sampling_options() {
   Options& o = *options_;
-  app_->add_option_function<std::uint64_t>(
-          "--seed", [&o](std::uint64_t seed) { o.seed = seed; }, "seed of the sampling")
-      ->type_name("N");
-  app_->add_option_function<double>(
-          "--temp", [&o](double t) { o.temperature = t; }, "temperature; 0 always takes the likeliest token")
-      ->check(CLI::Range(0.0, 100.0))
-      ->type_name("X");
-  app_->add_option_function<double>(
-          "--top-p", [&o](double p) { o.top_p = p; },
-          "sample from the likeliest tokens that together have this probability")
-      ->check(CLI::Range(std::numeric_limits<double>::min(), 1.0, "FLOAT in (0 - 1]"))
-      ->type_name("X");
+  add_number(*app_, "--seed", "N", "seed of the sampling",
+             [&o](const std::string& text) { o.seed = parse_unsigned(text); });
+  add_number(*app_, "--temp", "X", "temperature; 0 always takes the likeliest token",
+             [&o](const std::string& text) { o.temperature = parse_real(text, 0, 100); });
+  add_number(*app_, "--top-p", "X", "sample from the likeliest tokens that together have this probability",
+             [&o](const std::string& text) { o.top_p = parse_real(text, 0, 1, true); });
   thinking_option();
-  app_->add_option_function<std::int64_t>(
-          "--budget", [&o](std::int64_t n) { o.budget = n; }, "tokens of thinking, after which the model must answer")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 32))
-      ->type_name("N");
+  add_number(*app_, "--budget", "N", "tokens of thinking, after which the model must answer",
+             [&o](const std::string& text) { o.budget = parse_integer(text, 0, kMostTokens); });
   return *this;
 }
 

@@ -23,6 +23,7 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "ops/cache.h"
 
 namespace CLI {
 class App;
@@ -32,6 +33,9 @@ namespace limpid {
 
 enum class Think { automatic, on, off };  // automatic: as the model's template does it
 enum class Compute { automatic, exact, fast };
+
+CacheType cache_type_named(const std::string& word);  // "f32", "f16", "bf16", "q8"; throws Error(input)
+const char* cache_type_name(CacheType type);
 
 // What several commands share. An empty optional: not given, so the model's own advice or the engine's default counts.
 struct Options {
@@ -43,7 +47,8 @@ struct Options {
   Think think = Think::automatic;        // --think
   std::optional<std::int64_t> budget;    // --budget: tokens of thinking, >= 0
   Compute compute = Compute::automatic;  // --compute
-  bool offline = false;  // --offline; only `pull` ever asks the network, everything else is offline anyway
+  std::optional<CacheType> cache;        // --cache
+  bool offline = false;                  // --offline: nothing may use the network, whatever else the line asks for
 };
 
 struct Context {
@@ -58,11 +63,13 @@ class Command {
  public:
   Command(CLI::App& app, Options& options) : app_(&app), options_(&options) {}
 
-  // References must outlive the parse: keep them in a shared_ptr that the action holds.
+  // References must outlive the parse: keep them in a shared_ptr that the action holds. Numbers are parsed strictly
+  // (number.h) and refused with their range.
   Command& positional(const std::string& name, std::string& value, const std::string& help, bool required = true);
   Command& positionals(const std::string& name, std::vector<std::string>& values, const std::string& help,
                        bool required = true);
   Command& option(const std::string& names, std::string& value, const std::string& help, bool required = false);
+  Command& option(const std::string& names, std::optional<std::string>& value, const std::string& help);
   Command& option(const std::string& names, std::int64_t& value, std::int64_t least, std::int64_t most,
                   const std::string& help);
   Command& option(const std::string& names, double& value, double least, double most, const std::string& help);
@@ -72,7 +79,8 @@ class Command {
 
   Command& threads();              // -t
   Command& threads_and_compute();  // -t, --compute
-  Command& engine_options();       // -t, -c, --compute
+  Command& cache_type();           // --cache
+  Command& engine_options();       // -t, -c, --compute, --cache
   Command& thinking_option();      // --think
   Command& sampling_options();     // --seed, --temp, --top-p, --think, --budget
 

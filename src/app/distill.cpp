@@ -30,6 +30,7 @@ std::unique_ptr<Teacher> open_teacher(const Arguments& arguments, const Context&
     if (!arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher-model: only an endpoint (--teacher URL) has models to choose from");
     return engine_teacher(model_on_disk(arguments.teacher).string(), context.threads(), context.kernels());
   }
+  if (context.options.offline) fail(ErrorKind::input, "--teacher {}: --offline forbids the network", arguments.teacher);
   if (arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher {}: the name of its model is needed (--teacher-model)", arguments.teacher);
   const char* key = std::getenv("LIMPID_TEACHER_KEY");
   return endpoint_teacher(arguments.teacher, arguments.teacher_model, key != nullptr ? key : "");

@@ -37,10 +37,24 @@ struct Report {
   std::vector<Problem> problems;
 };
 
-// LIMPID_ISA if it is set: a name that the processor has.
-std::string chosen_isa(const Machine& machine) {
+// The kernels that a run would take, LIMPID_ISA heeded; what keeps them from the best becomes a problem.
+std::string kernels_here(const Context& context, const Machine& machine, std::vector<Problem>& problems) {
   const char* wanted = std::getenv("LIMPID_ISA");
-  return wanted == nullptr || *wanted == 0 ? machine.best_isa : wanted;
+  std::string isa;
+  try {
+    isa = context.kernels().isa;
+  } catch (const Error& error) {
+    problems.push_back({fmt::format("no command computes: {}", error.what()), "unset LIMPID_ISA"});
+    return "none";
+  }
+  if (isa_named(isa) >= machine.best_isa) return isa;
+  if (wanted != nullptr && *wanted != 0)
+    problems.push_back({fmt::format("LIMPID_ISA asks for {}, the processor has {}", isa, name(machine.best_isa)),
+                        "unset LIMPID_ISA: models run faster then"});
+  else
+    problems.push_back({fmt::format("this program was built without kernels for {}", name(machine.best_isa)),
+                        "build it without LIMPID_SCALAR_ONLY"});
+  return isa;
 }
 
 // Of each model the preferred variant, and the largest that fits if that is another.
@@ -70,7 +84,6 @@ Report examine(const Context& context) {
   Report report;
   report.machine = read_machine();
   report.threads = context.threads();
-  report.isa = chosen_isa(report.machine);
   report.bandwidth_one = memory_bandwidth(1, report.machine.memory_available);
   report.bandwidth_all =
       report.threads == 1 ? report.bandwidth_one : memory_bandwidth(report.threads, report.machine.memory_available);
@@ -79,12 +92,7 @@ Report examine(const Context& context) {
   report.disk = disk_read_speed(report.store);
   report.fits = find_fits(report);
   report.problems = find_problems(report.machine);
-  if (report.isa != "scalar" && report.isa != "avx2" && report.isa != "avx512")
-    report.problems.push_back({"LIMPID_ISA is '" + report.isa + "'", "scalar, avx2 or avx512"});
-  else if (report.isa.size() > report.machine.best_isa.size() ||
-           (report.isa == "avx2" && report.machine.best_isa == "scalar"))
-    report.problems.push_back(
-        {"LIMPID_ISA asks for " + report.isa + ", the processor has " + report.machine.best_isa, "unset LIMPID_ISA"});
+  report.isa = kernels_here(context, report.machine, report.problems);
   return report;
 }
 
@@ -142,7 +150,7 @@ nlohmann::json to_json(const Report& report) {
                 {"threads", m.logical},   {"usable_threads", m.usable},
                 {"quota", m.quota},       {"default_threads", report.threads},
                 {"features", m.features}, {"isa", report.isa},
-                {"best_isa", m.best_isa}, {"governor", m.governor},
+                {"best_isa", name(m.best_isa)}, {"governor", m.governor},
                 {"load", m.load}};
   out["memory"] = {{"total", m.memory_total},
                    {"available", m.memory_available},
@@ -175,7 +183,7 @@ nlohmann::json to_json(const Report& report) {
 void add_doctor(Program& program) {
   auto json = std::make_shared<bool>(false);
   Command command = program.add("doctor", "What this machine has, which models fit, what is wrong");
-  command.engine_options();
+  command.threads();
   command.flag("--json", *json, "as JSON; sizes in bytes, bandwidths in bytes a second");
   command.examples("limpid doctor\nlimpid doctor --json | jq .problems");
   command.run([json](const Context& context) {

@@ -1,6 +1,4 @@
 // limpid export: a model in another format, for other programs.
-#include <unistd.h>
-
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -9,8 +7,9 @@
 #include "app/commands.h"
 #include "app/format.h"
 #include "app/output.h"
-#include "app/progress.h"
+#include "app/printable.h"
 #include "app/session.h"
+#include "app/write_progress.h"
 #include "convert/export.h"
 
 namespace limpid {
@@ -32,20 +31,17 @@ int run(const Arguments& arguments) {
   if (arguments.top_p > 0) options.top_p = static_cast<float>(arguments.top_p);
   if (!arguments.type.empty()) {
     options.type = dtype_from_name(arguments.type);
-    if (!options.type) fail(ErrorKind::input, "export: unknown type '{}'", arguments.type);
+    if (!options.type) fail(ErrorKind::input, "export: unknown type '{}', expected F32, BF16, F16 or (to GGUF) Q8_0", arguments.type);
   }
   const ModelFiles files = open_model(arguments.model);
-  std::unique_ptr<ProgressBar> bar;
-  const ExportResult result = export_model(files, arguments.out, options, [&](std::uint64_t done, std::uint64_t total) {
-    constexpr std::uint64_t kWorthABar = std::uint64_t{1} << 28;
-    if (bar == nullptr && total > kWorthABar && isatty(STDERR_FILENO) != 0) bar = std::make_unique<ProgressBar>("exporting", total);
-    if (bar != nullptr) bar->add(static_cast<std::int64_t>(done) - static_cast<std::int64_t>(bar->done()));
-  });
-  bar.reset();
-  print("{}: {} tensors, {} in {}\n", arguments.out, result.tensors, human_bytes(result.bytes), info(result.type).name);
+  WriteProgress progress("exporting", arguments.out);
+  const ExportResult result =
+      export_model(files, arguments.out, options, [&](std::uint64_t done, std::uint64_t total) { progress(done, total); });
+  progress.finish();
+  print("{}: {} tensors, {} in {}\n", visible(arguments.out), result.tensors, human_bytes(result.bytes), info(result.type).name);
   if (!result.kept.empty())
     print("in F16, because their rows are no multiple of {} values: {} tensors, {} ...\n", info(result.type).block, result.kept.size(),
-          result.kept.front());
+          visible(result.kept.front()));
   return 0;
 }
 

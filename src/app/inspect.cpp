@@ -10,6 +10,7 @@
 #include "app/hub_setup.h"
 #include "app/model_facts.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "models/decoder.h"
 
 namespace limpid {
@@ -23,8 +24,7 @@ struct Arguments {
   bool tensors = false, json = false;
 };
 
-constexpr std::pair<CacheType, const char*> kCaches[] = {
-    {CacheType::f32, "f32"}, {CacheType::f16, "f16"}, {CacheType::bf16, "bf16"}, {CacheType::q8, "q8"}};
+constexpr CacheType kCaches[] = {CacheType::f32, CacheType::f16, CacheType::bf16, CacheType::q8};
 
 double cache_bytes(const ModelFiles& files, CacheType type) {
   const Decoder shape(files.config());
@@ -98,7 +98,8 @@ Json to_json(const ModelFiles& files, const ModelFacts& facts, bool tensors) {
                             {"tensors", type.tensors},
                             {"parameters", type.values},
                             {"bytes", type.bytes}});
-  for (const auto& [type, name] : kCaches) out["cache_bytes_per_token"][name] = std::llround(cache_bytes(files, type));
+  for (const CacheType type : kCaches)
+    out["cache_bytes_per_token"][cache_type_name(type)] = std::llround(cache_bytes(files, type));
   out["memory_bytes"] = packed_model_bytes(files, Precision::fast);
   out["tokenizer"] = files.has_tokenizer();
   out["chat_template"] = !files.chat_template().empty();
@@ -109,7 +110,7 @@ Json to_json(const ModelFiles& files, const ModelFacts& facts, bool tensors) {
 
 void print_facts(const ModelFiles& files, const ModelFacts& facts) {
   const ModelConfig& c = files.config();
-  print("Model        {} ({}, {})\n", c.name.empty() ? "without a name" : c.name, c.architecture,
+  print("Model        {} ({}, {})\n", c.name.empty() ? "without a name" : visible(c.name), visible(c.architecture),
         files.gguf() != nullptr ? "GGUF" : "safetensors");
   print("Parameters   {}", count(facts.parameters));
   if (facts.active_parameters != facts.parameters) print(", {} active for a token", count(facts.active_parameters));
@@ -124,7 +125,7 @@ void print_facts(const ModelFiles& files, const ModelFacts& facts) {
     print("Experts      {} of {} and {} shared, width {}; the first {} layers are dense\n", c.experts_chosen, c.experts,
           c.shared_experts, c.expert_width, c.dense_layers);
   print("Rotation     base {:g}{}\n", c.rope.base,
-        c.rope.scaling.empty() ? "" : fmt::format(", {} scaling by {:g}", c.rope.scaling, c.rope.factor));
+        c.rope.scaling.empty() ? "" : fmt::format(", {} scaling by {:g}", visible(c.rope.scaling), c.rope.factor));
   print("Cache        {} a token in f16, {} in q8\n",
         human_bytes(static_cast<std::uint64_t>(cache_bytes(files, CacheType::f16))),
         human_bytes(static_cast<std::uint64_t>(cache_bytes(files, CacheType::q8))));
@@ -142,14 +143,14 @@ int inspect(const Arguments& arguments) {
   const ModelFiles files = open_model(arguments.model);
   const ModelFacts facts = count_model(files);
   if (arguments.json) {
-    print("{}\n", to_json(files, facts, arguments.tensors).dump(1, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", visible_json(to_json(files, facts, arguments.tensors).dump(1, ' ', false, Json::error_handler_t::replace)));
     return 0;
   }
   print_facts(files, facts);
   if (!arguments.tensors) return 0;
   write_out("Tensors\n");
   for (const Weight& weight : files.weights().weights())
-    print("  {:<48} {:<8} {:<22} {:>9}\n", weight.name, info(weight.type).name, shape_text(weight),
+    print("  {:<48} {:<8} {:<22} {:>9}\n", visible(weight.name), info(weight.type).name, shape_text(weight),
           human_bytes(weight.data.size()));
   return 0;
 }

@@ -53,7 +53,7 @@ std::vector<std::int32_t> wanted_ids(const Arguments& arguments, const ModelConf
   return ids;
 }
 
-int check(const OpenedModel& opened, std::span<const std::int32_t> ids, const Context& context) {
+int check(const OpenedModel& opened, CacheType cache_type, std::span<const std::int32_t> ids, const Context& context) {
   std::vector<const KernelTable*> tables{&context.kernels()};
   for (const KernelTable* table : kernel_tables())
     if (table != tables.front()) tables.push_back(table);
@@ -61,7 +61,7 @@ int check(const OpenedModel& opened, std::span<const std::int32_t> ids, const Co
         opened.precision == Precision::exact ? "exact" : "fast", context.threads(), tables.front()->isa);
   bool equal = true;
   check_one_answer(
-      *opened.model, opened.cache_type, ids, context.threads(), tables, [&](const OneAnswerResult& result) {
+      *opened.model, cache_type, ids, context.threads(), tables, [&](const OneAnswerResult& result) {
         print("  {:<40} {}\n", result.way,
               result.equal ? "equal" : fmt::format("DIFFERENT from position {} on", result.first_different));
         flush_out();
@@ -95,14 +95,15 @@ int logits(const Arguments& arguments, const Context& context) {
   const Precision precision = precision_of(context.options, usual_precision(files));
   RunnerOptions options;
   options.threads = context.threads();
-  options.cache_type = precision == Precision::exact ? CacheType::f32 : CacheType::f16;
+  options.cache_type = cache_type_of(context.options, precision);
   options.positions = static_cast<int>(ids.size());
   options.kernels = &context.kernels();
   const std::uint64_t besides = Runner::bytes(Decoder(files.config()), options);
-  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts);
+  const WhatFits fits = runner_fits(files.config(), options, "--ids");
+  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts, fits);
   int code = 0;
   if (!arguments.output.empty()) code = write_logits(arguments, opened, ids, options);
-  if (arguments.check) code = check(opened, ids, context);
+  if (arguments.check) code = check(opened, options.cache_type, ids, context);
   return code;
 }
 
@@ -116,7 +117,8 @@ void add_logits(Program& program) {
   command.option("-o,--output", arguments->output, "a .npy file: f32, (tokens, vocabulary)");
   command.flag("--check", arguments->check,
                "compute them with other threads, chunks, batch mates and instruction sets and compare every bit");
-  command.engine_options();
+  command.threads_and_compute();
+  command.cache_type();
   command.examples(
       "limpid logits model/ --ids 1,2,3 -o logits.npy                 exact for F32 and FP8 files\n"
       "limpid logits model.gguf --ids 1,2,3 -o logits.npy --compute exact\n"

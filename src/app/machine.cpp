@@ -55,9 +55,10 @@ void read_cpu(const std::string& root, Machine& machine) {
   const auto has = [&](std::initializer_list<const char*> names) {
     return std::all_of(names.begin(), names.end(), [&](const char* n) { return flags.count(n) != 0; });
   };
-  machine.best_isa = "scalar";
-  if (has({"avx2", "fma", "f16c"})) machine.best_isa = "avx2";
-  if (machine.best_isa == "avx2" && has({"avx512f", "avx512bw", "avx512dq", "avx512vl"})) machine.best_isa = "avx512";
+  machine.best_isa = Isa::scalar;
+  if (has({"avx2", "fma", "f16c"})) machine.best_isa = Isa::avx2;
+  if (machine.best_isa == Isa::avx2 && has({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni"}))
+    machine.best_isa = Isa::avx512;
   const std::string scaling = root + "sys/devices/system/cpu/cpu0/cpufreq/";
   machine.governor = line_of(scaling + "scaling_governor");
   machine.driver = line_of(scaling + "scaling_driver");
@@ -122,7 +123,7 @@ std::vector<Problem> find_problems(const Machine& machine) {
     problems.push_back({fmt::format("{} of swap is in use: memory is short", human_bytes(machine.swap_used)),
                         "close what needs memory, or choose a smaller model; a model that is swapped runs at a "
                         "hundredth of its speed"});
-  if (machine.best_isa == "scalar")
+  if (machine.best_isa == Isa::scalar)
     problems.push_back(
         {"the processor has no AVX2", "models run, many times slower than on a processor made since 2013"});
   if (machine.huge_pages == "never")

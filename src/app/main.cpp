@@ -9,6 +9,8 @@
 
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/printable.h"
+#include "app/usage.h"
 
 namespace limpid {
 
@@ -16,7 +18,9 @@ namespace {
 
 constexpr const char* kExamples =
     R"(MODEL is a .gguf file (or the first part of a split one), a directory of safetensors, or a name in the store.
-Nothing leaves this machine: only `limpid pull` uses the network.
+Nothing leaves this machine, and the network is used only for what asks for it by name: `pull`; a model "to fetch" that
+is chosen in the menu of `chat`, or fetched in the app of `serve`; a teacher's URL given to `traces` or `distill`.
+--offline forbids it altogether.
 Exit codes: 0 done, 1 failed, 2 bad usage or input.
 
 Examples:
@@ -27,7 +31,7 @@ Examples:
 )";
 
 int complain(const char* message, int code) {
-  std::fprintf(stderr, "limpid: %s\n", message);
+  std::fprintf(stderr, "limpid: %s\n", visible(message).c_str());
   return code;
 }
 
@@ -45,7 +49,7 @@ int parse_and_run(int argc, char** argv) {
     return result.get_exit_code();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    return complain((std::string(error.what()) + " (see `limpid --help`)").c_str(), 2);
+    return complain(usage_error(app, error).c_str(), 2);
   }
   if (app.get_subcommands().empty()) {
     std::fputs(app.help().c_str(), stderr);

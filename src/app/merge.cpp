@@ -5,6 +5,7 @@
 #include "app/built_in.h"
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/write_progress.h"
 #include "base/error.h"
 #include "convert/merge.h"
 
@@ -18,7 +19,9 @@ struct Arguments {
 
 int merge(const Arguments& arguments) {
   const ModelFiles merged = ModelFiles::open(model_on_disk(arguments.model).string()).with_adapter(arguments.adapter);
-  write_model(merged, arguments.out);
+  WriteProgress progress("merging", arguments.out);
+  write_model(merged, arguments.out, [&](std::uint64_t done, std::uint64_t total) { progress(done, total); });
+  progress.finish();
   print("{}: {} with {}\n", arguments.out, arguments.model, arguments.adapter);
   return 0;
 }

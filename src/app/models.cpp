@@ -8,6 +8,7 @@
 #include "app/format.h"
 #include "app/hub_setup.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "hub/catalogue.h"
 
 namespace limpid {
@@ -23,7 +24,7 @@ struct Arguments {
 int list_models(const Arguments& arguments) {
   std::vector<std::string> problems;
   const std::vector<StoredModel> models = open_store().list(&problems);
-  for (const std::string& problem : problems) std::fprintf(stderr, "limpid: %s\n", problem.c_str());
+  for (const std::string& problem : problems) std::fprintf(stderr, "limpid: %s\n", visible(problem).c_str());
   const std::uint64_t built_in = built_in_bytes();
   if (arguments.json) {
     nlohmann::json out = nlohmann::json::array();
@@ -47,7 +48,7 @@ int list_models(const Arguments& arguments) {
   for (const StoredModel& model : models) {
     std::error_code error;
     const char* gone = std::filesystem::exists(model.path, error) ? "" : "  (gone)";
-    print("{:<{}}  {:>8}  {}{}\n", model.name, width, human_bytes(model.bytes), model.path.string(), gone);
+    print("{:<{}}  {:>8}  {}{}\n", visible(model.name), width, human_bytes(model.bytes), visible(model.path.string()), gone);
   }
   return 0;
 }
@@ -71,7 +72,7 @@ int list_catalogue(const Arguments& arguments) {
 
 int add_model(const Arguments& arguments) {
   for (const StoredModel& model : open_store().adopt(arguments.path, arguments.name))
-    print("{}  {}  {}\n", model.name, human_bytes(model.bytes), model.path.string());
+    print("{}  {}  {}\n", visible(model.name), human_bytes(model.bytes), visible(model.path.string()));
   return 0;
 }
 
@@ -79,7 +80,7 @@ int remove_models(const Arguments& arguments) {
   Store store = open_store();
   for (const std::string& name : arguments.models) {
     store.remove(name);
-    print("{} removed\n", name);
+    print("{} removed\n", visible(name));
   }
   return 0;
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "app/built_in.h"
 #include "app/commands.h"
@@ -51,6 +52,15 @@ std::vector<TokenId> read_tokens(const Arguments& arguments, const Tokenizer& to
   return tokenizer.encode(text, options);
 }
 
+// A tokenizer may know more ids than the model has logits for.
+void check_ids(const std::vector<TokenId>& tokens, const ModelFiles& files, const Arguments& arguments) {
+  const int vocabulary = files.config().vocabulary;
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    if (tokens[i] < 0 || tokens[i] >= vocabulary)
+      fail(ErrorKind::input, "{}: token {} of {} is id {}, the model has 0 to {}: the tokenizer is another model's",
+           files.path(), i, arguments.file, tokens[i], vocabulary - 1);
+}
+
 Score score_window(Runner& runner, std::span<const TokenId> window) {
   Score score;
   const std::size_t first = window.size() / 2;
@@ -69,6 +79,7 @@ int perplexity(const Arguments& arguments, const Context& context) {
   ModelFiles files = open_model(arguments.model);
   const Tokenizer tokenizer = open_tokenizer(files);
   std::vector<TokenId> tokens = read_tokens(arguments, tokenizer);
+  check_ids(tokens, files, arguments);
   const auto width = static_cast<std::size_t>(arguments.context);
   if (width > static_cast<std::size_t>(files.config().context))
     fail(ErrorKind::input, "--context {}: the model has {}", width, files.config().context);
@@ -76,20 +87,23 @@ int perplexity(const Arguments& arguments, const Context& context) {
   if (windows == 0)
     fail(ErrorKind::input, "{}: {} tokens, at least {} are needed", arguments.file, tokens.size(), width);
   if (arguments.windows > 0) windows = std::min(windows, static_cast<std::size_t>(arguments.windows));
+  const TokenId bos = tokenizer.add_bos() ? tokenizer.bos().value_or(-1) : -1;  // -1: none
+  if (bos >= 0) check_ids({bos}, files, arguments);
   const Precision precision = precision_of(context.options, Precision::fast);
   RunnerOptions options;
   options.threads = context.threads();
-  options.cache_type = precision == Precision::exact ? CacheType::f32 : CacheType::f16;
+  options.cache_type = cache_type_of(context.options, precision);
   options.positions = static_cast<int>(width);
   options.kernels = &context.kernels();
   const std::uint64_t besides = Runner::bytes(Decoder(files.config()), options);
-  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts);
+  const WhatFits fits = runner_fits(files.config(), options, "--context");
+  const OpenedModel opened = load(std::move(files), precision, context, besides, interrupts, fits);
   Runner runner(*opened.model, options);
   Score total;
   for (std::size_t w = 0; w < windows; ++w) {
     if (interrupts.requested()) fail(ErrorKind::cancelled, "perplexity: stopped after {} of {} windows", w, windows);
     const std::span<TokenId> window(tokens.data() + w * width, width);
-    if (tokenizer.add_bos() && tokenizer.bos()) window[0] = *tokenizer.bos();
+    if (bos >= 0) window[0] = bos;
     const Score score = score_window(runner, window);
     total.sum += score.sum;
     total.squares += score.squares;
@@ -97,6 +111,8 @@ int perplexity(const Arguments& arguments, const Context& context) {
     if (!arguments.json) print("[{}]{:.4f}{}", w + 1, total.perplexity(), w + 1 == windows ? "\n" : " ");
     if (!arguments.json) flush_out();
   }
+  if (total.count == 0 || !std::isfinite(total.mean()))
+    fail(ErrorKind::input, "{}: no perplexity: {} tokens scored, mean loss {}", arguments.file, total.count, total.mean());
   if (arguments.json) {
     const nlohmann::ordered_json out = {{"perplexity", total.perplexity()},
                                         {"error", total.error()},
@@ -106,6 +122,7 @@ int perplexity(const Arguments& arguments, const Context& context) {
                                         {"tokens", tokens.size()},
                                         {"bos", tokenizer.add_bos()},
                                         {"compute", precision == Precision::exact ? "exact" : "fast"},
+                                        {"cache", cache_type_name(options.cache_type)},
                                         {"isa", options.kernels->isa}};
     print("{}\n", out.dump(1));
   } else {
@@ -122,10 +139,11 @@ void add_perplexity(Program& program) {
   Command command = program.add("perplexity", "How well a model predicts a text, by llama.cpp's procedure");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.positional("FILE", arguments->file, "the text; - is standard input");
-  command.option("-c,--context", arguments->context, 2, 1 << 24, "tokens in a window (512)");
+  command.option("-c,--context", arguments->context, 3, 1 << 24, "tokens in a window (512)");
   command.option("--windows", arguments->windows, 1, 1 << 24, "only that many windows from the start");
   command.flag("--json", arguments->json, "as JSON");
   command.threads_and_compute();
+  command.cache_type();
   command.examples(
       "limpid perplexity smollm2-135m wiki.test.raw\nlimpid perplexity model.gguf text.txt --context 2048 --json");
   command.run([arguments](const Context& context) { return perplexity(*arguments, context); });

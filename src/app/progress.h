@@ -18,6 +18,7 @@ class ProgressBar {
 
   void add(std::int64_t bytes);            // may be negative: thrown away
   void add_existing(std::uint64_t bytes);  // done, but not by now: it does not count into the rate
+  void expect_more(std::uint64_t bytes) { total_ += bytes; }
   void relabel(std::string label);
   void say(const std::string& line);  // above the bar
   std::uint64_t done() const { return done_; }
@@ -29,7 +30,7 @@ class ProgressBar {
 
   using Clock = std::chrono::steady_clock;
   std::string label_;
-  const std::uint64_t total_;
+  std::uint64_t total_;
   std::uint64_t done_ = 0, existing_ = 0;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point drawn_{}, rated_ = Clock::now();

@@ -15,10 +15,12 @@
 #include "app/hub_setup.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/model_choice.h"
 #include "app/progress.h"
 #include "engine/memory_plan.h"
 #include "hub/catalogue.h"
+#include "hub/files.h"
 #include "hub/pull.h"
 
 namespace limpid {
@@ -42,9 +44,9 @@ std::string fits_memory(std::uint64_t bytes) {
 }
 
 void describe(const PullPlan& plan) {
-  print("{}: {}, {} from {} at {}\n", plan.name, human_bytes(plan.total),
+  print("{}: {}, {} from {} at {}\n", visible(plan.name), human_bytes(plan.total),
         plan.files.size() == 1 ? "1 file" : fmt::format("{} files", plan.files.size()), plan.repository,
-        plan.revision.substr(0, 12));
+        visible(plan.revision.substr(0, 12)));
   std::uint64_t linked = 0;
   for (const PlannedFile& file : plan.files)
     if (!file.cached.empty()) linked += file.remote.size;
@@ -77,7 +79,20 @@ bool confirm(const Arguments& arguments, Interrupts& interrupts) {
   return !answer.empty() && (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& arguments, const HubOptions& options) {
+// A damaged file of the cache was to be linked and has to cross the network now: not before somebody has agreed to that.
+void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::string& damage, const Arguments& arguments,
+                   Interrupts& interrupts) {
+  std::fprintf(stderr, "limpid: %s\n", visible(damage).c_str());
+  print("{}: {} to fetch instead\n", visible(file.target.filename().string()), human_bytes(file.remote.size));
+  const std::uint64_t free = free_disk(file.target.parent_path());
+  if (file.remote.size > free)
+    fail(ErrorKind::resources, "{}: {} more needed, {} free on its disk", plan.name, human_bytes(file.remote.size),
+         human_bytes(free));
+  if (plan.to_fetch == 0 && !confirm(arguments, interrupts)) fail(ErrorKind::cancelled, "nothing was fetched");
+}
+
+void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& arguments, const HubOptions& options,
+           Interrupts& interrupts) {
   std::uint64_t fetched = 0;
   for (const PlannedFile& file : plan.files)
     if (!file.present && file.cached.empty()) fetched += file.remote.size;
@@ -88,12 +103,17 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
   download.retry.attempts = 8;  // of a range, without a byte arriving: about four minutes
   std::string done;
   {
-    ProgressBar bar(plan.name, fetched);
+    ProgressBar bar(visible(plan.name), fetched);
     std::unique_ptr<ProgressBar> verifying;
     PullEvents events;
+    events.damaged = [&](const PlannedFile& file, const std::string& damage) {
+      fetch_instead(plan, file, damage, arguments, interrupts);
+      fetched += file.remote.size;
+      bar.expect_more(file.remote.size);
+    };
     events.begin = [&](const PlannedFile& file) {
       verifying.reset();
-      bar.relabel(file.target.filename().string());
+      bar.relabel(visible(file.target.filename().string()));
     };
     events.arrived = [&](std::int64_t bytes) { bar.add(bytes); };
     events.resumed = [&](std::uint64_t bytes) { bar.add_existing(bytes); };
@@ -105,8 +125,8 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
     try {
       const StoredModel model = execute_pull(plan, hub, store, download, events);
       verifying.reset();
-      done = fmt::format("{}: {} in {}, verified: {}\n", model.name, human_bytes(bar.arrived()),
-                         human_time(bar.seconds()), model.path.string());
+      done = fmt::format("{}: {} in {}, verified: {}\n", visible(model.name), human_bytes(bar.arrived()),
+                         human_time(bar.seconds()), visible(model.path.string()));
     } catch (const Error& error) {
       verifying.reset();
       if (error.kind() != ErrorKind::cancelled) throw;
@@ -129,7 +149,7 @@ bool pull_model(const std::string& reference_text, bool yes, const Context& cont
   for (const StoredModel& model : store.list()) {
     std::error_code error;
     if (name.empty() || !equal_ignoring_case(model.name, name) || !std::filesystem::exists(model.path, error)) continue;
-    print("{} is here already: {}\n", model.name, model.path.string());
+    print("{} is here already: {}\n", visible(model.name), visible(model.path.string()));
     return true;
   }
   HubOptions options = hub_options(context.options, [&] { return interrupts.requested(); });
@@ -144,13 +164,13 @@ bool pull_model(const std::string& reference_text, bool yes, const Context& cont
     print("nothing fetched\n");
     return false;
   }
-  fetch(plan, hub, store, arguments, options);
+  fetch(plan, hub, store, arguments, options, interrupts);
   return true;
 }
 
 void add_pull(Program& program) {
   auto arguments = std::make_shared<Arguments>();
-  Command command = program.add("pull", "Fetch a model into the store: the one command that uses the network");
+  Command command = program.add("pull", "Fetch a model into the store, over the network");
   command.positional(
       "NAME", arguments->reference,
       "a model of the catalogue (limpid models --catalogue), or hf:OWNER/REPO[@REVISION][:FILE or QUANT]");

@@ -1,4 +1,6 @@
 // limpid render: the prompt that the model's own chat template makes of messages.
+#include <unistd.h>
+
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -8,6 +10,7 @@
 #include "app/input.h"
 #include "app/model_text.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "chat/prompt.h"
 #include "formats/json.h"
 
@@ -71,9 +74,9 @@ int render(const Arguments& arguments, Think think) {
     RenderOptions options;
     options.add_generation_prompt = conversation.generation_prompt;
     options.thinking = Thinking::as_template;
-    write_out(builder.chat_template()
-                  .render(conversation.messages, conversation.tools, conversation.variables, options)
-                  .text);
+    write_out(for_stream(STDOUT_FILENO, builder.chat_template()
+                                            .render(conversation.messages, conversation.tools, conversation.variables, options)
+                                            .text));
     return 0;
   }
   PromptRequest request;
@@ -86,7 +89,7 @@ int render(const Arguments& arguments, Think think) {
   if (arguments.ids)
     print("{}\n", format_ids(prompt.ids));
   else
-    write_out(prompt.text);
+    write_out(for_stream(STDOUT_FILENO, prompt.text));
   return 0;
 }
 

@@ -4,12 +4,16 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "app/answer.h"
+#include "app/bandwidth.h"
 #include "app/commands.h"
 #include "app/input.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/session.h"
 #include "app/style.h"
 
@@ -20,14 +24,26 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct Arguments {
-  std::string model, prompt, system, stop;
+  std::string model, system, stop;
+  std::optional<std::string> prompt;  // nothing, or "-": standard input
   std::int64_t tokens = 0;
   bool raw = false, special = false, json = false;
 };
 
-ChatRequest make_request(const Arguments& arguments, const Session& session, const Options& options) {
+// Read before anything is loaded: what cannot be answered is refused at once.
+std::string read_prompt(const Arguments& arguments) {
+  const bool given = arguments.prompt && *arguments.prompt != "-";
+  if (!given && !arguments.prompt && isatty(STDIN_FILENO) != 0)
+    fail(ErrorKind::input, "no prompt: -p TEXT, or text on standard input");
+  std::string prompt = given ? *arguments.prompt : read_all_input();
+  if (prompt.empty() && !(given && arguments.raw))  // -p '' --raw: from the first token on, whatever the model likes
+    fail(ErrorKind::input, "the prompt is empty{}", given ? "" : ": nothing came on standard input, and there is no -p TEXT");
+  return prompt;
+}
+
+ChatRequest make_request(const Arguments& arguments, const std::string& prompt, const Session& session,
+                         const Options& options) {
   ChatRequest request;
-  const std::string prompt = arguments.prompt.empty() || arguments.prompt == "-" ? read_all_input() : arguments.prompt;
   if (arguments.raw) {
     request.raw = prompt;
     request.raw_special = arguments.special;
@@ -49,7 +65,7 @@ ChatRequest make_request(const Arguments& arguments, const Session& session, con
 
 double rate(int tokens, double seconds) { return seconds > 0 ? tokens / seconds : 0.0; }
 
-Json to_json(const ChatAnswer& answer, const Session& session, const Sampling& sampling) {
+Json to_json(const ChatAnswer& answer, Session& session, const Sampling& sampling, const Context& context) {
   const Usage& usage = answer.result.usage;
   Json out;
   out["thinking"] = answer.thinking;
@@ -73,6 +89,15 @@ Json to_json(const ChatAnswer& answer, const Session& session, const Sampling& s
                     {"thinking_seconds", answer.result.thinking_seconds},
                     {"prefill_tps", rate(usage.prompt_tokens - usage.cached_tokens, usage.prefill_seconds)},
                     {"decode_tps", rate(usage.completion_tokens - 1, usage.decode_seconds)}};
+  const double achieved = rate(usage.completion_tokens - 1, usage.decode_seconds) *
+                          static_cast<double>(session.bytes_per_token());
+  out["machine"] = {{"isa", context.kernels().isa},
+                    {"threads", session.engine().threads()},
+                    {"context", session.plan().context},
+                    {"cache", cache_type_name(session.cache_type())},
+                    {"bytes_per_token", session.bytes_per_token()},
+                    {"achieved_gbs", achieved / 1e9},
+                    {"memory_gbs", memory_bandwidth(session.engine().threads(), available_memory().bytes) / 1e9}};
   out["sampling"] = {{"temperature", sampling.temperature},
                      {"top_p", sampling.top_p},
                      {"top_k", sampling.top_k},
@@ -84,31 +109,34 @@ Json to_json(const ChatAnswer& answer, const Session& session, const Sampling& s
 // The answer goes to standard output, the thinking to standard error: both are seen, and a pipe gets the answer alone.
 void show(const ChatEvent& event, const Style& style, bool& thought) {
   if (event.kind == ChatEvent::Kind::thinking) {
-    std::fputs(style.dim(event.text).c_str(), stderr);
+    std::fputs(style.dim(for_stream(STDERR_FILENO, event.text)).c_str(), stderr);
     thought = true;
   } else if (event.kind == ChatEvent::Kind::answer) {
     if (std::exchange(thought, false)) std::fputs("\n\n", stderr);
-    write_out(event.text);
+    write_out(for_stream(STDOUT_FILENO, event.text));
     flush_out();
   } else if (event.kind == ChatEvent::Kind::tool_call) {
-    print("{}({})\n", event.call.name, event.call.arguments);
+    write_out(for_stream(STDOUT_FILENO, fmt::format("{}({})\n", event.call.name, event.call.arguments)));
   }
 }
 
 int run(const Arguments& arguments, const Context& context) {
-  if (arguments.prompt.empty() && isatty(STDIN_FILENO) != 0)
-    fail(ErrorKind::input, "no prompt: -p TEXT, or text on standard input");
+  const std::string prompt = read_prompt(arguments);
   Interrupts interrupts;
   Session session(arguments.model, context, interrupts);
-  const ChatRequest request = make_request(arguments, session, context.options);
+  const ChatRequest request = make_request(arguments, prompt, session, context.options);
   const Style style(STDERR_FILENO);
+  if (style.terminal() && !arguments.json)
+    std::fprintf(stderr, "%s\n", style.dim(fmt::format("{}, {} tokens of context", visible(session.name()),
+                                                       session.plan().context)).c_str());
   bool thought = false;
   const ChatAnswer answer = follow_answer(session.chat(), request, interrupts, [&](const ChatEvent& event) {
     if (!arguments.json) show(event, style, thought);
   });
   if (answer.result.finish == ChatFinish::error) fail(ErrorKind::system, "{}", answer.result.error);
   if (arguments.json)
-    print("{}\n", to_json(answer, session, request.sampling).dump(1, ' ', false, Json::error_handler_t::replace));
+    print("{}\n", visible_json(to_json(answer, session, request.sampling, context)
+                                   .dump(1, ' ', false, Json::error_handler_t::replace)));
   else
     write_out("\n");
   return answer.result.finish == ChatFinish::cancelled ? 1 : 0;
@@ -127,7 +155,7 @@ void add_run(Program& program) {
   command.option("--stop", arguments->stop, "ends the answer where this text would come");
   command.flag("--raw", arguments->raw, "the prompt as it is, without the chat template");
   command.flag("--special", arguments->special, "with --raw: special tokens in the prompt count as such");
-  command.flag("--json", arguments->json, "thinking, answer, ids, usage, timings and logits_hash as JSON");
+  command.flag("--json", arguments->json, "thinking, answer, ids, usage, timings, machine and logits_hash as JSON");
   command.engine_options();
   command.sampling_options();
   command.examples(

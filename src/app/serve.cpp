@@ -14,6 +14,7 @@
 
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "app/serve_app.h"
 #include "app/serve_models.h"
 #include "app/serve_settings.h"
@@ -39,7 +40,7 @@ DispatcherSinks sinks(const ServeSettings& settings) {
                          is.route == "-" ? "-" : is.method, is.route, is.status, is.bytes, is.seconds, is.request_id,
                          is.account.empty() ? "-" : is.account, is.cut ? " cut" : ""));
   };
-  out.error = [](const std::string& id, const std::string& what) { log_line(fmt::format("error {}: {}\n", id, what)); };
+  out.error = [](const std::string& id, const std::string& what) { log_line(fmt::format("error {}: {}\n", id, visible(what))); };
   return out;
 }
 
@@ -84,7 +85,7 @@ void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeS
     try {
       work();
     } catch (const Error& error) {
-      log_line(fmt::format("limpid: {}: {}\n", otherwise, error.what()));
+      log_line(fmt::format("limpid: {}: {}\n", otherwise, visible(error.what())));
     }
   };
   while (true) {

@@ -4,6 +4,7 @@
 
 #include "app/built_in.h"
 #include "app/hub_setup.h"
+#include "app/printable.h"
 #include "app/served_models.h"
 #include "app/session.h"
 #include "app/settings.h"
@@ -28,6 +29,7 @@ LocalModelsOptions models_options(const ServeSettings& settings, const Context& 
   out.memory = static_cast<std::uint64_t>(settings.memory_mb) * 1'000'000;
   out.idle_seconds = settings.idle_minutes * 60;
   out.precision = precision_of(context.options, Precision::fast);
+  out.cache_type = cache_type_named(settings.cache);
   out.kernels = &context.kernels();
   out.cache_disk_bytes = static_cast<std::uint64_t>(settings.cache_disk_mb) * 1'000'000;
   if (out.cache_disk_bytes > 0)
@@ -40,7 +42,7 @@ LocalModelsOptions models_options(const ServeSettings& settings, const Context& 
 
 std::unique_ptr<LocalModels> open_served_models(const ServeSettings& settings, const Context& context) {
   auto models = std::make_unique<LocalModels>(models_options(settings, context));
-  for (const std::string& problem : models->problems()) std::fprintf(stderr, "limpid: %s\n", problem.c_str());
+  for (const std::string& problem : models->problems()) std::fprintf(stderr, "limpid: %s\n", visible(problem).c_str());
   models->lease("");  // what cannot be loaded shows now, and the first one who asks does not wait for it
   return models;
 }

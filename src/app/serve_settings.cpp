@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "app/command.h"
 #include "base/error.h"
 #include "formats/json.h"
 
@@ -100,6 +101,8 @@ const std::vector<ServeSetting>& serve_settings() {
        integer(&S::threads, 0, 1024)},
       {"memory_mb", "MB for all models with their caches (default: what is free)", false,
        integer(&S::memory_mb, 0, std::int64_t{1} << 32)},
+      {"cache", "how keys and values are kept, f16, bf16, q8 or f32: q8 takes half of f16's memory (default: f16)", false,
+       [](S& settings, const std::string& value) { settings.cache = cache_type_name(cache_type_named(value)); }},
       {"cache_dir", "where prompts that were read stay for the next start (default: the store's folder cache)", false,
        text(&S::cache_dir)},
       {"cache_disk_mb", "MB for them; 0: nothing of a conversation is written to disk (default: 4096)", false,

@@ -297,7 +297,7 @@ LocalModels::Shelf::Sizes LocalModels::Shelf::sizes_of(const ServedModel& model)
   Sizes out;
   EngineOptions& engine = out.engine;
   engine.threads = options_.threads;
-  engine.cache_type = options_.precision == Precision::exact ? CacheType::f32 : CacheType::f16;
+  engine.cache_type = options_.precision == Precision::exact ? CacheType::f32 : options_.cache_type;
   engine.kernels = options_.kernels;
   engine.queue = options_.queue;
   engine.account_queue = options_.account_queue;

@@ -36,6 +36,7 @@ struct LocalModelsOptions {
   std::uint64_t cache = 0;     // bytes of a model's cache; 0: as above, no more than `sequences` contexts need
   double idle_seconds = 1800;  // unused for that long: unloaded; 0: never
   Precision precision = Precision::fast;
+  CacheType cache_type = CacheType::f16;  // of all models; f32 where the precision is exact
   const KernelTable* kernels = nullptr;   // needed
   std::filesystem::path cache_directory;  // of the prefix cache on disk; empty: none
   std::uint64_t cache_disk_bytes = std::uint64_t{4} << 30;

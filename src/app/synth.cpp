@@ -1,9 +1,13 @@
 // limpid synth: a model of random weights in a real model's shape, to measure with.
+#include <fmt/ranges.h>
+
 #include <memory>
 #include <string>
 
 #include "app/commands.h"
 #include "app/output.h"
+#include "app/printable.h"
+#include "app/write_progress.h"
 #include "base/error.h"
 #include "convert/synth.h"
 
@@ -30,11 +34,14 @@ void add_synth(Program& program) {
     options.layers = static_cast<int>(arguments->layers);
     options.seed = static_cast<std::uint64_t>(arguments->seed);
     const auto type = dtype_from_name(arguments->type);
-    if (!type) fail(ErrorKind::input, "synth: unknown type '{}'", arguments->type);
+    if (!type)
+      fail(ErrorKind::input, "synth: unknown type '{}', expected one of: {}", arguments->type,
+           fmt::join(synth_types(), ", "));
     options.type = *type;
-    std::uint64_t bytes = 0;
-    synthesise(options, arguments->out, [&](std::uint64_t, std::uint64_t total) { bytes = total; });
-    print("{}: {:.1f} MB of weights\n", arguments->out, static_cast<double>(bytes) / 1e6);
+    WriteProgress progress("writing", arguments->out);
+    synthesise(options, arguments->out, [&](std::uint64_t done, std::uint64_t total) { progress(done, total); });
+    progress.finish();
+    print("{}: {:.1f} MB of weights\n", visible(arguments->out), static_cast<double>(progress.total()) / 1e6);
     return 0;
   });
 }

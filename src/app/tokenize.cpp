@@ -1,4 +1,6 @@
 // limpid tokenize, limpid detokenize: text to ids and back, as the model reads and writes them.
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 #include <vector>
@@ -8,6 +10,7 @@
 #include "app/input.h"
 #include "app/model_text.h"
 #include "app/output.h"
+#include "app/printable.h"
 #include "text/tokenizer.h"
 
 namespace limpid {
@@ -34,7 +37,8 @@ int tokenize(const Arguments& arguments) {
 
 int detokenize(const Arguments& arguments) {
   const Tokenizer tokenizer = find_model_text(arguments.model).tokenizer;
-  write_out(tokenizer.decode(parse_ids(read_all_input(), "standard input"), arguments.skip_special));
+  const std::string text = tokenizer.decode(parse_ids(read_all_input(), "standard input"), arguments.skip_special);
+  write_out(for_stream(STDOUT_FILENO, text));
   return 0;
 }
 

@@ -126,6 +126,7 @@ void write_gguf(const Work& work, const std::string& path, ExportResult& result,
     out.add_tensor(tensor.name, types.back(), tensor.shape);
   }
   result.bytes = out.data_bytes();
+  if (progress) progress(0, result.bytes);
   if (!divisors.empty()) out.write(std::as_bytes(std::span(divisors)));
   std::uint64_t done = divisors.size() * sizeof(float);
   for (std::size_t i = 0; i < work.tensors.size(); ++i) write_tensor(out, work.tensors[i], types[i], done, result.bytes, progress);
@@ -147,12 +148,26 @@ std::vector<std::vector<const ExportTensor*>> shards_of(const Work& work, std::u
   return shards;
 }
 
+// Shards that are whole are of no use without the others: they go where writing ends early.
+struct Unfinished {
+  std::vector<fs::path> files;
+  Unfinished() = default;
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished() {
+    std::error_code error;
+    for (const fs::path& file : files) fs::remove(file, error);
+  }
+};
+
 void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t shard_bytes, ExportResult& result, const Progress& progress) {
   const auto type_of = [&](const ExportTensor& tensor) { return tensor.role == Role::balance ? DType::f32 : work.type; };
   const auto shards = shards_of(work, shard_bytes, type_of);
   std::vector<std::pair<std::string, std::string>> index;
   for (const ExportTensor& tensor : work.tensors) result.bytes += bytes_of(tensor, type_of(tensor));
+  if (progress) progress(0, result.bytes);
   std::uint64_t done = 0;
+  Unfinished unfinished;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     const std::string name = shards.size() == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
     SafetensorsWriter out((folder / name).string());
@@ -163,8 +178,10 @@ void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t s
     }
     for (const ExportTensor* tensor : shards[i]) write_tensor(out, *tensor, type_of(*tensor), done, result.bytes, progress);
     out.finish();
+    unfinished.files.push_back(folder / name);
   }
   if (shards.size() > 1) write_safetensors_index(folder.string(), result.bytes, index);
+  unfinished.files.clear();
   result.tensors = static_cast<std::int64_t>(work.tensors.size());
 }
 

@@ -33,7 +33,8 @@ struct ExportResult {
   std::vector<std::string> kept;  // tensors that `type` does not fit (rows that are no multiple of its block): in F16
 };
 
-// OUT: a directory (made when it is not there; one that holds a model is refused) or a .gguf file. progress(done, total) in bytes. Throws Error(input |
+// OUT: a directory (made when it is not there; one that holds a model is refused) or a .gguf file. progress(done, total) in bytes, first (0, total) before any weight is
+// written; what it throws ends the export, and no file of weights is left. Throws Error(input |
 // unsupported | resources) naming file and field.
 ExportResult export_model(const ModelFiles& files, const std::string& out, const ExportOptions& options,
                           const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});

@@ -232,6 +232,8 @@ void write_data(GgufWriter& out, const SynthTensor& entry, std::uint64_t seed, s
   }
 }
 
+bool is_weight_type(DType type) { return ggml_from_dtype(type) && type < DType::i8; }
+
 // The shape with the layers and tokens that were asked for.
 Shape shape_of(const SynthOptions& options) {
   const auto* known = std::ranges::find(kShapes, options.shape, &Shape::name);
@@ -245,8 +247,9 @@ Shape shape_of(const SynthOptions& options) {
   if (options.vocabulary != 0) shape.vocabulary = options.vocabulary;
   if (shape.vocabulary < kLeastVocabulary || shape.vocabulary > 1 << 20)
     fail(ErrorKind::input, "synth: a vocabulary of {}, expected {} to {}", shape.vocabulary, kLeastVocabulary, 1 << 20);
-  if (!ggml_from_dtype(options.type) || options.type >= DType::i8)
-    fail(ErrorKind::input, "synth: {} is no type for weights in GGUF", info(options.type).name);
+  if (!is_weight_type(options.type))
+    fail(ErrorKind::input, "synth: {} is no type for weights in GGUF, expected one of: {}", info(options.type).name,
+         fmt::join(synth_types(), ", "));
   return shape;
 }
 
@@ -255,6 +258,13 @@ Shape shape_of(const SynthOptions& options) {
 std::vector<std::string> synth_shapes() {
   std::vector<std::string> names;
   for (const Shape& shape : kShapes) names.emplace_back(shape.name);
+  return names;
+}
+
+std::vector<std::string> synth_types() {
+  std::vector<std::string> names;
+  for (int i = 0; i < kDTypes; ++i)
+    if (is_weight_type(static_cast<DType>(i))) names.emplace_back(info(static_cast<DType>(i)).name);
   return names;
 }
 
@@ -278,6 +288,7 @@ void synthesise(const SynthOptions& options, const std::string& path,
   for (const SynthTensor& tensor : tensors) out.add_tensor(tensor.name, tensor.type, tensor.shape);
   const std::uint64_t total = out.data_bytes();
   std::uint64_t done = 0;
+  if (progress) progress(0, total);
   for (std::size_t i = 0; i < tensors.size(); ++i)
     write_data(out, tensors[i], options.seed, i + 1, [&](std::uint64_t bytes) {
       done += bytes;

@@ -29,11 +29,13 @@ struct SynthTensor {
 };
 
 std::vector<std::string> synth_shapes();  // "qwen2-1.5b", "llama-8b", "moonlight", "r1"
+std::vector<std::string> synth_types();   // "F32", "F16", ... "IQ4_XS": what GGUF has for weights
 
 // The tensors of the file, in its order. Throws as synthesise() does.
 std::vector<SynthTensor> synth_tensors(const SynthOptions& options);
 
-// Writes the file; progress(done, total) in bytes. Throws Error(input) for an unknown shape or a type that does not fit
+// Writes the file; progress(done, total) in bytes, first (0, total) before anything is written; what it throws ends it,
+// and no file is left. Throws Error(input) for an unknown shape or a type that does not fit
 // the shape's widths.
 void synthesise(const SynthOptions& options, const std::string& path,
                 const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});

@@ -169,19 +169,26 @@ Selection named_files(const CatalogueVariant& variant, const std::vector<RemoteF
   return selection;
 }
 
-void link_cached(const PlannedFile& file, const DownloadOptions& options) {
+// Links the file of the cache, or says what is wrong with it.
+std::string link_cached(const PlannedFile& file, const DownloadOptions& options) {
   const Progress progress = [&](std::uint64_t) {
     if (options.http.cancelled && options.http.cancelled())
       fail(ErrorKind::cancelled, "stopped while verifying {}", file.cached.string());
   };
   const bool large = !file.remote.sha256.empty();
-  const std::string found = large ? sha256_of_file(file.cached, progress) : git_sha1_of_file(file.cached, progress);
   const std::string& expected = large ? file.remote.sha256 : file.remote.git_sha1;
-  if (found != expected)
-    fail(ErrorKind::input, "{}: damaged: hash {}, expected {}", file.cached.string(), found, expected);
+  std::string found;
+  try {
+    found = large ? sha256_of_file(file.cached, progress) : git_sha1_of_file(file.cached, progress);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::cancelled) throw;
+    return error.what();  // it cannot be read, or went meanwhile
+  }
+  if (found != expected) return fmt::format("{}: damaged: hash {}, expected {}", file.cached.string(), found, expected);
   std::error_code error;
   fs::remove(file.target, error);
   fs::create_symlink(file.cached, file.target);
+  return {};
 }
 
 }  // namespace
@@ -249,9 +256,12 @@ StoredModel execute_pull(const PullPlan& plan, Hub& hub, Store& store, const Dow
       continue;
     }
     if (!file.cached.empty()) {
-      link_cached(file, options);
-      verified.add(file);
-      continue;
+      const std::string damage = link_cached(file, options);
+      if (damage.empty()) {
+        verified.add(file);
+        continue;
+      }
+      if (events.damaged) events.damaged(file, damage);
     }
     if (events.begin) events.begin(file);
     FileJob job;

@@ -44,6 +44,9 @@ PullPlan plan_pull(Hub& hub, const Store& store, const Catalogue& catalogue, con
                    const std::filesystem::path& cache);
 
 struct PullEvents {
+  // A file of the Hugging Face cache that is not what the hub publishes, with what is wrong: it is fetched instead, unless
+  // this throws. Its bytes are not in PullPlan::to_fetch.
+  std::function<void(const PlannedFile&, const std::string&)> damaged;
   std::function<void(const PlannedFile&)> begin;  // of a file that is fetched
   std::function<void(std::int64_t)> arrived;      // see DownloadOptions
   std::function<void(std::uint64_t)> resumed;  // there already: an earlier pull left it, or another one just fetched it

@@ -103,6 +103,14 @@ class MenuTest(unittest.TestCase):
         self.assertEqual(s.wait_end(), 0)
         self.assertFalse(os.path.exists(self.home + "/settings.json"))
 
+    def test_offline_shows_what_is_here_alone(self):
+        self.add("mine")
+        s = self.start("--menu", "--offline")
+        self.assertIn("mine", s.screen.text())
+        self.assertNotIn("to fetch", s.screen.text())
+        s.keys(self.key_of(s, "mine"))
+        s.wait_prompt()
+
     def test_a_choice_that_is_gone_is_asked_again(self):
         self.add("mine")
         with open(self.home + "/settings.json", "w", encoding="utf-8") as file:

@@ -39,6 +39,9 @@ def setUpModule():
         "schifffahrtskapitän", " it is.\n", "```\nlong line of code that is not broken\n```\n", "Done",
         " with exactly thirty columns", "\n", "End."], "Writer", thinks=False)
     make_model(model("plain"), THOUGHT, ["Plain", " talk", "."], "Plain", thinks=False)
+    make_model(model("evil"), ["Hm\x1b[31m", "\u009b32m."], ["Title\x1b]0;owned\x07", " of\u009b33m it", "."], "Evil\x1b[35m\u009b36m name",
+               thinks=False)
+    make_model(model("broken"), THOUGHT, ["Never", "."], "Broken", template="{% if %}")
 
 
 def environment(**more):
@@ -564,6 +567,126 @@ class Plain(ChatTest):
         self.assertEqual(result.stdout, answer + "5 tokens\n" + answer)
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.returncode, 0)
+
+
+class Failures(ChatTest):
+    """What goes wrong leaves the conversation as it was, and says how it can go on."""
+
+    def test_a_full_context_says_what_to_do_and_loses_nothing(self):
+        s = self.at_prompt("plain", "-c", "100", columns=200)
+        s.say("Hi")
+        kept = s.messages()
+        self.assertEqual([m["role"] for m in kept], ["user", "assistant"])
+        s.say("/system " + "a" * 150)
+        for times, failing, prompt in (1, "/retry", ">"), (2, "/edit Hello", "> Hello"):
+            s.keys(failing + "\r")
+            s.wait_text("leave no room", times)
+            self.assertIn("/undo", s.screen.text())
+            self.assertIn("-c N", s.screen.text())
+            s.wait_line(prompt)  # what failed can be changed and sent again
+            s.keys("\x15")
+            s.wait_prompt()
+            s.say("/system -")
+            self.assertEqual(s.messages(), kept, failing)
+            s.say("/system " + "a" * 150)
+        s.say("/system -")
+        s.say("/retry")
+        self.assertEqual(s.messages(), kept)
+
+    def test_a_model_that_cannot_be_loaded_brings_the_old_one_back(self):
+        s = self.at_prompt("plain")
+        s.say("Hi")
+        s.say("/model " + model("broken"))
+        s.wait_text("limpid:")
+        s.say("/model " + model("nowhere"))
+        s.say("Again")
+        s.wait_text("Plain talk.", 2)
+        self.assertEqual(len(s.messages()), 4)
+
+    def test_another_model_after_ctrl_c(self):
+        s = self.at_prompt("talker")
+        s.keys("Hi\r")
+        s.wait_text("Hmm.", 1)
+        s.keys(CTRL_C)
+        s.wait_text("One two three,")
+        s.keys(CTRL_C)
+        s.wait_text("(stopped)")
+        s.wait_prompt()
+        s.say("/model " + model("plain"))
+        self.assertNotIn("loading", s.screen.text())
+        s.say("Hi")
+        s.wait_text("Plain talk.")
+
+    def test_stats_have_the_speed_beside_what_memory_gives(self):
+        s = self.at_prompt("plain", "--cache", "q8")
+        s.say("Hi")
+        s.say("/stats")
+        s.wait_text("sampling")
+        self.assertRegex(s.screen.text(), r"speed +[\d.]+ tokens/s, .* read for each: [\d.]+ GB/s of [\d.]+ \(\d+ %\)")
+        self.assertRegex(s.screen.text(), r"machine +1 threads, (scalar|avx2|avx512), cache in q8")
+
+
+class Escapes(ChatTest):
+    """A model and a file command no terminal."""
+
+    BAD = (b"\x1b]0", b"\x1b[31m", b"\x1b[35m", b"\xc2\x9b")
+
+    def in_terminal(self, *words):
+        s = Session.__new__(Session)
+        s.screen, s.raw, s.status = Screen(120, 40), b"", None
+        s.master, s.slave = os.openpty()
+        s.window(120, 40)
+        s.pid = os.fork()
+        if s.pid == 0:
+            os.setsid()
+            fcntl.ioctl(s.slave, termios.TIOCSCTTY, 0)
+            for fd in range(3):
+                os.dup2(s.slave, fd)
+            os.execve(LIMPID, [LIMPID, *words], environment())
+        self.addCleanup(s.close)
+        self.assertEqual(s.wait_end(), 0, s.screen.text())
+        for bad in self.BAD:
+            self.assertNotIn(bad, s.raw, words)
+        return s
+
+    def test_chat(self):
+        s = self.at_prompt("evil")
+        s.say("Hi")
+        s.wait_text("Title]0;owned of33m it.")
+        s.say("/tokens")
+        for bad in self.BAD:
+            self.assertNotIn(bad, s.raw)
+
+    def test_run_and_its_context(self):
+        s = self.in_terminal("run", model("evil"), "-p", "Hi", "--temp", "0", "-t", "1", "-c", "200")
+        self.assertIn("Title]0;owned of33m it.", s.screen.text())
+        self.assertIn("evil, 200 tokens of context", s.screen.text())
+        self.in_terminal("run", model("evil"), "-p", "Hi", "--temp", "0", "-t", "1", "--json")
+        piped = subprocess.run([LIMPID, "run", model("evil"), "-p", "Hi", "--temp", "0", "-t", "1"], capture_output=True,
+                               env=environment(), timeout=PATIENCE)
+        self.assertEqual(piped.stdout, "Title\x1b]0;owned\x07 of\u009b33m it.\n".encode())
+        self.assertEqual(piped.stderr, b"")
+
+    def test_inspect(self):
+        s = self.in_terminal("inspect", model("evil"))
+        self.assertIn("Evil\\x1b[35m\\u009b36m name", s.screen.text())
+        self.in_terminal("inspect", model("evil"), "--json", "--tensors")
+
+
+class Run(unittest.TestCase):
+    def test_json_says_what_every_run_can_say(self):
+        done = subprocess.run([LIMPID, "run", model("plain"), "-p", "Hi", "--temp", "0", "-t", "1", "-c", "300", "--cache", "bf16",
+                               "--json"], capture_output=True, env=environment(), timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        out = json.loads(done.stdout)
+        machine = out["machine"]
+        self.assertIn(machine["isa"], ("scalar", "avx2", "avx512"))
+        self.assertEqual((machine["threads"], machine["context"], machine["cache"]), (1, 300, "bf16"))
+        rate = out["timings"]["decode_tps"]
+        self.assertGreater(rate, 0)
+        self.assertAlmostEqual(machine["achieved_gbs"], rate * machine["bytes_per_token"] / 1e9)
+        self.assertGreater(machine["memory_gbs"], 0)
+        self.assertEqual(len(out["logits_hash"]), 16)
 
 
 if __name__ == "__main__":

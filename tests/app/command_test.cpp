@@ -28,6 +28,74 @@ TEST(Command, UnknownWordIsOneLineAndTwo) {
   EXPECT_NE(result.output.find("frobnicate"), std::string::npos);
 }
 
+TEST(Command, WhatWasProbablyMeantIsSaid) {
+  const auto said = [](const std::string& words) {
+    const ShellResult result = limpid(words + " 2>&1 </dev/null");
+    EXPECT_EQ(result.code, 2) << words;
+    EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1) << result.output;
+    return result.output;
+  };
+  const auto expect = [&](const std::string& words, const std::string& piece) {
+    const std::string text = said(words);
+    EXPECT_NE(text.find(piece), std::string::npos) << words << ": " << text;
+  };
+  expect("runn", "unknown command 'runn'; did you mean run? (see `limpid --help`)");
+  expect("xyzzy", "unknown command 'xyzzy' (see `limpid --help`)");
+  expect("models ad x", "unknown command 'ad'; did you mean add? (see `limpid models --help`)");
+  expect("run model 'Why is the sky blue?'", "did you mean -p 'Why is the sky blue?'? (see `limpid run --help`)");
+  expect("run model --tmp 0.5", "unknown option '--tmp'; did you mean --temp? (see `limpid run --help`)");
+  expect("run", "MODEL is required (see `limpid run --help`)");
+  expect("inspect a b", "'b' was not expected (see `limpid inspect --help`)");
+  expect("doctor --context 5", "unknown option '--context'");
+  expect("synth r1 x.gguf --type Q9", "Q8_0, Q2_K");
+}
+
+TEST(Command, NumbersAreTakenWholeOrRefusedWithTheirRange) {
+  const struct {
+    const char *words, *piece;
+  } cases[] = {
+      {"--seed -1", "--seed: expected a whole number from 0 to 18446744073709551615, found '-1'"},
+      {"--seed 99999999999999999999999", "found '99999999999999999999999'"},
+      {"--seed 0x10", "found '0x10'"},
+      {"--seed ''", "found ''"},
+      {"-n 99999999999999999999999", "--tokens: expected a whole number from 1 to 2147483647"},
+      {"-n 1.5", "found '1.5'"},
+      {"-t 0", "--threads: expected a whole number from 1 to 1024"},
+      {"-c -5", "--context: expected"},
+      {"--budget 1e3", "--budget: expected"},
+      {"--temp nan", "--temp: expected a number from 0 to 100, found 'nan'"},
+      {"--temp inf", "found 'inf'"},
+      {"--temp 0.5x", "found '0.5x'"},
+      {"--temp -1", "found '-1'"},
+      {"--top-p 0", "--top-p: expected a number above 0 and at most 1, found '0'"},
+      {"--top-p 1.0001", "found '1.0001'"},
+      {"--cache q4", "--cache: q4 not in {f16,bf16,q8,f32}"},
+  };
+  for (const auto& [words, piece] : cases) {
+    const ShellResult result = limpid("run nothing -p x " + std::string(words) + " 2>&1");
+    EXPECT_EQ(result.code, 2) << words;
+    EXPECT_NE(result.output.find(piece), std::string::npos) << words << ": " << result.output;
+  }
+  // The ends of the range are in it: what is refused then is the model.
+  for (const std::string words : {"--seed 18446744073709551615", "--seed 0", "--temp 0", "--temp 100", "--top-p 1"})
+    EXPECT_NE(limpid("run nothing -p x " + words + " 2>&1").output.find("nothing"), std::string::npos) << words;
+}
+
+TEST(Command, AnEmptyPromptIsRefused) {
+  for (const std::string words : {"-p '' < /dev/null", "-p '' < /etc/passwd", "< /dev/null", "-p - < /dev/null"}) {
+    const ShellResult result = limpid("run nothing " + words + " 2>&1");
+    EXPECT_EQ(result.code, 2) << words;
+    EXPECT_NE(result.output.find("the prompt is empty"), std::string::npos) << words << ": " << result.output;
+  }
+}
+
+TEST(Command, ErrorsCommandNoTerminal) {
+  const ShellResult result = limpid("inspect \"$(printf 'a\\033[31m\\302\\233b')\" 2>&1");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.output.find('\x1b'), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find("a\\x1b[31m\\u009bb"), std::string::npos) << result.output;
+}
+
 TEST(Command, FullDiskIsAnErrorNotALostLine) {
   const ShellResult result = limpid("--help 2>&1 >/dev/full");
   EXPECT_EQ(result.code, 1);

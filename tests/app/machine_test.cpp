@@ -37,6 +37,15 @@ bool mentions(const std::vector<Problem>& problems, const std::string& text) {
                      [&](const Problem& p) { return p.what.find(text) != std::string::npos && !p.advice.empty(); });
 }
 
+nlohmann::json doctor_json(const std::string& variables, const std::string& words) {
+  const std::string command = "LIMPID_HOME=/nowhere/at/all " + variables + " " LIMPID_BINARY " doctor --json " + words;
+  std::FILE* pipe = popen(command.c_str(), "r");
+  std::string text(1 << 20, 0);
+  text.resize(std::fread(text.data(), 1, text.size(), pipe));
+  EXPECT_EQ(pclose(pipe), 0);
+  return nlohmann::json::parse(text);
+}
+
 }  // namespace
 
 TEST(Machine, ReadsCoresMemoryAndExtensions) {
@@ -46,12 +55,29 @@ TEST(Machine, ReadsCoresMemoryAndExtensions) {
   EXPECT_EQ(machine.cpu, "Test CPU 3000");
   EXPECT_EQ(machine.physical, 2);
   EXPECT_EQ(machine.logical, 4);
-  EXPECT_EQ(machine.best_isa, "avx2") << "avx512f alone is not enough";
+  EXPECT_EQ(machine.best_isa, Isa::avx2) << "avx512f alone is not enough";
   EXPECT_EQ(machine.memory_total, 16'000'000ull * 1024);
   EXPECT_EQ(machine.memory_available, 12'000'000ull * 1024);
   EXPECT_EQ(machine.swap_used, 0u);
   EXPECT_EQ(machine.huge_pages, "madvise");
   EXPECT_TRUE(find_problems(machine).empty());
+}
+
+TEST(Machine, NeedsWhatTheKernelsNeed) {
+  const auto best = [](const std::string& flags) {
+    TemporaryFolder root;
+    furnish(root);
+    put(root / "proc/cpuinfo", "processor\t: 0\nflags\t\t: " + flags + "\n");
+    return read_machine(root.path().string()).best_isa;
+  };
+  const std::string skylake = "avx2 fma f16c avx512f avx512bw avx512dq avx512vl";
+  EXPECT_EQ(best(skylake), Isa::avx2) << "kernels/ asks for VNNI";
+  EXPECT_EQ(best(skylake + " avx512_vnni"), Isa::avx512);
+  EXPECT_EQ(best("avx2"), Isa::scalar);
+  // This machine: the processor's flags and the kernels' own question give the same.
+  const Machine here = read_machine();
+  if (avx512_kernels() != nullptr) EXPECT_EQ(here.best_isa, Isa::avx512);
+  if (avx512_kernels() == nullptr && avx2_kernels() != nullptr) EXPECT_EQ(here.best_isa, Isa::avx2);
 }
 
 TEST(Machine, SaysWhatIsWrong) {
@@ -128,13 +154,26 @@ TEST(Isa, PicksTheFastestOrTheOneNamed) {
   EXPECT_THROW(pick_kernels("mmx", tables), Error);
 }
 
+TEST(Doctor, NamesTheKernelsThatRun) {
+  const auto doctor = [](const std::string& isa) { return doctor_json("LIMPID_ISA=" + isa, "-t 1"); };
+  const auto about = [](const nlohmann::json& json) {
+    for (const nlohmann::json& problem : json.at("problems"))
+      if (problem.at("what").get<std::string>().find("LIMPID_ISA") != std::string::npos)
+        return problem.at("what").get<std::string>();
+    return std::string();
+  };
+  const nlohmann::json scalar = doctor("scalar");
+  EXPECT_EQ(scalar.at("cpu").at("isa"), "scalar");
+  const std::string best = scalar.at("cpu").at("best_isa");
+  if (best != "scalar")
+    EXPECT_EQ(about(scalar), "LIMPID_ISA asks for scalar, the processor has " + best);
+  else
+    EXPECT_EQ(about(scalar), "");
+  EXPECT_NE(about(doctor("mmx")).find("'mmx'"), std::string::npos);
+}
+
 TEST(Doctor, JsonIsComplete) {
-  std::FILE* pipe =
-      popen((std::string("LIMPID_HOME=/nowhere/at/all ") + LIMPID_BINARY + " doctor --json").c_str(), "r");
-  std::string text(1 << 20, 0);
-  text.resize(std::fread(text.data(), 1, text.size(), pipe));
-  EXPECT_EQ(pclose(pipe), 0);
-  const nlohmann::json json = nlohmann::json::parse(text);
+  const nlohmann::json json = doctor_json("", "");
   EXPECT_GE(json.at("cpu").at("default_threads").get<int>(), 1);
   EXPECT_GT(json.at("memory").at("bandwidth_all").get<double>(), 1e8);
   EXPECT_GT(json.at("memory").at("available").get<double>(), 0);

@@ -82,6 +82,38 @@ TEST(ModelCommands, BenchGivesTheSameLogitsEachTime) {
   EXPECT_GT(one["memory_gbs"], 0);
 }
 
+TEST(ModelCommands, ATokenizerOfAnotherModelIsNoPerplexity) {
+  const std::filesystem::path folder = scratch("mismatch");
+  std::filesystem::create_directories(folder);
+  for (const char* name : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(kTiny + "llama3/" + name, folder / name);  // 99 tokens
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
+    std::filesystem::copy_file(REPO_DIR "/weights/r1-nano/" + std::string(name), folder / name);  // 1024
+  const ShellResult result = limpid("perplexity " + folder.string() + " " REPO_DIR "/tests/app/data/text.txt -c 32 -t 1 2>&1");
+  EXPECT_EQ(result.code, 2) << result.output;
+  EXPECT_NE(result.output.find("the model has 0 to 98"), std::string::npos) << result.output;
+  EXPECT_NE(result.output.find(folder.string()), std::string::npos) << result.output;
+  std::filesystem::remove_all(folder);
+}
+
+TEST(ModelCommands, AWindowOfTwoTokensScoresNothing) {
+  const ShellResult result = limpid("perplexity " + kTiny + "llama3.gguf /dev/null --context 2 2>&1");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.output.find("--context: expected a whole number from 3"), std::string::npos) << result.output;
+}
+
+TEST(ModelCommands, TheCacheTypeIsChosen) {
+  const std::string run = "bench --json -t 1 -p 70 -n 3 -r 1 " + kTiny + "qwen2.gguf";
+  const Json usual = json_of(run), f16 = json_of(run + " --cache f16"), q8 = json_of(run + " --cache q8");
+  EXPECT_EQ(usual["cache"], "f16");
+  EXPECT_EQ(q8["cache"], "q8");
+  EXPECT_EQ(usual["logits_hash"], f16["logits_hash"]);
+  EXPECT_NE(q8["logits_hash"], f16["logits_hash"]) << "keys and values are rounded otherwise";
+  const ShellResult refused = limpid("bench --compute exact --cache q8 " + kTiny + "qwen2.gguf 2>&1");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.output.find("--cache q8"), std::string::npos) << refused.output;
+}
+
 TEST(ModelCommands, RunAnswersAndCounts) {
   NEED_SMOLLM2();
   const std::string run =

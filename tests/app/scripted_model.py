@@ -67,7 +67,7 @@ def write_gguf(path, metadata, tensors):
         file.truncate(start + offset)
 
 
-def make_model(path, thinking, answer, name, answer_ends=True, thinks=True, hidden=8192):
+def make_model(path, thinking, answer, name, answer_ends=True, thinks=True, hidden=8192, template=None):
     """A model that thinks `thinking` (a list of pieces of text) over and over, until it is made to answer, and answers
     `answer`, once or over and over. hidden: work for a token, so that a person or a test can keep up."""
     tokens = byte_characters() + CONTROL
@@ -97,7 +97,7 @@ def make_model(path, thinking, answer, name, answer_ends=True, thinks=True, hidd
         "tokenizer.ggml.token_type": [3 if 256 <= i < 262 else 1 for i in range(vocabulary)],
         "tokenizer.ggml.merges": ["Ċ Ċ"], "tokenizer.ggml.bos_token_id": BEGIN, "tokenizer.ggml.eos_token_id": END,
         "tokenizer.ggml.add_bos_token": False,
-        "tokenizer.chat_template": TEMPLATE if thinks else PLAIN_TEMPLATE,
+        "tokenizer.chat_template": template or (TEMPLATE if thinks else PLAIN_TEMPLATE),
     }
     ones = {i: 1.0 for i in range(width)}
     one_hot = {i * width + i: 1.0 for i in range(vocabulary)}

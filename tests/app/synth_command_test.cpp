@@ -28,4 +28,26 @@ TEST(SynthCommand, BadUsageAndAFullDisk) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(SynthCommand, SaysTheSizeAndLeavesNothingWhenItIsStopped) {
+  const auto folder = std::filesystem::temp_directory_path() / ("limpid-synth-stop-" + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  const std::string out = folder / "x.gguf", limpid_binary = LIMPID_BINARY;
+  // 45 TB: no disk of ours has them.
+  const ShellResult large = limpid("synth r1 --layers 1000 --type F32 " + out + " 2>&1");
+  EXPECT_EQ(large.code, 1);
+  EXPECT_NE(large.output.find(" TB would be written, "), std::string::npos) << large.output;
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
+  for (const std::string signal : {"TERM", "HUP"}) {
+    const ShellResult stopped =
+        shell("cd " + folder.string() + "; " + limpid_binary + " synth llama-8b --layers 4 --type BF16 x.gguf 2>&1 & " +
+              "for i in $(seq 600); do [ -n \"$(find " + folder.string() + " -size +1M)\" ] && break; sleep 0.05; done; " +
+              "kill -" + signal + " $!; wait $!; echo code $?");
+    EXPECT_NE(stopped.output.find(" to write, "), std::string::npos) << stopped.output;
+    EXPECT_NE(stopped.output.find("stopped after"), std::string::npos) << stopped.output;
+    EXPECT_NE(stopped.output.find("code 1\n"), std::string::npos) << stopped.output;
+    EXPECT_TRUE(std::filesystem::is_empty(folder)) << "something was left behind";
+  }
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace

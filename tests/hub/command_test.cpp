@@ -117,6 +117,20 @@ TEST_F(HubCommand, OfflineMakesNoSocket) {
   EXPECT_TRUE(fake_.hub_requests().empty());
 }
 
+TEST_F(HubCommand, ADamagedFileOfTheCacheIsNotFetchedUnasked) {
+  put(folder_ / ".cache" / "huggingface" / "hub" / "models--o--r" / "blobs" /
+          limpid::test::sha256(fake_.files["m-Q8_0.gguf"]),
+      std::string(400'000, 'x'));
+  Result result = run({"pull", "hf:o/r"});
+  EXPECT_EQ(result.code, 2) << result.out;
+  EXPECT_TRUE(holds(result.out, "damaged") && holds(result.out, "to fetch instead") && holds(result.out, "--yes"))
+      << result.out;
+  EXPECT_EQ(fake_.content_sent(), 0u);
+  result = run({"pull", "hf:o/r", "--yes"});
+  EXPECT_EQ(result.code, 0) << result.out;
+  EXPECT_EQ(text_of(folder_ / "home" / "models" / "o+r@Q8_0" / "m-Q8_0.gguf"), fake_.files["m-Q8_0.gguf"]);
+}
+
 TEST_F(HubCommand, CtrlCKeepsWhatArrived) {
   fake_.files["m-Q8_0.gguf"] = fake_gguf(8'000'000, 1);
   fake_.per_block = std::chrono::milliseconds(10);

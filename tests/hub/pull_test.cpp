@@ -63,6 +63,7 @@ class Pull : public ::testing::Test {
     events.resumed = [this](std::uint64_t bytes) { resumed_ += bytes; };
     events.verified = [this](std::uint64_t bytes) { verified_ += bytes; };
     events.waiting = [this] { waiting_ = true; };
+    events.damaged = [this](const PlannedFile&, const std::string& damage) { damage_ = damage; };
     DownloadOptions options = options_;
     options.http.cancelled = [this] { return stop_.load(); };
     return execute_pull(made, hub, store_, options, events);
@@ -92,6 +93,7 @@ class Pull : public ::testing::Test {
   std::int64_t stop_after_ = 0;
   std::atomic<std::uint64_t> verified_{0}, resumed_{0};
   std::atomic<bool> stop_{false}, waiting_{false};
+  std::string damage_;  // of the Hugging Face cache
 };
 
 }  // namespace
@@ -367,8 +369,15 @@ TEST_F(Pull, HuggingFaceCacheIsLinkedNotFetched) {
 }
 
 TEST_F(Pull, DamagedCacheIsNoticed) {
-  put(folder_ / "cache" / "models--o--r" / "blobs" / limpid::test::sha256(content_), std::string(kSize, 'x'));
-  EXPECT_NE(std::string(error_of([&] { pull(); }).what()).find("damaged"), std::string::npos);
+  const fs::path blob = folder_ / "cache" / "models--o--r" / "blobs" / limpid::test::sha256(content_);
+  put(blob, std::string(kSize, 'x'));
+  EXPECT_EQ(plan().to_fetch, 0u);
+  const StoredModel model = pull();
+  EXPECT_NE(damage_.find("damaged"), std::string::npos) << damage_;
+  EXPECT_FALSE(fs::is_symlink(model.path));
+  EXPECT_EQ(text_of(model.path), content_) << "it was fetched instead";
+  EXPECT_EQ(text_of(blob), std::string(kSize, 'x')) << "the cache is not ours to change";
+  EXPECT_EQ(fake_.content_sent(), kSize);
 }
 
 TEST_F(Pull, FullDiskIsSaidAndTheSpaceGivenBack) {
