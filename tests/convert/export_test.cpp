@@ -164,6 +164,29 @@ TEST_F(Export, LargeModelsComeInShards) {
   EXPECT_EQ(logits(at("shards")), logits(kModels + "deepseek_v3"));
 }
 
+TEST_F(Export, WhatIsStoppedLeavesNoWeights) {
+  ExportOptions options;
+  options.shard_bytes = 20000;
+  std::uint64_t first = 1, shards = 0;
+  const auto stop_late = [&](std::uint64_t done, std::uint64_t total) {
+    if (first == 1) first = done;
+    shards = 0;
+    for (const auto& entry : fs::directory_iterator(folder / "stopped")) shards += entry.path().extension() == ".safetensors";
+    if (done > total / 2) fail(ErrorKind::cancelled, "enough");
+  };
+  EXPECT_THROW(export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped"), options, stop_late), Error);
+  EXPECT_EQ(first, 0u) << "the size is said before a byte is written";
+  EXPECT_GT(shards, 0u) << "some were whole already";
+  EXPECT_TRUE(fs::is_empty(folder / "stopped"));
+  export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped"), options);  // and the way is free for another try
+  EXPECT_EQ(logits(at("stopped")), logits(kModels + "deepseek_v3"));
+  options.to = ExportFormat::gguf;
+  const auto at_once = [](std::uint64_t, std::uint64_t) { fail(ErrorKind::cancelled, "enough"); };
+  EXPECT_THROW(export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped.gguf"), options, at_once), Error);
+  for (const auto& entry : fs::directory_iterator(folder))
+    EXPECT_EQ(entry.path().filename().string().find("stopped.gguf"), std::string::npos) << entry.path();
+}
+
 TEST_F(Export, ConfigurationsSayWhatTransformersReads) {
   write(kModels + "llama3", at("llama"), ExportFormat::safetensors);
   const nlohmann::json llama = read_json(at("llama/config.json")), source = read_json(kModels + "llama3/config.json");

@@ -33,7 +33,18 @@ TEST(Merge, IsWrittenAsAModelThatLoads) {
     const ModelFiles plain = ModelFiles::open(model_path(name)), merged = plain.with_adapter(adapter);
     const std::string out = testing::TempDir() + "merged_" + name;
     fs::remove_all(out);
-    write_model(merged, out);
+    const auto stop = [](std::uint64_t done, std::uint64_t total) {
+      if (done > total / 2) fail(ErrorKind::cancelled, "enough");
+    };
+    EXPECT_THROW(write_model(merged, out, stop), Error);
+    EXPECT_TRUE(fs::is_directory(out) ? fs::is_empty(out) : !fs::exists(out)) << "what is stopped leaves nothing";
+    std::uint64_t calls = 0, first = 1, last = 0, all = 0;
+    write_model(merged, out, [&](std::uint64_t done, std::uint64_t total) {
+      if (calls++ == 0) first = done;
+      last = done, all = total;
+    });
+    EXPECT_EQ(first, 0u) << "the size is said before a byte is written";
+    EXPECT_LE(last, all);
     const ModelFiles again = ModelFiles::open(out);
     ASSERT_EQ(again.weights().weights().size(), plain.weights().weights().size()) << name;
     std::size_t changed = 0;
