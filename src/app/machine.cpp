@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "app/format.h"
+#include "base/control_groups.h"
 #include "engine/memory_plan.h"
 
 namespace limpid {
@@ -68,10 +69,7 @@ void read_cpu(const std::string& root, Machine& machine) {
 void read_limits(const std::string& root, Machine& machine) {
   cpu_set_t mask;
   machine.usable = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : machine.logical;
-  std::istringstream quota(line_of(root + "sys/fs/cgroup/cpu.max"));
-  std::string limit;
-  double period = 0;
-  if (quota >> limit >> period && limit != "max" && period > 0) machine.quota = std::atof(limit.c_str()) / period;
+  machine.quota = cpu_quota(root);
   std::istringstream(line_of(root + "proc/loadavg")) >> machine.load;
   const std::string release = line_of(root + "proc/sys/kernel/osrelease");
   machine.wsl = release.find("icrosoft") != std::string::npos;

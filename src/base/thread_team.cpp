@@ -4,10 +4,11 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <cmath>
 #include <fstream>
 #include <set>
 #include <string>
+
+#include "base/control_groups.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -130,12 +131,7 @@ int default_threads() {
     }
     count = cores.empty() ? logical : static_cast<int>(cores.size());
   }
-  std::ifstream quota("/sys/fs/cgroup/cpu.max");
-  std::string limit;
-  double period = 0;
-  if (quota >> limit >> period && limit != "max" && period > 0)
-    count = std::min(count, static_cast<int>(std::ceil(std::stod(limit) / period)));
-  return std::max(count, 1);
+  return cores_in_quota(std::max(count, 1));
 }
 
 }  // namespace limpid

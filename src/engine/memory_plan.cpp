@@ -6,6 +6,7 @@
 #include <optional>
 #include <sstream>
 
+#include "base/control_groups.h"
 #include "base/error.h"
 #include "tensor/layout.h"
 
@@ -28,33 +29,16 @@ std::optional<std::uint64_t> field(const std::string& path, const std::string& k
   return std::nullopt;
 }
 
-std::optional<std::uint64_t> number(const std::string& path) {
-  std::ifstream file(path);
-  std::uint64_t value = 0;
-  return file >> value ? std::optional(value) : std::nullopt;  // "max" is no number: no limit
-}
-
-struct GroupFiles {
-  std::string limit, usage, reclaimable;
-};
-
-void consider(const std::string& directory, const GroupFiles& files, AvailableMemory& least) {
-  const auto limit = number(directory + files.limit), usage = number(directory + files.usage);
+void consider(const ControlGroup& group, AvailableMemory& least) {
+  const std::string in = group.directory + "/";
+  const bool v2 = group.version == 2;
+  const auto limit = group_number(in + (v2 ? "memory.max" : "memory.limit_in_bytes"));
+  const auto usage = group_number(in + (v2 ? "memory.current" : "memory.usage_in_bytes"));
   if (!limit || !usage) return;
-  const std::uint64_t used =
-      *usage - std::min(*usage, field(directory + "/memory.stat", files.reclaimable).value_or(0));
+  const auto reclaimable = field(in + "memory.stat", v2 ? "inactive_file" : "total_inactive_file");
+  const std::uint64_t used = *usage - std::min(*usage, reclaimable.value_or(0));
   const std::uint64_t left = *limit > used ? *limit - used : 0;
-  if (left < least.bytes) least = {left, "cgroup " + directory};
-}
-
-// Inside a container the path in /proc/self/cgroup may not exist below /sys/fs/cgroup; then the mount's own root is
-// ours.
-void consider_groups(const std::string& mount, std::string path, const GroupFiles& files, AvailableMemory& least) {
-  while (!path.empty() && path != "/") {
-    consider(mount + path, files, least);
-    path.resize(path.find_last_of('/'));
-  }
-  consider(mount, files, least);
+  if (left < least.bytes) least = {left, "cgroup " + group.directory};
 }
 
 std::uint64_t mib(std::uint64_t bytes) { return (bytes + kMiB - 1) / kMiB; }
@@ -66,19 +50,7 @@ AvailableMemory available_memory(const std::string& root) {
   const auto kilobytes = field(base + "proc/meminfo", "MemAvailable:");
   if (!kilobytes) fail(ErrorKind::system, "read {}proc/meminfo: no line MemAvailable", base);
   AvailableMemory least{*kilobytes * 1024, "MemAvailable"};
-  std::ifstream groups(base + "proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "0::/user.slice" (v2), "5:memory:/docker/abc" (v1)
-    const std::size_t first = line.find(':');
-    const std::size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
-    const std::string path = line.substr(second + 1);
-    if (controllers == ",,")
-      consider_groups(base + "sys/fs/cgroup", path, {"/memory.max", "/memory.current", "inactive_file"}, least);
-    else if (controllers.find(",memory,") != std::string::npos)
-      consider_groups(base + "sys/fs/cgroup/memory", path,
-                      {"/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_inactive_file"}, least);
-  }
+  for (const ControlGroup& group : control_groups("memory", root)) consider(group, least);
   return least;
 }
 

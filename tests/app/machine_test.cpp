@@ -93,6 +93,9 @@ TEST(Machine, SaysWhatIsWrong) {
   put(root / "proc/loadavg", "100.0 1 1 1/100 1\n");
   const Machine machine = read_machine(root.path().string());
   EXPECT_DOUBLE_EQ(machine.quota, 1.5);
+  put(root / "proc/self/cgroup", "0::/slice/service\n");
+  put(root / "sys/fs/cgroup/slice/cpu.max", "50000 100000\n");
+  EXPECT_DOUBLE_EQ(read_machine(root.path().string()).quota, 0.5) << "of a slice above";
   const std::vector<Problem> problems = find_problems(machine);
   for (const char* what : {"swap", "WSL", "huge pages", "saves power", "control group allows 1.5 of 2", "busy"})
     EXPECT_TRUE(mentions(problems, what)) << what;
