@@ -4,8 +4,10 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "app/commands.h"
 #include "app/output.h"
@@ -33,6 +35,14 @@ Examples:
 int complain(const char* message, int code) {
   std::fprintf(stderr, "limpid: %s\n", visible(message).c_str());
   return code;
+}
+
+// A path that is not there or not ours to read is input; what else a file system may say is its failure.
+int exit_code_of(const std::filesystem::filesystem_error& error) {
+  for (const std::errc bad : {std::errc::permission_denied, std::errc::no_such_file_or_directory, std::errc::not_a_directory,
+                              std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels})
+    if (error.code() == bad) return 2;
+  return 1;
 }
 
 int parse_and_run(int argc, char** argv) {
@@ -68,6 +78,9 @@ int run_program(int argc, char** argv) {
   } catch (const Error& error) {
     std::fflush(stdout);
     return complain(error.what(), exit_code(error.kind()));
+  } catch (const std::filesystem::filesystem_error& error) {  // its text names the path
+    std::fflush(stdout);
+    return complain(error.what(), exit_code_of(error));
   } catch (const std::bad_alloc&) {
     return complain("out of memory", 1);
   } catch (const std::exception& error) {

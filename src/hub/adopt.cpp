@@ -25,11 +25,33 @@ std::string cached_repository(const fs::path& folder) {
   return cut == std::string::npos ? "" : rest.substr(0, cut) + "/" + rest.substr(cut + 2);
 }
 
+constexpr int kLevels = 2;  // folders below the given one that are looked into: QUANT/ of a repository, and one more
+
+bool is_file(const fs::path& path) {
+  std::error_code error;
+  return fs::is_regular_file(path, error);
+}
+
+// Everything in a folder; nothing, and the reason in `error`, where it cannot be read.
+std::vector<fs::directory_entry> entries_of(const fs::path& folder, std::error_code& error) {
+  std::vector<fs::directory_entry> entries;
+  for (fs::directory_iterator each(folder, error), end; !error && each != end; each.increment(error))
+    entries.push_back(*each);
+  return entries;
+}
+
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::directory_entry> entries = entries_of(folder, error);
+  if (error) fail(ErrorKind::input, "{}: the directory cannot be read: {}", folder.string(), error.message());
+  return entries;
+}
+
 // The parts of one GGUF in their folder, checked: none missing, each a GGUF.
 FoundModel gguf_model(const fs::path& file) {
   const std::string stem = stem_of(file.filename().string());
   std::vector<RemoteFile> all;
-  for (const fs::directory_entry& entry : fs::directory_iterator(file.parent_path())) {
+  for (const fs::directory_entry& entry : entries_of(file.parent_path())) {
     const std::string name = entry.path().filename().string();
     if (is_gguf_name(entry.path()) && stem_of(name) == stem) all.push_back({name, 0, "", ""});
   }
@@ -44,20 +66,28 @@ FoundModel gguf_model(const fs::path& file) {
 
 std::uint64_t weights_in(const fs::path& folder) {
   std::uint64_t bytes = 0;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder))
-    if (equal_ignoring_case(entry.path().extension().string(), ".safetensors") && fs::is_regular_file(entry.path()))
+  for (const fs::directory_entry& entry : entries_of(folder))
+    if (equal_ignoring_case(entry.path().extension().string(), ".safetensors") && is_file(entry.path()))
       bytes += entry.file_size();
   return bytes;
 }
 
-void ggufs_below(const fs::path& folder, std::vector<FoundModel>& found) {
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::recursive_directory_iterator(folder)) {
+// The GGUF files of `entries` and of the folders among them, `levels` deep. Links to folders are not followed, a folder
+// below that cannot be read has none.
+void list_ggufs(const std::vector<fs::directory_entry>& entries, int levels, std::vector<fs::path>& files) {
+  for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().string();
-    if (is_gguf_name(entry.path()) && !is_later_part(name) && name.rfind("mmproj", 0) != 0 &&
-        fs::is_regular_file(entry.path()))
+    std::error_code error;
+    if (levels > 0 && !entry.is_symlink(error) && entry.is_directory(error))
+      list_ggufs(entries_of(entry.path(), error), levels - 1, files);
+    else if (is_gguf_name(entry.path()) && !is_later_part(name) && name.rfind("mmproj", 0) != 0 && is_file(entry.path()))
       files.push_back(entry.path());
   }
+}
+
+void ggufs_below(const fs::path& folder, std::vector<FoundModel>& found) {
+  std::vector<fs::path> files;
+  list_ggufs(entries_of(folder), kLevels, files);
   std::sort(files.begin(), files.end());
   for (const fs::path& file : files) found.push_back(gguf_model(file));
 }
@@ -85,7 +115,7 @@ std::vector<FoundModel> find_models(const fs::path& given) {
   if (!repository.empty()) {
     std::ifstream ref(path / "refs" / "main");
     if (!(ref >> revision) || revision.find('/') != std::string::npos ||
-        !fs::is_directory(path / "snapshots" / revision))
+        !fs::is_directory(path / "snapshots" / revision, error))
       fail(ErrorKind::not_found, "{}: no snapshot of its main branch in the cache", path.string());
     path = path / "snapshots" / revision;
   } else if (path.parent_path().filename() == "snapshots") {
@@ -93,7 +123,7 @@ std::vector<FoundModel> find_models(const fs::path& given) {
     if (!repository.empty()) revision = path.filename().string();
   }
   std::vector<FoundModel> found;
-  if (fs::exists(path / "config.json") && weights_in(path) > 0) {
+  if (fs::exists(path / "config.json", error) && weights_in(path) > 0) {
     FoundModel model;
     model.name = path.filename().string();
     model.path = path;
@@ -102,7 +132,8 @@ std::vector<FoundModel> find_models(const fs::path& given) {
   }
   ggufs_below(path, found);
   if (found.empty())
-    fail(ErrorKind::not_found, "{}: no .gguf and no config.json with .safetensors in it", path.string());
+    fail(ErrorKind::not_found, "{}: no .gguf and no config.json with .safetensors in it, nor in its folders to a depth of {}",
+         path.string(), kLevels);
   for (FoundModel& model : found) {
     model.repository = repository;
     model.revision = revision;

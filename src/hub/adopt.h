@@ -15,7 +15,7 @@ struct FoundModel {
   std::string repository, revision;
 };
 
-// One model for a file; for a directory its safetensors, or each GGUF in it. A repository of the Hugging Face cache is
+// One model for a file; for a directory its safetensors, or each GGUF in it and in its folders, two levels deep. A repository of the Hugging Face cache is
 // read at refs/main, a snapshot as it is. Throws Error(not_found | input): nothing there, a part missing, a file that
 // does not begin as a GGUF.
 std::vector<FoundModel> find_models(const std::filesystem::path& path);

@@ -111,9 +111,10 @@ std::vector<const StoredModel*> matches(const std::vector<StoredModel>& models, 
 }
 
 fs::path resolve_path(const fs::path& path) {
-  if (!fs::is_directory(path)) return path;
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return path;
   std::vector<FoundModel> found;
-  if (fs::exists(path / "config.json"))
+  if (fs::exists(path / "config.json", error))
     return path;  // safetensors, or a shape without weights: whoever opens it says what is missing
   found = find_models(path);
   if (found.size() == 1) return found.front().path;

@@ -1,6 +1,7 @@
 #include "hub/store.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "hub/adopt.h"
@@ -157,6 +158,43 @@ TEST(Adopt, RefusesWhatIsNoModel) {
   fs::create_directories(folder / "empty");
   EXPECT_THROW(store.adopt(folder / "empty"), Error);
   EXPECT_TRUE(store.list().empty());
+}
+
+TEST(Adopt, LooksTwoFoldersDeepAndNoFurther) {
+  TemporaryFolder folder;
+  put(folder / "a" / "b" / "c" / "deep.gguf", fake_gguf(100, 1));
+  EXPECT_NE(what([&] { find_models(folder.path()); }).find(folder.path().string()), std::string::npos);
+  put(folder / "a" / "b" / "near.gguf", fake_gguf(100, 1));
+  fs::create_directory_symlink(folder / "a", folder / "b");  // the same again
+  const std::vector<FoundModel> found = find_models(folder.path());
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].name, "near");
+}
+
+TEST(Adopt, WhatCannotBeReadIsPassedOverOrNamed) {
+  TemporaryFolder folder;
+  fs::create_symlink("loop.gguf", folder / "loop.gguf");
+  put(folder / "m.gguf", fake_gguf(100, 1));
+  fs::create_directories(folder / "locked" / "inside");
+  fs::permissions(folder / "locked", fs::perms::none);
+  fs::permissions(folder.path(), fs::perms(0755));
+  const uid_t user = geteuid();
+  if (user == 0) ASSERT_EQ(seteuid(65534), 0);  // root may read everything
+  const std::vector<FoundModel> found = find_models(folder.path());
+  std::string message;
+  ErrorKind kind{};
+  try {
+    find_models(folder / "locked");
+  } catch (const Error& error) {
+    message = error.what();
+    kind = error.kind();
+  }
+  ASSERT_EQ(seteuid(user), 0);
+  fs::permissions(folder / "locked", fs::perms::owner_all);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].name, "m");
+  EXPECT_EQ(kind, ErrorKind::input);
+  EXPECT_NE(message.find((folder / "locked").string() + ": the directory cannot be read"), std::string::npos) << message;
 }
 
 TEST(Adopt, HuggingFaceCache) {
