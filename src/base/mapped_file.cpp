@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -49,9 +50,11 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::drop(std::size_t offset, std::size_t size) const {
-  const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t begin = (offset + page - 1) / page * page, end = (offset + size) / page * page;
-  if (begin < end && end <= size_) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
+  constexpr std::size_t kAround = std::size_t{64} << 10;  // Linux's fault_around_bytes
+  if (size == 0 || offset >= size_ || size > size_ - offset) return;
+  const std::size_t begin = offset / kAround * kAround;
+  const std::size_t end = std::min((offset + size + kAround - 1) / kAround * kAround, size_);  // the kernel completes the last page
+  ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 
 }  // namespace limpid

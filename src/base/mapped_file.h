@@ -22,7 +22,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
-  // Tells the kernel that these bytes were read and will not be needed soon, so that loading a model does not hold it twice in memory.
+  // Tells the kernel that these bytes were read and will not be needed soon, so that loading a model does not hold it twice in memory. Rounded
+  // outwards to what a page fault maps at a time, or the pages around every border would stay; whoever still reads there faults them in again.
   void drop(std::size_t offset, std::size_t size) const;
 
  private:

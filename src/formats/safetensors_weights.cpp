@@ -160,9 +160,11 @@ void SafetensorsWeights::list_weights() {
   }
 }
 
-void SafetensorsWeights::drop(const Weight& weight) const {
-  const SafetensorsFile& shard = shards_[static_cast<std::size_t>(weight.file)];
-  if (const SafetensorsTensor* entry = shard.tensor(weight.name)) shard.drop(*entry);
+void SafetensorsWeights::drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const {
+  SafetensorsTensor part;
+  part.offset = weight.offset + begin;
+  part.data = weight.data.subspan(begin, size);
+  shards_[static_cast<std::size_t>(weight.file)].drop(part);
 }
 
 }  // namespace limpid

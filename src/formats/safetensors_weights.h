@@ -22,7 +22,7 @@ class SafetensorsWeights final : public WeightSource {
   // blocks of 128 x 128. Tensors of a type that limpid does not read (safetensors.h) are not listed.
   explicit SafetensorsWeights(const Checkpoint& checkpoint);
 
-  void drop(const Weight& weight) const override;
+  void drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const override;
 
  private:
   void open_shards(const std::string& index_path);

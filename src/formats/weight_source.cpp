@@ -42,8 +42,13 @@ GgufWeights::GgufWeights(std::shared_ptr<const GgufFile> file)
   }
 }
 
-void GgufWeights::drop(const Weight& weight) const {
-  if (const GgufTensor* tensor = file_->tensor(weight.name)) file_->drop(*tensor);
+void GgufWeights::drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const {
+  const GgufTensor* tensor = file_->tensor(weight.name);
+  if (tensor == nullptr) return;
+  GgufTensor part = *tensor;
+  part.offset += begin;
+  part.data = part.data.subspan(begin, size);
+  file_->drop(part);
 }
 
 }  // namespace limpid

@@ -53,7 +53,9 @@ class WeightSource {
   const Weight* find(std::string_view name) const;                  // nullptr when absent
   const Weight& at(std::string_view name) const;                    // Error(input) naming path and tensor when absent
   // This weight was read and is not needed soon (base/mapped_file.h).
-  virtual void drop(const Weight& weight) const = 0;
+  void drop(const Weight& weight) const { drop_bytes(weight, 0, weight.data.size()); }
+  // The same of `size` bytes of its data from `begin` on.
+  virtual void drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const = 0;
 
  protected:
   WeightSource(Format format, std::string path) : format_(format), path_(std::move(path)) {}
@@ -72,7 +74,7 @@ class GgufWeights final : public WeightSource {
  public:
   explicit GgufWeights(std::shared_ptr<const GgufFile> file);
   const GgufFile& gguf() const { return *file_; }
-  void drop(const Weight& weight) const override;
+  void drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const override;
 
  private:
   std::shared_ptr<const GgufFile> file_;

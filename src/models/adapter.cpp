@@ -169,8 +169,9 @@ void MergedWeights::merge(const Weight& weight, const ModelConfig& config, const
   add(merged);
 }
 
-void MergedWeights::drop(const Weight& weight) const {
-  if (const Weight* base = base_->find(weight.name); base != nullptr && base->data.data() == weight.data.data()) base_->drop(*base);
+void MergedWeights::drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const {
+  const Weight* base = base_->find(weight.name);
+  if (base != nullptr && base->data.data() == weight.data.data()) base_->drop_bytes(*base, begin, size);
 }
 
 }  // namespace limpid

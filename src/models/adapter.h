@@ -46,7 +46,7 @@ class MergedWeights final : public WeightSource {
   // config: the base's. Throws Error(input) where the adapter names a matrix that the base does not have, or of another
   // shape, naming both files.
   MergedWeights(std::shared_ptr<const WeightSource> base, const ModelConfig& config, const AdapterFile& adapter);
-  void drop(const Weight& weight) const override;
+  void drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const override;
 
  private:
   void merge(const Weight& weight, const ModelConfig& config, const AdapterFile& adapter, const AdapterFile::Matrices& matrices);

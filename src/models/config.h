@@ -1,9 +1,10 @@
 // ModelConfig: what a forward needs to know about a model, in one form for every file format. A variation is a field here, never a guess from
-// which tensors exist. Read from GGUF metadata or config.json by config.cpp.
+// which tensors exist. Read from GGUF metadata or config.json by config_gguf.cpp and config_json.cpp.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "formats/checkpoint.h"
@@ -41,7 +42,10 @@ struct ModelConfig {
 // Both throw Error(input | unsupported) naming the file, the key, what was expected and what was found.
 ModelConfig config_from_gguf(const GgufFile& file);
 ModelConfig config_from_checkpoint(const Checkpoint& checkpoint);
-// Refuses sizes that no model has, before anything is multiplied by them. Called by both.
-void check(const ModelConfig& config, const std::string& file);
+// Refuses numbers that do not fit together, before anything is multiplied or divided by them. Called by both. gguf_prefix: of the keys that errors name;
+// "" for config.json's.
+void check(const ModelConfig& config, const std::string& file, std::string_view gguf_prefix);
+// Of all that the answers depend on.
+std::uint64_t hash_of(const ModelConfig& config);
 
 }  // namespace limpid

@@ -3,14 +3,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 
+#include "base/content_hash.h"
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "formats/safetensors_weights.h"
 #include "models/adapter.h"
 #include "models/decoder.h"
 #include "models/packing_plan.h"
+#include "models/tensor_check.h"
 
 namespace limpid {
 
@@ -51,28 +54,36 @@ void ModelFiles::take(std::shared_ptr<const Checkpoint> checkpoint) {
   weights_ = std::make_shared<SafetensorsWeights>(*checkpoint);
   config_ = config_from_checkpoint(*checkpoint);
   checkpoint_ = std::move(checkpoint);
+  check_config();
+}
+
+void ModelFiles::check_config() {
+  look_for_mtp(*weights_, config_);
+  check_tensors(config_, *weights_);
 }
 
 ModelFiles ModelFiles::from_memory(const std::string& name, const MemoryFiles& memory) {
   ModelFiles files;
   files.path_ = name;
   files.take(std::make_shared<const Checkpoint>(name, memory));
-  look_for_mtp(*files.weights_, files.config_);
+  return files;
+}
+
+ModelFiles ModelFiles::from_gguf(std::shared_ptr<const GgufFile> file) {
+  ModelFiles files;
+  files.path_ = file->path();
+  files.config_ = config_from_gguf(*file);
+  files.weights_ = std::make_shared<GgufWeights>(file);
+  files.gguf_ = std::move(file);
+  files.check_config();
   return files;
 }
 
 ModelFiles ModelFiles::open(const std::string& path) {
+  if (!std::filesystem::is_directory(path)) return from_gguf(std::make_shared<const GgufFile>(path));
   ModelFiles files;
   files.path_ = path;
-  if (std::filesystem::is_directory(path)) {
-    files.take(std::make_shared<const Checkpoint>(path));
-  } else {
-    auto gguf = std::make_shared<const GgufFile>(path);
-    files.config_ = config_from_gguf(*gguf);
-    files.weights_ = std::make_shared<GgufWeights>(gguf);
-    files.gguf_ = std::move(gguf);
-  }
-  look_for_mtp(*files.weights_, files.config_);
+  files.take(std::make_shared<const Checkpoint>(path));
   return files;
 }
 
@@ -128,7 +139,8 @@ std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precisi
   PackingPlan plan = plan_of(*decoder, files, precision, options);
   HugeBuffer memory(plan.bytes());
   plan.pack(memory.data(), threads, progress);
-  decoder->own(std::move(memory), plan.take_vectors(), plan.fingerprint());
+  const std::array<std::uint64_t, 2> parts = {hash_of(files.config()), plan.fingerprint()};
+  decoder->own(std::move(memory), plan.take_vectors(), content_hash(std::as_bytes(std::span(parts))));
   return decoder;
 }
 

@@ -27,8 +27,10 @@ class ModelFiles {
   // A directory of safetensors whose files are in memory, which must outlive the result and what is loaded from it. Throws as
   // open() does.
   static ModelFiles from_memory(const std::string& name, const MemoryFiles& files);
-  // Throws Error(not_found | input | unsupported) naming the file and field.
+  // Throws Error(not_found | input | unsupported) naming the file and field. The sizes of the configuration are those of tensors in the files
+  // (models/tensor_check.h).
   static ModelFiles open(const std::string& path);
+  static ModelFiles from_gguf(std::shared_ptr<const GgufFile> file);
   // The same model with the adapter of this directory merged in (models/adapter.h), and with the adapter's chat template
   // where it has one (chat_template.jinja). Throws what AdapterFile::open throws
   // and Error(input) for the adapter of another model.
@@ -46,6 +48,7 @@ class ModelFiles {
 
  private:
   void take(std::shared_ptr<const Checkpoint> checkpoint);
+  void check_config();
 
   std::string path_;
   std::shared_ptr<const GgufFile> gguf_;

@@ -3,34 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
+#include "base/content_hash.h"
 #include "base/error.h"
+#include "models/tensor_check.h"
 #include "tensor/codec.h"
 
 namespace limpid {
 
 namespace {
 
-// Decodes `count` rows from `row` on, with the 128 x 128 block factors of f8.
-void decode_rows(DType type, std::span<const std::byte> data, std::span<const float> scales, std::int64_t columns, std::int64_t row, std::int64_t count,
-                 float* out) {
-  const std::size_t stride = row_bytes(type, columns);
-  const std::int64_t blocks = (columns + 127) / 128;
-  for (std::int64_t r = row; r < row + count; ++r, out += columns) {
-    decode_row(type, data.data() + static_cast<std::size_t>(r) * stride, columns, out);
-    if (scales.empty()) continue;
-    for (std::int64_t c = 0; c < columns; ++c) out[c] *= scales[static_cast<std::size_t>(r / 128 * blocks + c / 128)];
-  }
-}
-
 bool is_float(DType type) { return type == DType::f32 || type == DType::f16 || type == DType::bf16; }
 
 }  // namespace
 
+void decode_rows(const Weight& weight, std::int64_t first, std::int64_t count, float* out) {
+  const std::int64_t columns = weight.columns(), blocks = (columns + 127) / 128;
+  const std::size_t stride = row_bytes(weight.type, columns);
+  for (std::int64_t r = first; r < first + count; ++r, out += columns) {
+    decode_row(weight.type, weight.data.data() + static_cast<std::size_t>(r) * stride, columns, out);
+    if (weight.scales.empty()) continue;
+    for (std::int64_t c = 0; c < columns; ++c) out[c] *= weight.scales[static_cast<std::size_t>(r / 128 * blocks + c / 128)];
+  }
+}
+
 std::vector<float> decode_all(const Weight& weight) {
   std::vector<float> values(static_cast<std::size_t>(weight.values()));
-  decode_rows(weight.type, weight.data, weight.scales, weight.columns(), 0, weight.rows(), values.data());
+  decode_rows(weight, 0, weight.rows(), values.data());
   return values;
 }
 
@@ -46,32 +45,26 @@ const Weight& PackingPlan::find(const ParameterName& name) {
   return weight;
 }
 
-void PackingPlan::check_shape(const Weight& weight, std::int64_t rows, std::int64_t columns) const {
-  if (weight.rows() == rows && weight.columns() == columns) return;
-  fail(ErrorKind::input, "{}: tensor {} is ({}, {}), the configuration asks for ({}, {})", source_.path(), weight.name, weight.rows(), weight.columns(), rows,
-       columns);
-}
-
-void PackingPlan::add(const Weight& weight, std::span<const std::byte> data, std::span<const float> scales, std::int64_t rows, std::int64_t columns, bool f32,
-                      PackedWeight& packed) {
+void PackingPlan::add(const Weight& weight, std::int64_t first_row, std::int64_t rows, std::int64_t columns, DType type, PackedWeight& packed,
+                      bool transposed) {
   if (only_check_) return;
-  packed.type = f32 || precision_ == Precision::exact ? DType::f32 : weight.type;
+  packed.type = type;
   packed.rows = rows;
   packed.columns = columns;
-  jobs_.push_back({weight.type, data, scales, rows, columns, &packed, &weight, bytes_});
-  bytes_ += packed_bytes(packed.type, rows, columns);
+  jobs_.push_back({&weight, first_row, transposed, &packed, bytes_});
+  bytes_ += packed_bytes(type, rows, columns);
 }
 
 void PackingPlan::matrix(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight& packed) {
   const Weight& weight = find(name);
-  check_shape(weight, rows, columns);
-  add(weight, weight.data, weight.scales, rows, columns, false, packed);
+  check_shape(source_, weight, rows, columns);
+  add(weight, 0, rows, columns, kept(weight), packed);
 }
 
 void PackingPlan::matrix_f32(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight& packed) {
   const Weight& weight = find(name);
-  check_shape(weight, rows, columns);
-  add(weight, weight.data, weight.scales, rows, columns, true, packed);
+  check_shape(source_, weight, rows, columns);
+  add(weight, 0, rows, columns, DType::f32, packed);
 }
 
 void PackingPlan::vector(const ParameterName& name, std::int64_t n, const float*& values) {
@@ -83,12 +76,12 @@ void PackingPlan::vector(const ParameterName& name, std::int64_t n, const float*
   vectors_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(n)));
   decode_row(weight.type, weight.data.data(), n, vectors_.back().get());
   values = vectors_.back().get();
+  vector_hashes_.push_back(content_hash(std::as_bytes(std::span(values, static_cast<std::size_t>(n)))));
 }
 
 void PackingPlan::add_stacked(const Weight& weight, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> packed) {
-  check_shape(weight, rows * static_cast<std::int64_t>(packed.size()), columns);
-  const std::size_t each = row_bytes(weight.type, columns) * static_cast<std::size_t>(rows);
-  for (std::size_t i = 0; i < packed.size(); ++i) add(weight, weight.data.subspan(i * each, each), {}, rows, columns, false, *packed[i]);
+  check_shape(source_, weight, rows * static_cast<std::int64_t>(packed.size()), columns);
+  for (std::size_t i = 0; i < packed.size(); ++i) add(weight, static_cast<std::int64_t>(i) * rows, rows, columns, kept(weight), *packed[i]);
 }
 
 void PackingPlan::experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) {
@@ -119,32 +112,13 @@ void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& 
     add_stacked(find({"", gguf_v}), value, latent, v_heads);
     return;
   }
-  // One matrix (heads * (nope + value), latent). The key part is transposed: decoded to f32, which every type goes into without loss.
+  // One matrix (heads * (nope + value), latent). The key part is transposed: kept in f32, which every type goes into without loss.
   const Weight& weight = find(joint);
-  check_shape(weight, heads * (nope + value), latent);
-  if (only_check_) return;
-  const std::vector<float> all = decode_all(weight);
+  check_shape(source_, weight, heads * (nope + value), latent);
   for (std::int64_t h = 0; h < heads; ++h) {
-    const float* head = all.data() + h * (nope + value) * latent;
-    const auto floats = [&](std::int64_t n) {
-      owned_.emplace_back(static_cast<std::size_t>(n) * sizeof(float));
-      return reinterpret_cast<float*>(owned_.back().data());
-    };
-    float* transposed = floats(latent * nope);
-    for (std::int64_t r = 0; r < latent; ++r)
-      for (std::int64_t c = 0; c < nope; ++c) transposed[r * nope + c] = head[c * latent + r];
-    jobs_.push_back({DType::f32, owned_.back(), {}, latent, nope, &k[static_cast<std::size_t>(h)], nullptr, bytes_});
-    bytes_ += packed_bytes(DType::f32, latent, nope);
-    std::memcpy(floats(value * latent), head + nope * latent, static_cast<std::size_t>(value * latent) * sizeof(float));
-    jobs_.push_back({DType::f32, owned_.back(), {}, value, latent, &v[static_cast<std::size_t>(h)], nullptr, bytes_});
-    bytes_ += packed_bytes(DType::f32, value, latent);
-    PackedWeight& kw = k[static_cast<std::size_t>(h)];
-    PackedWeight& vw = v[static_cast<std::size_t>(h)];
-    kw.type = vw.type = DType::f32;
-    kw.rows = latent;
-    kw.columns = nope;
-    vw.rows = value;
-    vw.columns = latent;
+    const std::int64_t row = h * (nope + value);
+    add(weight, row, latent, nope, DType::f32, k[static_cast<std::size_t>(h)], true);
+    add(weight, row + nope, value, latent, DType::f32, v[static_cast<std::size_t>(h)]);
   }
 }
 
@@ -153,61 +127,6 @@ void PackingPlan::refuse_leftovers() const {
     if (used_.contains(weight.name)) continue;
     if (std::ranges::any_of(ignored_, [&](const std::string& prefix) { return weight.name.starts_with(prefix); })) continue;
     fail(ErrorKind::input, "{}: tensor {} belongs to no parameter of this configuration", source_.path(), weight.name);
-  }
-}
-
-std::uint64_t PackingPlan::fingerprint() const {
-  std::uint64_t hash = 0xcbf29ce484222325ULL;  // FNV-1a
-  const auto mix = [&](const void* data, std::size_t n) {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < n; ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-  };
-  mix(&precision_, sizeof precision_);
-  for (const Weight& weight : source_.weights()) {
-    mix(weight.name.data(), weight.name.size());
-    mix(&weight.type, sizeof weight.type);
-    mix(weight.shape.data(), sizeof weight.shape);
-    const std::size_t sample = std::min<std::size_t>(weight.data.size(), 256);
-    for (std::size_t part = 0; part < 4; ++part) mix(weight.data.data() + (weight.data.size() - sample) / 3 * std::min<std::size_t>(part, 3), sample);
-  }
-  return hash;
-}
-
-void PackingPlan::pack_job(const Job& job, std::byte* memory, int thread, int threads) const {
-  const DType to = job.weight->type;
-  const std::int64_t strips = (job.rows + kStripRows - 1) / kStripRows;
-  const std::size_t strip_bytes = packed_strip_bytes(to, job.columns);
-  std::vector<float> decoded;
-  for (std::int64_t s = strips * thread / threads; s < strips * (thread + 1) / threads; ++s) {
-    std::byte* strip = memory + job.offset + static_cast<std::size_t>(s) * strip_bytes;
-    if (to == job.from) {
-      pack_strip(to, job.data, job.scales, job.rows, job.columns, s, strip);
-      continue;
-    }
-    const std::int64_t row = s * kStripRows, count = std::min<std::int64_t>(kStripRows, job.rows - row);
-    decoded.resize(static_cast<std::size_t>(count * job.columns));
-    decode_rows(job.from, job.data, job.scales, job.columns, row, count, decoded.data());
-    pack_strip(DType::f32, std::as_bytes(std::span(decoded)), {}, count, job.columns, 0, strip);
-  }
-}
-
-void PackingPlan::pack(std::byte* memory, int threads, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
-  constexpr std::uint64_t kGroup = std::uint64_t{256} << 20;  // bytes between two reports and between giving pages back
-  ThreadTeam team(threads);
-  for (std::size_t first = 0; first < jobs_.size();) {
-    std::size_t last = first;
-    const std::uint64_t begin = jobs_[first].offset;
-    while (last < jobs_.size() && jobs_[last].offset - begin < kGroup) ++last;
-    team.run([&](int thread) {
-      for (std::size_t i = first; i < last; ++i) pack_job(jobs_[i], memory, thread, threads);
-    });
-    for (std::size_t i = first; i < last; ++i) {
-      jobs_[i].weight->data = memory + jobs_[i].offset;
-      const bool more = i + 1 < jobs_.size() && jobs_[i + 1].file == jobs_[i].file;  // other experts of the same tensor
-      if (jobs_[i].file != nullptr && !more) source_.drop(*jobs_[i].file);
-    }
-    first = last;
-    if (progress) progress(first < jobs_.size() ? jobs_[first].offset : bytes_, bytes_);
   }
 }
 
