@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "app/format.h"
+#include "app/printable.h"
 #include "app/terminal.h"
 #include "text/unicode.h"
 #include "train/verifier.h"
@@ -27,7 +28,7 @@ std::string shown(std::string_view left) {
   std::string out;
   while (!left.empty() && out.size() < kLongest) {
     const Utf8Step step = utf8_step(left);
-    const bool control = step.size == 1 && (static_cast<unsigned char>(left[0]) < 0x20 || left[0] == 0x7F);
+    const bool control = printable(left.substr(0, std::max<std::size_t>(step.size, 1))).empty() || left[0] == '\n' || left[0] == '\t';
     if (control)
       out += ' ';
     else if (step.state == Utf8State::valid)

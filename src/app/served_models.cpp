@@ -14,6 +14,7 @@
 #include "app/hub_setup.h"
 #include "app/model_facts.h"
 #include "app/session.h"
+#include "app/smaller_model.h"
 #include "base/error.h"
 #include "server/model_name.h"
 #include "tensor/layout.h"
@@ -318,7 +319,13 @@ LocalModels::Shelf::Sizes LocalModels::Shelf::sizes_of(const ServedModel& model)
   context = std::min(context, needs.model_context);
   if (options_.context == 0 && out.fixed + static_cast<std::uint64_t>(context) / kPageTokens * out.per_page > budget_)
     context = 0;  // what fits
-  const MemoryPlan plan = plan_memory(needs, {budget_, limited_by_}, context);
+  MemoryPlan plan;
+  try {
+    plan = plan_memory(needs, {budget_, limited_by_}, context);
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::resources) throw;
+    fail(ErrorKind::resources, "{}: {}; {}", model.files.path(), error.what(), smaller_model(model.files, budget_));
+  }
   engine.context = plan.context;
   out.least_pages = plan.pages;
   out.pages = static_cast<int>(

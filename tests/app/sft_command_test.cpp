@@ -200,6 +200,10 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
   EXPECT_NE(none.output.find("of 24 answers of the teacher none is kept"), std::string::npos) << none.output;
   config["train"]["model"] = {{"model_type", "llama"}};
   EXPECT_NE(limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1").output.find("lora: unknown field"), std::string::npos);
+  const ShellResult offline = limpid("traces --offline " + file("t.json", R"({"problems": 2})") +
+                                     " --teacher http://127.0.0.1:9/v1 --teacher-model m --out " + at("t.jsonl") + " 2>&1");
+  EXPECT_EQ(offline.code, 2);
+  EXPECT_NE(offline.output.find("--offline"), std::string::npos) << offline.output;
   const ShellResult down = limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(down.code, 2);
   EXPECT_NE(down.output.find("--teacher-model"), std::string::npos) << down.output;
