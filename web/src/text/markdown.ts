@@ -41,6 +41,16 @@ md.renderer.rules.link_open = (tokens, index, options, _env, self) => {
 md.renderer.rules.table_open = () => '<div class="table"><table>';
 md.renderer.rules.table_close = () => '</table></div>';
 
+// The policy takes no style attributes: a column's side is a class.
+for (const rule of ['th_open', 'td_open'] as const)
+  md.renderer.rules[rule] = (tokens, index, options, _env, self) => {
+    const token = tokens[index]!;
+    const side = /text-align:(right|center)/.exec(String(token.attrGet('style') ?? ''))?.[1];
+    token.attrs = (token.attrs ?? []).filter(([name]) => name !== 'style');
+    if (side) token.attrSet('class', side);
+    return self.renderToken(tokens, index, options);
+  };
+
 /** The word after ``` : letters, digits and +-#. only. */
 export function languageOf(info: string): string {
   return (/^[\w+#.-]{1,24}/.exec(info.trim())?.[0] ?? '').toLowerCase();

@@ -15,6 +15,11 @@ describe('renderMarkdown', () => {
     expect(html.querySelectorAll('td').length).toBe(2);
     expect(html.querySelector('li')?.textContent).toBe('x');
   });
+  it('keeps the sides of columns, without a style', () => {
+    const html = page('| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |\n');
+    expect([...html.querySelectorAll('td')].map((td) => td.className)).toEqual(['', 'right', 'center']);
+    expect(html.querySelector('[style]')).toBeNull();
+  });
   it('keeps the source of formulas, and leaves money alone', () => {
     const html = page('It is $x^2$ and \\(y_1\\), for $5 or $10.\n\n$$\\frac{a}{b}$$\n\n\\[z\\]');
     expect([...html.querySelectorAll<HTMLElement>('.math')].map((m) => m.dataset.math)).toEqual(['x^2', 'y_1', '\\frac{a}{b}', 'z']);
