@@ -1,3 +1,5 @@
+import { cpus } from 'node:os';
+
 import { defineConfig } from '@playwright/test';
 
 // Against the real program (LIMPID_BINARY, with the app built in) and the model it carries, in Debian's Chromium.
@@ -6,7 +8,7 @@ export default defineConfig({
   timeout: 60_000,
   expect: { timeout: 15_000 },
   fullyParallel: false,
-  workers: 1,
+  workers: Math.min(2, cpus().length), // each with a server of its own; much of a test's time is waiting
   retries: 0,
   reporter: [['line']],
   outputDir: 'test-results',

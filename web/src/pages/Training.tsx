@@ -42,7 +42,7 @@ export function Training({ run, stage }: { run: string; stage: string }) {
   useEffect(() => {
     const load = () => api.runs().then(setRuns, (error: Error) => say(explain(error), 'error'));
     void load();
-    const timer = setInterval(() => void load(), 5000);
+    const timer = setInterval(() => void load(), 2500);
     return () => clearInterval(timer);
   }, []);
   const chosen = runs?.find((r) => r.name === run) ?? (run ? undefined : runs?.[0]);

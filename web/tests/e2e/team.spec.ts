@@ -162,6 +162,31 @@ test('who has no code waits, sees the place, and comes in when there is room', a
   await dora.context().close();
 });
 
+test('a password is changed, an account deleted by who has it', async ({ browser }) => {
+  const carl = await person(browser);
+  await signIn(carl, 'carl', 'carls password');
+  await expect(carl.getByTestId('composer')).toBeVisible();
+  await carl.goto(`${server.url}#/usage`);
+  await carl.getByText('Change the password').first().click();
+  await carl.getByLabel('Password now').fill('carls password');
+  await carl.getByLabel('New password').fill('carls new password');
+  await carl.getByRole('button', { name: 'Change the password' }).click();
+  await expect(carl.getByTestId('sign-in')).toBeVisible();
+  await signIn(carl, 'carl', 'carls password');
+  await expect(carl.getByRole('alert')).toHaveText('The name or the password is wrong.');
+  await signIn(carl, 'carl', 'carls new password');
+  await expect(carl.getByTestId('composer')).toBeVisible();
+  await carl.goto(`${server.url}#/usage`);
+  await carl.getByText('Delete the account').first().click();
+  await carl.getByLabel('Password', { exact: true }).fill('carls new password');
+  await carl.getByRole('button', { name: 'Delete the account' }).click();
+  await carl.getByTestId('confirm').click();
+  await expect(carl.getByTestId('sign-in')).toBeVisible();
+  await signIn(carl, 'carl', 'carls new password');
+  await expect(carl.getByRole('alert')).toBeVisible();
+  await carl.context().close();
+});
+
 test('an admin tops up, changes a tier, looks at the books, and bans', async () => {
   const row = admin.getByTestId('user-bob');
   await row.getByRole('button', { name: 'Top up' }).click();
