@@ -82,6 +82,13 @@ class Admission {
   // Before anything of a request is parsed: throws 429 or 503 where a limit is reached already, or the load is too high.
   // Books nothing.
   virtual void check(const Identity& identity) { (void)identity; }
+  // May it use this model (an id of ServedModels)? Asked before it is loaded. Throws 403.
+  virtual void check_model(const Identity& identity, const std::string& model) { (void)identity, (void)model; }
+  // For a request that does not say how much it may write: as many of the demand's completion tokens as the windows of
+  // the tier and the balance allow a request at all. Fewer than its choices: none. A hint: admit() decides.
+  virtual std::int64_t most_completion(const Identity& identity, const Demand& demand) {
+    return (void)identity, demand.most_completion_tokens;
+  }
   // Throws 402, 403 (scope, model), 429, 503.
   virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
   // The same for who does not wait for the disk. What can be refused at once is thrown; else `admitted` is called once:

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "formats/json.h"
@@ -68,8 +70,10 @@ std::int64_t number_of(const std::string& words, const char* what) {
   return number;
 }
 
-Route route(const char* method, const char* pattern, const char* operation, const char* summary, RouteHandler handler) {
+Route route(const char* method, const char* pattern, const char* operation, const char* summary, RouteHandler handler,
+            const char* scope = "admin") {
   Route out{method, pattern, std::move(handler), {}};
+  out.scope = scope;
   out.doc.operation = operation;
   out.doc.summary = summary;
   out.doc.tag = "app";
@@ -146,32 +150,89 @@ void add_models(Router& router, AppHost& host, bool team) {
                    })));
 }
 
-void add_history(Router& router, History& history) {
-  router.add(route("GET", "/api/conversations", "conversations", "The account's conversations", [&history](Call& call) {
-    // Bodies are JSON already: put together as text.
-    std::string out = "{\"conversations\":[";
-    for (const KeptConversation& kept : history.all(call.identity.account)) {
-      if (out.back() == '}') out += ',';
-      out += "{\"id\":\"" + kept.id + "\",\"updated\":" + std::to_string(kept.updated) + ",\"body\":" + kept.body + "}";
-    }
-    reply_json(call, out + "]}");
-  }));
-  router.add(route("PUT", "/api/conversations/{id}", "saveConversation", "Keep a conversation; the newer of two wins",
-                   [&history](Call& call) {
-                     const nlohmann::ordered_json body = parse_body(call.request().body);
-                     RequestFields fields(body, "");
-                     const auto updated = fields.integer("updated", 0, std::int64_t{1} << 53);
-                     const nlohmann::ordered_json& kept = fields.required("body");
-                     if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
-                     history.put(call.identity.account, {call.parameters.at("id"), updated.value_or(0),
-                                                         kept.dump(-1, ' ', false, Json::error_handler_t::replace)});
-                     reply_json(call, "{}");
-                   }));
-  router.add(
-      route("DELETE", "/api/conversations/{id}", "deleteConversation", "Forget a conversation", [&history](Call& call) {
-        history.remove(call.identity.account, call.parameters.at("id"));
-        reply_json(call, "{}");
-      }));
+// Who asks has so many bytes a second: a copy of everything that one keeps, again and again, is no use of an app.
+class HistoryRoutes {
+ public:
+  HistoryRoutes(History& history, const RateLimitOptions& rate) : history_(history), rate_(rate) {}
+
+  void list(const Call& call) {
+    check_rate(call);
+    Json list = Json::array();
+    for (const ListedConversation& kept : history_.list(call.identity.account))
+      list.push_back({{"id", kept.id}, {"updated", kept.updated}, {"title", kept.title}, {"bytes", kept.bytes}});
+    send(call, text({{"conversations", std::move(list)}}));
+  }
+
+  void show(const Call& call) {
+    check_rate(call);
+    const std::optional<KeptConversation> kept = history_.find(call.identity.account, call.parameters.at("id"));
+    if (!kept) throw not_found("there is no such conversation", "conversation_not_found");
+    // The body is JSON already.
+    send(call, "{\"id\":\"" + kept->id + "\",\"updated\":" + std::to_string(kept->updated) + ",\"body\":" + kept->body + "}");
+  }
+
+  void save(const Call& call) {
+    check_rate(call);
+    take(call, call.request().body.size());
+    const nlohmann::ordered_json body = parse_body(call.request().body);
+    RequestFields fields(body, "");
+    const auto updated = fields.integer("updated", 0, std::int64_t{1} << 53);
+    const nlohmann::ordered_json& kept = fields.required("body");
+    if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
+    const auto title = kept.find("title");
+    history_.put(call.identity.account,
+                 {call.parameters.at("id"), updated.value_or(0),
+                  kept.dump(-1, ' ', false, Json::error_handler_t::replace),
+                  title != kept.end() && title->is_string() ? title->get<std::string>() : std::string()});
+    reply_json(call, "{}");
+  }
+
+  void remove(const Call& call) {
+    check_rate(call);
+    take(call, 0);
+    history_.remove(call.identity.account, call.parameters.at("id"));
+    reply_json(call, "{}");
+  }
+
+ private:
+  static constexpr double kRequestBytes = 4096;  // what a request costs at least
+
+  static double now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+  void check_rate(const Call& call) const {
+    if (const std::int64_t wait = rate_.wait(call.identity.account, now()); wait > 0)
+      throw too_many_requests(fmt::format("too much of the conversations was read or written; try again in {} s", wait),
+                              static_cast<int>(wait));
+  }
+  void take(const Call& call, std::size_t bytes) {
+    rate_.take(call.identity.account, kRequestBytes + static_cast<double>(bytes), now());
+  }
+  void send(const Call& call, std::string json) {
+    take(call, json.size());
+    reply_json(call, std::move(json));
+  }
+
+  History& history_;
+  RateLimit rate_;
+};
+
+// They are a person's: with accounts a key of a program, whatever its scopes, neither reads nor changes them.
+void add_history(Router& router, History& history, const AppRouteOptions& options) {
+  const auto routes = std::make_shared<HistoryRoutes>(history, options.history_rate);
+  const auto add = [&](const char* method, const char* pattern, const char* operation, const char* summary,
+                       void (HistoryRoutes::*handler)(const Call&)) {
+    Route added = route(method, pattern, operation, summary,
+                        [routes, handler](Call& call) { ((*routes).*handler)(call); }, "chat");
+    added.session = options.team;
+    router.add(std::move(added));
+  };
+  add("GET", "/api/conversations", "conversations", "The account's conversations: ids, times, titles",
+      &HistoryRoutes::list);
+  add("GET", "/api/conversations/{id}", "conversation", "A conversation", &HistoryRoutes::show);
+  add("PUT", "/api/conversations/{id}", "saveConversation", "Keep a conversation; the newer of two wins",
+      &HistoryRoutes::save);
+  add("DELETE", "/api/conversations/{id}", "deleteConversation", "Forget a conversation", &HistoryRoutes::remove);
 }
 
 void add_documents(Router& router, DocumentIndex& documents, bool team) {
@@ -219,7 +280,7 @@ void add_documents(Router& router, DocumentIndex& documents, bool team) {
 void add_app_routes(Router& router, const AppRouteOptions& options, const AppParts& parts) {
   add_info(router, options, parts);
   if (parts.host != nullptr) add_models(router, *parts.host, options.team);
-  if (parts.history != nullptr) add_history(router, *parts.history);
+  if (parts.history != nullptr) add_history(router, *parts.history, options);
   if (parts.documents != nullptr) add_documents(router, *parts.documents, options.team);
 }
 

@@ -10,6 +10,7 @@
 #include "server/app_host.h"
 #include "server/document_index.h"
 #include "server/history.h"
+#include "server/rate_limit.h"
 #include "server/router.h"
 
 namespace limpid {
@@ -27,6 +28,8 @@ struct AppRouteOptions {
   bool offline = false;
   bool team = false;
   std::function<std::optional<AppUser>(const ServedRequest&)> user;  // with accounts; none: nobody is signed in
+  // Bytes of conversations, read and written, of an account: all of them twice, and then some for a running answer.
+  RateLimitOptions history_rate{8.0 * (1 << 20), 128.0 * (1 << 20)};
 };
 
 // What the server has for the app; null: the feature is off, and its routes are not there. Documents and training runs

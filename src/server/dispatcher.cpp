@@ -35,6 +35,8 @@ void reply(HttpExchange& exchange, const ErrorBody& body, const std::string& req
 }
 
 void check_scope(const Route& route, const Identity& identity) {
+  if (route.session && !identity.session)
+    throw forbidden("this is done in the browser, logged in; an API key cannot");
   if (route.scope.empty() || identity.scopes.empty()) return;
   if (std::ranges::find(identity.scopes, route.scope) == identity.scopes.end())
     throw forbidden(fmt::format("this key may not do that: it lacks the scope \"{}\"", route.scope));

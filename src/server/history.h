@@ -1,13 +1,15 @@
 // History: conversations of the app's readers, kept on the server by account. What a conversation holds is the app's
-// affair: it is stored and given back as JSON text.
+// affair: it is stored and given back as JSON text, one at a time.
 //
-// From any thread; may wait for the disk.
+// Bounded by bytes for each account and for all together, and in number, so that a list is short. From any thread; may
+// wait for the disk.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,29 +21,51 @@ struct KeptConversation {
   std::string id;
   std::int64_t updated = 0;  // milliseconds since 1970, as the app says
   std::string body;          // JSON
+  std::string title{};       // for the list; cut where it is long
+};
+
+struct ListedConversation {
+  std::string id;
+  std::int64_t updated = 0;
+  std::string title;
+  std::int64_t bytes = 0;  // of the body
 };
 
 inline constexpr std::size_t kMostConversationBytes = std::size_t{8} << 20;
-inline constexpr std::int64_t kMostHistoryBytes = std::int64_t{512} << 20;  // of an account
+
+struct HistoryLimits {
+  std::int64_t account_bytes = std::int64_t{32} << 20;
+  std::int64_t all_bytes = std::int64_t{8} << 30;
+  std::int64_t conversations = 2000;  // of an account
+};
 
 class History {
  public:
-  explicit History(const std::string& database);  // made where it is not there
+  explicit History(const std::string& database, HistoryLimits limits = {});  // made where it is not there
   ~History();
   History(const History&) = delete;
   History& operator=(const History&) = delete;
 
-  std::vector<KeptConversation> all(const std::string& account) const;
+  std::vector<ListedConversation> list(const std::string& account) const;  // the newest first
+  std::optional<KeptConversation> find(const std::string& account, const std::string& id) const;
   // Throws Error(input) for an id that is none (letters, digits, '-' and '_', at most 64) or a body over the limit,
-  // Error(resources) where the account's room is used up. An older `updated` than what is kept changes nothing.
+  // ApiError(413) where the account's room is used up, Error(resources) where everybody's is; what takes no more room
+  // than before is always kept. An older `updated` than what is kept changes nothing.
   void put(const std::string& account, const KeptConversation& conversation);
   void remove(const std::string& account, const std::string& id);
+  void remove_account(const std::string& account);
   // What belongs to accounts that are gone.
   void remove_accounts_unless(const std::function<bool(const std::string& account)>& is_there);
 
  private:
+  void take_over_old_table();
+  void count_all();
+  void check_room(const std::string& account, std::int64_t more_bytes, bool is_new) const;
+
+  const HistoryLimits limits_;
   mutable std::mutex mutex_;
   std::unique_ptr<SqliteConnection> database_;
+  std::int64_t all_bytes_ = 0;  // of all bodies
 };
 
 }  // namespace limpid

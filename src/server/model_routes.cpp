@@ -73,6 +73,7 @@ void add_model_routes(Router& router, Answering& answering) {
 
 void add_free_balance_route(Router& router) {
   Route balance{"GET", "/user/balance"};
+  balance.scope = "usage";
   balance.handler = [](Call& call) {
     reply_json(call, R"({"is_available":true,"balance_infos":[{"currency":"USD","total_balance":"0.00",)"
                      R"("granted_balance":"0.00","topped_up_balance":"0.00"}]})");

@@ -51,10 +51,11 @@ struct Route {
   RouteHandler handler{};
   RouteDoc doc{};
   bool open = false;    // without identify(): what is no secret and costs nothing
-  std::string scope{};  // a key with scopes must have this one; empty: any key
+  std::string scope{};  // a key with scopes must have this one. What is not open has one, or is for sessions
   ErrorBody error_body = openai_error_body;
   bool computes = false;    // tokenizes or answers: Admission::check() before anything of it is parsed
   bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
+  bool session = false;     // by the cookie of a browser's session only: no key does it, whatever its scopes
 };
 
 class Router {
@@ -65,6 +66,7 @@ class Router {
     std::string allowed;  // methods that the path has, "GET, POST"; empty: no such path
   };
 
+  // Throws std::logic_error for one that says nothing about who may call it.
   void add(Route route);
   // The same handler under several patterns; the document shows the first.
   void add(Route route, const std::vector<std::string>& also);

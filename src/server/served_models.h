@@ -40,6 +40,8 @@ class ServedModels {
  public:
   virtual ~ServedModels() = default;
   virtual std::vector<ServedModelInfo> list() const = 0;
+  // The id of what lease() would lease, without loading anything. Throws Error(not_found) likewise.
+  virtual std::string id_of(const std::string& model) const = 0;
   // What "model" names: an id of list(), or an alias (empty, "deepseek-chat", "deepseek-reasoner", "default": the
   // default model). Throws Error(not_found) with the names there are, Error(resources) where it does not fit beside what
   // is in use.

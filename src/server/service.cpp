@@ -47,7 +47,7 @@ Service::Service(ServiceOptions options, ServedModels& models, Admission& admiss
   health.doc = {"health", "Whether the server answers", "server", "", "Health"};
   router_.add(std::move(health), {"/v1/health"});
 
-  Route metrics{"GET", "/metrics", {}, {}, options_.metrics_open};
+  Route metrics{"GET", "/metrics", {}, {}, options_.metrics_open, "admin"};
   metrics.handler = [this](Call& call) {
     if (!options_.metrics_open && !call.identity.admin) throw forbidden("metrics are for administrators");
     call.exchange->respond(

@@ -132,11 +132,66 @@ TEST_F(AppRoutes, KeepConversations) {
   send("PUT", "/api/conversations/two", body);
   const Json all = get("/api/conversations")["conversations"];
   ASSERT_EQ(all.size(), 2U);
-  EXPECT_EQ(all[0]["body"], body["body"]);
+  EXPECT_EQ(all[0]["updated"], 5);
+  EXPECT_EQ(all[0]["title"], body["body"]["title"]);
+  EXPECT_FALSE(all[0].contains("body")) << "one at a time";
+  const Json one = get("/api/conversations/one");
+  EXPECT_EQ(one["id"], "one");
+  EXPECT_EQ(one["updated"], 5);
+  EXPECT_EQ(one["body"], body["body"]);
+  get("/api/conversations/three", 404);
   send("DELETE", "/api/conversations/one");
+  get("/api/conversations/one", 404);
   EXPECT_EQ(get("/api/conversations")["conversations"].size(), 1U);
   send("PUT", "/api/conversations/bad%20id", body, 400);
   send("PUT", "/api/conversations/one", {{"updated", 5}, {"body", "text"}}, 400);
+}
+
+TEST_F(AppRoutes, NobodyReadsHisConversationsAgainAndAgain) {
+  AppRouteOptions options;
+  options.history_rate = {1000, 30'000};
+  add(options);
+  const Json body = {{"updated", 5}, {"body", {{"text", std::string(8000, 'x')}}}};
+  send("PUT", "/api/conversations/one", body);  // 12 kB, as every time it is read
+  get("/api/conversations/one");
+  get("/api/conversations/one");
+  for (const char* path : {"/api/conversations", "/api/conversations/one"}) {
+    const auto refused = call("GET", path);
+    EXPECT_EQ(refused->status(), 429);
+    EXPECT_GT(std::stoi(refused->header("Retry-After")), 0);
+  }
+  send("PUT", "/api/conversations/one", body, 429);
+}
+
+// Every route that wants to know who asks, with a key of every scope: what is not the route's is refused, and what is a
+// person's no key opens.
+TEST_F(AppRoutes, AKeyDoesWhatItsScopeSays) {
+  AppRouteOptions options;
+  options.team = true;
+  add(options);
+  int checked = 0, sessions = 0;
+  for (const Route& route : service_->routes().routes()) {
+    if (route.open) continue;
+    std::string path = route.pattern;
+    for (std::size_t at = path.find('{'); at != std::string::npos; at = path.find('{'))
+      path.replace(at, path.find('}') - at + 1, "x");
+    sessions += route.session;
+    for (const char* scope : {"chat", "models", "usage", "admin"}) {
+      admission_->scopes = {scope};
+      const auto exchange = call(route.method, path, "{}", {{"Content-Type", "application/json"}});
+      EXPECT_TRUE(exchange->wait());
+      const bool may = !route.session && route.scope == scope;
+      EXPECT_EQ(exchange->status() == 403, !may) << route.method << " " << route.pattern << " with " << scope << ": "
+                                                 << exchange->status();
+      ++checked;
+    }
+    admission_->scopes.clear();  // all but what is a person's
+    if (route.session) {
+      EXPECT_EQ(call(route.method, path, "{}")->status(), 403) << route.pattern;
+    }
+  }
+  EXPECT_GT(checked, 100);
+  EXPECT_EQ(sessions, 4);
 }
 
 TEST_F(AppRoutes, IndexAndSearchDocuments) {

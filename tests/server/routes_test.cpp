@@ -11,8 +11,9 @@ using Routes = ServiceFixture;
 
 TEST(Router, PatternsMatchSegmentBySegment) {
   Router router;
-  for (const char* pattern : {"/", "/a", "/a/{id}", "/a/{id}/b", "/files/{path...}"}) router.add({"GET", pattern});
-  router.add({"POST", "/a"});
+  for (const char* pattern : {"/", "/a", "/a/{id}", "/a/{id}/b", "/files/{path...}"}) 
+    router.add({"GET", pattern, {}, {}, true});
+  router.add({"POST", "/a", {}, {}, false, "chat"});
   const auto pattern = [&](const char* path) {
     const Router::Match match = router.find("GET", path);
     return match.route == nullptr ? std::string() : match.route->pattern;
@@ -30,6 +31,39 @@ TEST(Router, PatternsMatchSegmentBySegment) {
   EXPECT_EQ(router.find("DELETE", "/a").route, nullptr);
   EXPECT_EQ(router.find("DELETE", "/a").allowed, "GET, POST");
   EXPECT_EQ(router.find("GET", "/none").allowed, "");
+}
+
+TEST(Router, ARouteSaysWhoMayCallIt) {
+  Router router;
+  EXPECT_THROW(router.add({"GET", "/x"}), std::logic_error);
+  Route browsers{"GET", "/x"};
+  browsers.session = true;
+  router.add(browsers);
+  EXPECT_NE(router.find("GET", "/x").route, nullptr);
+}
+
+// Before a model is loaded, and wherever one is: nobody makes the server load what his tier may not use.
+TEST_F(Routes, AModelThatTheTierMayNotUseIsNotEvenLoaded) {
+  const Json messages = asks("Hi");
+  Json anthropic = messages, prompt = {{"prompt", "x"}, {"model", "script"}};
+  anthropic["max_tokens"] = 5;
+  const std::pair<const char*, Json> calls[] = {{"/v1/chat/completions", messages},
+                                                {"/v1/completions", prompt},
+                                                {"/v1/messages", anthropic},
+                                                {"/v1/messages/count_tokens", anthropic},
+                                                {"/tokenize", {{"content", "x"}}},
+                                                {"/detokenize", {{"tokens", {65}}}},
+                                                {"/apply-template", messages}};
+  const int before = models_.leases;
+  admission_->forbidden_model = "script";
+  for (const auto& [path, body] : calls) EXPECT_EQ(post(path, body)->status(), 403) << path;
+  EXPECT_EQ(models_.leases, before);
+  admission_->forbidden_model.clear();
+  for (const auto& [path, body] : calls) {
+    const auto exchange = post(path, body);
+    EXPECT_TRUE(exchange->wait());
+    EXPECT_EQ(exchange->status(), 200) << path << exchange->body();
+  }
 }
 
 TEST_F(Routes, ModelsAreListedUnderEveryPrefix) {

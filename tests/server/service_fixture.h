@@ -47,9 +47,11 @@ struct FakeModels : ServedModels {
     const ServedModelInfo& info_;
   };
   std::vector<ServedModelInfo> list() const override { return {info}; }
+  std::string id_of(const std::string&) const override { return info.id; }
   std::shared_ptr<ModelLease> lease(const std::string& model) override {
     if (!model.empty() && model != info.id && model != "default")
       fail(ErrorKind::not_found, "model: there is {}, not \"{}\"", info.id, model);
+    ++leases;
     return std::make_shared<Lease>(*chat, info);
   }
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override {
@@ -57,6 +59,7 @@ struct FakeModels : ServedModels {
   }
   ChatEngine* chat = nullptr;
   ServedModelInfo info;
+  std::atomic<int> leases{0};
 };
 
 // What was charged.
@@ -66,6 +69,10 @@ struct CountingAdmission : OpenAdmission {
     Counted(CountingAdmission& to, std::unique_ptr<Charge> inner) : to_(to), inner_(std::move(inner)) {}
     ~Counted() override {
       if (!settled_) ++to_.given_back;
+    }
+    void progress(const Consumption& consumption) noexcept override {
+      std::lock_guard lock(to_.mutex);
+      to_.last_progress = consumption;
     }
     void settle(const Consumption& consumption) noexcept override {
       settled_ = true;
@@ -80,7 +87,14 @@ struct CountingAdmission : OpenAdmission {
     Identity identity = OpenAdmission::identify(request);
     identity.context = context;
     identity.admin = admin;
+    identity.scopes = scopes;
     return identity;
+  }
+  void check_model(const Identity&, const std::string& model) override {
+    if (model == forbidden_model) throw forbidden("model: this tier may not use it");
+  }
+  std::int64_t most_completion(const Identity&, const Demand& demand) override {
+    return std::min(demand.most_completion_tokens, afforded);
   }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     last_demand = demand;
@@ -101,6 +115,10 @@ struct CountingAdmission : OpenAdmission {
   std::vector<Consumption> settled;
   std::atomic<int> given_back{0};
   Demand last_demand;
+  Consumption last_progress;  // under `mutex`
+  std::vector<std::string> scopes;  // of everybody's key
+  std::string forbidden_model;
+  std::int64_t afforded = INT64_MAX;  // completion tokens
   bool admin = true;  // everybody is
   Standing stands;
   std::optional<ApiError> used_up;

@@ -125,7 +125,8 @@ export const api = {
   countTokens: async (model: string, messages: WireMessage[], signal?: AbortSignal) =>
     (await json<{ count: number }>('tokenize', { ...body('POST', { model, messages, count_only: true }), ...(signal ? { signal } : {}) })).count,
 
-  conversations: async () => (await json<{ conversations: { id: string; updated: number; body: unknown }[] }>('api/conversations')).conversations,
+  conversations: async () => (await json<{ conversations: { id: string; updated: number; title: string; bytes: number }[] }>('api/conversations')).conversations,
+  conversation: (id: string) => json<{ id: string; updated: number; body: unknown }>(`api/conversations/${id}`),
   saveConversation: (id: string, updated: number, value: unknown) => ask(`api/conversations/${id}`, body('PUT', { updated, body: value })),
   deleteConversation: (id: string) => ask(`api/conversations/${id}`, { method: 'DELETE' }),
 

@@ -104,10 +104,11 @@ export function flush(): Promise<void> {
 
 /** `owner`: the account's name, so that people who share a browser do not see each other's; empty without accounts. */
 export async function useStore(kind: 'browser' | 'server', owner: string, onError: (error: unknown) => void): Promise<void> {
+  const same = owner === storeOwner && store instanceof ServerStore;
   if (owner === storeOwner) await flush();
   storeOwner = owner;
   saver?.end();
-  store = kind === 'server' ? new ServerStore() : new BrowserStore(owner ? `limpid-${owner}` : 'limpid');
+  store = kind === 'server' ? new ServerStore(same ? Object.values(conversations.value) : []) : new BrowserStore(owner ? `limpid-${owner}` : 'limpid');
   saver = new LazySaver(store);
   saver.onError = onError;
   const all = await store.all();

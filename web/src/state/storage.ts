@@ -1,6 +1,6 @@
 // Where conversations live: in this browser (IndexedDB), or with the account on the server. Both hold whole
 // conversations by id; the newest `updated` wins. Drafts stay in the browser.
-import { api } from '../api/client';
+import { api, ServerError } from '../api/client';
 import type { Conversation } from './tree';
 
 export interface ConversationStore {
@@ -76,15 +76,46 @@ export function fitting(conversation: Conversation, most = MOST_SENT): Conversat
   return { ...conversation, messages };
 }
 
+const AT_ONCE = 6; // conversations that are fetched at the same time
+
+/** The server lists them and gives one at a time; what is here in the same version is not fetched again. */
 export class ServerStore implements ConversationStore {
+  private known: Map<string, Conversation>;
+
+  constructor(known: Conversation[] = []) {
+    this.known = new Map(known.map((c) => [c.id, c]));
+  }
+
   async all(): Promise<Conversation[]> {
-    return (await api.conversations()).map((row) => row.body as Conversation);
+    const listed = await api.conversations();
+    const found = new Map<string, Conversation>();
+    const missing: string[] = [];
+    for (const { id, updated } of listed) {
+      const here = this.known.get(id);
+      if (here?.updated === updated) found.set(id, here);
+      else missing.push(id);
+    }
+    const fetchSome = async () => {
+      for (let id = missing.shift(); id !== undefined; id = missing.shift()) {
+        try {
+          found.set(id, (await api.conversation(id)).body as Conversation);
+        } catch (error) {
+          // Deleted meanwhile, by another device.
+          if (!(error instanceof ServerError && error.status === 404)) throw error;
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, fetchSome));
+    this.known = found;
+    return listed.flatMap(({ id }) => found.get(id) ?? []);
   }
   async save(conversation: Conversation): Promise<void> {
     await api.saveConversation(conversation.id, conversation.updated, fitting(conversation));
+    this.known.set(conversation.id, conversation);
   }
   async remove(id: string): Promise<void> {
     await api.deleteConversation(id);
+    this.known.delete(id);
   }
 }
 
