@@ -455,11 +455,12 @@ void Engine::deliver_token(Sequence& sequence, Pick pick, std::vector<LayerExper
 }
 
 void Engine::finish(Sequence& sequence, FinishReason reason, std::string error, std::uint64_t logits_hash) {
+  const int read = std::max(sequence.computed, sequence.longest_computed);  // remove() gives the pages back
   const std::unique_ptr<Sequence> owned = scheduler_.remove(&sequence, reason != FinishReason::error);
   ++counters_.finished;
   const Clock::time_point now = Clock::now(), never{};
   Usage& usage = owned->usage;
-  usage.prompt_tokens = static_cast<int>(owned->request.prompt.size());
+  usage.prompt_tokens = std::min(read, static_cast<int>(owned->request.prompt.size()));
   usage.thinking_tokens = owned->thinking.tokens();
   const Clock::time_point started = owned->started == never ? now : owned->started;
   const Clock::time_point first = owned->first_token == never ? now : owned->first_token;

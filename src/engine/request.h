@@ -43,7 +43,7 @@ struct TokenEvent {
 };
 
 struct Usage {
-  int prompt_tokens = 0;
+  int prompt_tokens = 0;      // computed, or found in the cache: all of the prompt, or less where it ended before
   int cached_tokens = 0;      // of the prompt: found in the cache, not computed
   int completion_tokens = 0;  // the stop id and the thinking included
   int thinking_tokens = 0;

@@ -35,12 +35,21 @@ Sampling sampling_of(const AnswerRequest& request, const ServedModelInfo& info) 
   return sampling;
 }
 
-// Tokens that one choice may take: what was asked, what its name's documentation says, what there is room for.
-std::int64_t most_tokens(const Answering& answering, const AnswerRequest& request, std::int64_t room) {
-  const std::int64_t by_name =
-      request.default_max_tokens > 0 ? request.default_max_tokens : answering.default_max_tokens;
-  const std::int64_t wanted = request.max_tokens.value_or(by_name);
-  return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(room, 1));
+// Tokens that one choice may take: what was asked and there is room for. Where nothing was asked, the server's own
+// default must not be what the request is refused for: no more than what its name's documentation says, the tier allows
+// all choices together, and the balance affords.
+std::int64_t most_tokens(const Answering& answering, const Identity& identity, const AnswerRequest& request,
+                         std::int64_t room, Demand demand) {
+  const auto within = [](std::int64_t wanted, std::int64_t most) {
+    return std::clamp<std::int64_t>(wanted, 1, std::max<std::int64_t>(most, 1));
+  };
+  if (request.max_tokens) return within(*request.max_tokens, room);
+  const std::int64_t choices = std::max(1, demand.choices);
+  std::int64_t most =
+      within(request.default_max_tokens > 0 ? request.default_max_tokens : answering.default_max_tokens, room);
+  if (identity.context > 0) most = within(most, (identity.context - demand.prompt_tokens) / choices);
+  demand.most_completion_tokens = most * choices;
+  return within(most, answering.admission.most_completion(identity, demand) / choices);
 }
 
 void check_context(const std::vector<ChatPrompt>& prompts, int context) {
@@ -117,6 +126,11 @@ void start_when_admitted(const std::shared_ptr<Start>& start, const Identity& id
 
 }  // namespace
 
+std::shared_ptr<ModelLease> lease_for(const Answering& answering, const Identity& identity, const std::string& model) {
+  answering.admission.check_model(identity, answering.models.id_of(model));
+  return answering.models.lease(model);
+}
+
 std::vector<std::string> served_ids(const ServedModels& models) {
   std::vector<std::string> ids;
   for (const ServedModelInfo& info : models.list()) ids.push_back(info.id);
@@ -126,7 +140,7 @@ std::vector<std::string> served_ids(const ServedModels& models) {
 void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
             std::string_view id_prefix) {
   GenerationPlan plan;
-  plan.lease = answering.models.lease(request.served);
+  plan.lease = lease_for(answering, call.identity, request.served);
   const ServedModelInfo& info = plan.lease->info();
   ChatEngine& chat = plan.lease->chat();
 
@@ -152,7 +166,8 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   const int choices = request.choices * static_cast<int>(prompts.size());
   if (choices > kMostAnswers)
     throw bad_parameter(fmt::format("n: {} answers in one request, at most {} are allowed", choices, kMostAnswers), "n");
-  const std::int64_t most = most_tokens(answering, request, context - longest);
+  const std::int64_t most = most_tokens(answering, call.identity, request, context - longest,
+                                        {info.id, prompt_tokens, 0, choices});
   request.chat.max_tokens = static_cast<int>(most);
   request.chat.sampling = sampling_of(request, info);
   request.chat.account = call.identity.account;
@@ -166,7 +181,6 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   plan.error_body = call.error_body;
   plan.stream = request.stream;
   plan.resumable = request.resumable;
-  plan.prompt_tokens = prompt_tokens;
 
   AnswerFacts facts;
   facts.id = plan.id;

@@ -27,6 +27,9 @@ struct Answering {
 void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
             std::string_view id_prefix);
 
+// A lease for who asks. What the tier may not use is not even loaded. Throws ApiError, Error.
+std::shared_ptr<ModelLease> lease_for(const Answering& answering, const Identity& identity, const std::string& model);
+
 // The ids of the models there are.
 std::vector<std::string> served_ids(const ServedModels& models);
 

@@ -54,11 +54,14 @@ class AnswerEncoder {
   virtual std::string whole(const std::vector<ChatAnswer>& answers) = 0;
 };
 
-// Sums over the choices of one answer: what a format's usage is made of.
+// Sums over the choices of one answer: what a format's usage is made of, and what is charged.
 struct AnswerUsage {
   std::int64_t prompt_tokens = 0, cached_tokens = 0, completion_tokens = 0, thinking_tokens = 0;
   double queue_seconds = 0, prefill_seconds = 0, decode_seconds = 0;  // the longest of the choices
 };
-AnswerUsage usage_of(const std::vector<ChatResult>& results, std::int64_t prompt_tokens);
+// The choices of one prompt stand together and share it, so it counts once: as far as it was computed or found in the
+// cache (not at all where they were cancelled before they began), and what the first of them found there is what the
+// request was spared.
+AnswerUsage usage_of(const std::vector<ChatResult>& results, std::size_t prompts);
 
 }  // namespace limpid

@@ -161,7 +161,7 @@ void AnthropicEncoder::event(int, const ChatEvent& event, SentEvents& out) {
 }
 
 void AnthropicEncoder::end(const std::vector<ChatResult>& results, SentEvents& out) {
-  const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+  const AnswerUsage usage = usage_of(results, facts_.prompts.size());
   out.push_back(named("message_delta", fmt::format(R"(,"delta":{{{}}},"usage":{{{}}})", stop_fields(results.front()),
                                                    usage_fields(usage))));
   out.push_back(named("message_stop", ""));
@@ -185,7 +185,7 @@ std::string AnthropicEncoder::whole(const std::vector<ChatAnswer>& answers) {
   for (const ToolCall& call : answer.calls)
     add(fmt::format(R"({{"type":"tool_use","id":{},"name":{},"input":{}}})", json_string(call_id(call)),
                     json_string(call.name), input_of(call)));
-  const AnswerUsage usage = usage_of({answer.result}, facts_.prompt_tokens);
+  const AnswerUsage usage = usage_of({answer.result}, 1);
   return message(content, stop_fields(answer.result), usage_fields(usage));
 }
 

@@ -18,7 +18,7 @@ void messages(Answering& answering, Call& call) {
 
 void count_tokens(const Answering& answering, Call& call) {
   const AnthropicRequest request = parse_anthropic(call.request().body, true, served_ids(answering.models));
-  const std::shared_ptr<ModelLease> lease = answering.models.lease(request.answer.served);
+  const std::shared_ptr<ModelLease> lease = lease_for(answering, call.identity, request.answer.served);
   reply_json(call, fmt::format(R"({{"input_tokens":{}}})", lease->chat().prompt(request.answer.chat).ids.size()));
 }
 

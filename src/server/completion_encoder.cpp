@@ -85,7 +85,7 @@ void CompletionEncoder::event(int choice, const ChatEvent& event, SentEvents& ou
 
 void CompletionEncoder::end(const std::vector<ChatResult>& results, SentEvents& out) {
   if (options_.include_usage) {
-    const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+    const AnswerUsage usage = usage_of(results, facts_.prompts.size());
     out.push_back(
         {fmt::format(R"({}"choices":[],"usage":{},"timings":{}}})", head_, usage_json(usage), timings_json(usage)),
          {}});
@@ -109,7 +109,7 @@ std::string CompletionEncoder::whole(const std::vector<ChatAnswer>& answers) {
         choice_json(static_cast<int>(i), text, logprobs_json(tokens, offset), finish_name(answer.result.finish)));
     results.push_back(answer.result);
   }
-  const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+  const AnswerUsage usage = usage_of(results, facts_.prompts.size());
   return fmt::format(R"({}"choices":{},"usage":{},"timings":{}}})", head_, joined(choices), usage_json(usage),
                      timings_json(usage));
 }

@@ -23,19 +23,24 @@ std::string labels(const std::string& model) { return fmt::format("model=\"{}\""
 
 }  // namespace
 
-AnswerUsage usage_of(const std::vector<ChatResult>& results, std::int64_t prompt_tokens) {
+AnswerUsage usage_of(const std::vector<ChatResult>& results, std::size_t prompts) {
   AnswerUsage usage;
-  usage.prompt_tokens = prompt_tokens;
-  for (const ChatResult& result : results) {
-    // Choices share one prompt: what the first of them found in the cache is what the request was spared.
-    usage.cached_tokens += result.usage.cached_tokens;
+  const std::size_t choices = std::max<std::size_t>(1, results.size() / std::max<std::size_t>(1, prompts));
+  std::int64_t prompt = 0;  // of the one that stands at i
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const ChatResult& result = results[i];
+    const bool first = i % choices == 0;
+    if (first) usage.cached_tokens += result.usage.cached_tokens;
+    const std::int64_t before = first ? 0 : prompt;
+    prompt = std::max<std::int64_t>(before, result.usage.prompt_tokens);
+    usage.prompt_tokens += prompt - before;
     usage.completion_tokens += result.usage.completion_tokens;
     usage.thinking_tokens += result.usage.thinking_tokens;
     usage.queue_seconds = std::max(usage.queue_seconds, result.usage.queue_seconds);
     usage.prefill_seconds = std::max(usage.prefill_seconds, result.usage.prefill_seconds);
     usage.decode_seconds = std::max(usage.decode_seconds, result.usage.decode_seconds);
   }
-  usage.cached_tokens = std::min(usage.cached_tokens, prompt_tokens);
+  usage.cached_tokens = std::min(usage.cached_tokens, usage.prompt_tokens);
   return usage;
 }
 
@@ -48,6 +53,7 @@ void Generation::start(const ChatRequest& request, const std::vector<ChatPrompt>
     // The engine's events wait at the lock until the answer has begun.
     std::lock_guard lock(mutex_);
     answers_.resize(prompts.size() * static_cast<std::size_t>(choices));
+    for (const ChatPrompt& prompt : prompts) prompts_.push_back({static_cast<std::int64_t>(prompt.ids.size())});
     ChatEngine& chat = plan_.lease->chat();
     keep_tokens_ = request.token_events || request.report_experts || request.sampling.logprobs >= 0;
     try {
@@ -90,8 +96,8 @@ bool Generation::event(int choice, const ChatEvent& event) {
   ChatAnswer& answer = answers_[static_cast<std::size_t>(choice)];
   const bool end = event.kind == ChatEvent::Kind::finished;
   if (event.kind == ChatEvent::Kind::token) {
-    ++tokens_;
-    if (plan_.charge != nullptr) plan_.charge->progress({0, plan_.prompt_tokens, tokens_});
+    count_token(choice, event.token.cached_tokens);
+    if (plan_.charge != nullptr) plan_.charge->progress(so_far_);
   }
   if (!first_token_ && !end) {
     first_token_ = true;
@@ -134,6 +140,19 @@ bool Generation::event(int choice, const ChatEvent& event) {
     finish();
   }
   return wanted_;
+}
+
+// As usage_of() counts it at the end: an answer that is cut off costs no more than one that ends here.
+void Generation::count_token(int choice, int cached_tokens) {
+  const std::size_t choices = answers_.size() / prompts_.size();
+  Prompt& prompt = prompts_[static_cast<std::size_t>(choice) / choices];
+  ++so_far_.completion_tokens;
+  if (!prompt.read) so_far_.prompt_tokens += prompt.tokens;
+  if (!prompt.read || static_cast<std::size_t>(choice) % choices == 0) {
+    so_far_.cached_tokens += cached_tokens - prompt.cached;
+    prompt.cached = cached_tokens;
+  }
+  prompt.read = true;
 }
 
 ApiError Generation::engine_error(const std::string& what) const {
@@ -240,7 +259,8 @@ void Generation::finish() {
     results.push_back(answer.result);
     failed |= answer.result.finish == ChatFinish::error;
   }
-  const AnswerUsage usage = usage_of(results, plan_.prompt_tokens);
+  const AnswerUsage usage = usage_of(results, prompts_.size());
+  const bool nothing = usage.prompt_tokens == 0 && usage.completion_tokens == 0;  // cancelled while it waited
   // What may block, or be the last to hold a model, is not for the engine's thread.
   struct Leftovers {
     std::unique_ptr<Charge> charge;
@@ -250,8 +270,9 @@ void Generation::finish() {
   auto left =
       std::make_shared<Leftovers>(Leftovers{std::move(plan_.charge), std::move(plan_.lease), std::move(listeners_)});
   listeners_.clear();
-  table_.post([left, usage, failed, self = shared_from_this(), &table = table_, duration = seconds(now - started_)] {
-    if (left->charge != nullptr && !failed)
+  table_.post([left, usage, unpaid = failed || nothing, self = shared_from_this(), &table = table_,
+               duration = seconds(now - started_)] {
+    if (left->charge != nullptr && !unpaid)
       left->charge->settle({usage.cached_tokens, usage.prompt_tokens, usage.completion_tokens});
     left->charge.reset();
     const std::string model = labels(left->lease->info().id);

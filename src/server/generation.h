@@ -43,7 +43,6 @@ struct GenerationPlan {
   std::unique_ptr<AnswerEncoder> encoder;
   ErrorBody error_body = openai_error_body;
   bool stream = false, resumable = false;
-  std::int64_t prompt_tokens = 0;
 };
 
 class Generation : public std::enable_shared_from_this<Generation> {
@@ -77,8 +76,13 @@ class Generation : public std::enable_shared_from_this<Generation> {
     std::uint64_t id;
     std::string bytes;
   };
+  struct Prompt {
+    std::int64_t tokens = 0, cached = 0;  // cached: what the first choice found in the cache
+    bool read = false;                    // a token has come of it
+  };
 
   bool event(int choice, const ChatEvent& event);
+  void count_token(int choice, int cached_tokens);
   void say(SentEvents& events);
   void send_to_all(std::string_view bytes);
   void log(std::uint64_t id, const std::string& bytes);
@@ -105,7 +109,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   bool finished_ = false, wanted_ = true, body_begun_ = false;
   Clock::time_point started_, last_sent_;
   bool first_token_ = false, keep_tokens_ = false;
-  std::int64_t tokens_ = 0;                  // generated so far, of all choices
+  std::vector<Prompt> prompts_;              // their choices stand together in answers_
+  Consumption so_far_;                       // of all prompts and choices
   std::optional<Clock::time_point> forget_;  // when nobody has listened for too long
 };
 

@@ -73,9 +73,9 @@ std::string OpenaiChatEncoder::usage_so_far() const {
   for (const Choice& choice : choices_) {
     usage.completion_tokens += choice.written;
     usage.thinking_tokens += choice.thought;
-    usage.cached_tokens += choice.cached;
   }
-  usage.cached_tokens = std::min(usage.cached_tokens, usage.prompt_tokens);
+  // A conversation is one prompt: as in usage_of(), what its first choice found in the cache.
+  if (!choices_.empty()) usage.cached_tokens = std::min(choices_.front().cached, usage.prompt_tokens);
   return usage_json(usage);
 }
 
@@ -146,7 +146,7 @@ void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& ou
 
 void OpenaiChatEncoder::end(const std::vector<ChatResult>& results, SentEvents& out) {
   if (options_.include_usage) {
-    const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+    const AnswerUsage usage = usage_of(results, facts_.prompts.size());
     out.push_back(
         {fmt::format(R"({}"choices":[],"usage":{},"timings":{}}})", head_, usage_json(usage), timings_json(usage)),
          {}});
@@ -194,7 +194,7 @@ std::string OpenaiChatEncoder::whole(const std::vector<ChatAnswer>& answers) {
     append(choices, whole_choice(static_cast<int>(i), answers[i]));
     results.push_back(answers[i].result);
   }
-  const AnswerUsage usage = usage_of(results, facts_.prompt_tokens);
+  const AnswerUsage usage = usage_of(results, facts_.prompts.size());
   return fmt::format(R"({{"id":{},"object":"chat.completion","created":{},"model":{},"choices":[{}],"usage":{},)"
                      R"("system_fingerprint":{},"timings":{}}})",
                      json_string(facts_.id), facts_.created, json_string(facts_.model), choices, usage_json(usage),

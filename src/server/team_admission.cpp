@@ -14,6 +14,21 @@ namespace {
 constexpr ThrottleOptions kWrongKeys{30, 1, 30, 60, 100'000};
 constexpr std::size_t kMostMeters = 10'000;  // in memory; beyond, those at rest are read anew when they come back
 
+void require_model(const Identity& identity, const Tier& tier, const std::string& model) {
+  if (!tier.models.empty() && std::find(tier.models.begin(), tier.models.end(), model) == tier.models.end())
+    throw forbidden(fmt::format("model: the tier {} may not use '{}'", identity.tier, model.substr(0, 100)));
+}
+
+// The most completion tokens, `most` at most, that cost no more than there is; 0: none.
+std::int64_t affordable(const ModelPrice& price, Demand demand, std::int64_t most, Micros available) {
+  std::int64_t fits = 0;
+  for (std::int64_t above = most + 1; fits + 1 < above;) {
+    demand.most_completion_tokens = fits + (above - fits) / 2;
+    (most_cost(price, demand) <= available ? fits : above) = demand.most_completion_tokens;
+  }
+  return fits;
+}
+
 std::int64_t most_tokens(const Demand& demand) {
   return std::clamp<std::int64_t>(demand.prompt_tokens, 0, kMostTokens) +
          std::clamp<std::int64_t>(demand.most_completion_tokens, 0, kMostTokens);
@@ -137,6 +152,21 @@ Identity TeamAdmission::identify(const ServedRequest& request) {
 
 void TeamAdmission::check(const Identity& identity) { check_used(config_()->tier(identity.tier), identity.account, true); }
 
+void TeamAdmission::check_model(const Identity& identity, const std::string& model) {
+  require_model(identity, config_()->tier(identity.tier), model);
+}
+
+std::int64_t TeamAdmission::most_completion(const Identity& identity, const Demand& demand) {
+  const std::shared_ptr<const TeamConfig> config = config_();
+  const Tier& tier = config->tier(identity.tier);
+  std::int64_t most = demand.most_completion_tokens;
+  for (const std::int64_t limit : {tier.tokens.minute, tier.tokens.day, tier.tokens.month})
+    if (limit > 0) most = std::min(most, limit - demand.prompt_tokens);
+  if (!tier.charged || most <= 0) return most;
+  const std::optional<Account> account = storage_.account(identity.account);
+  return account ? affordable(config->price(demand.model), demand, most, account->balance - account->reserved) : most;
+}
+
 // Load, and what is used up already. `may_read`: quotas that are not in memory are read from the database.
 void TeamAdmission::check_used(const Tier& tier, const std::string& account, bool may_read) {
   check_load(tier);
@@ -174,8 +204,7 @@ void TeamAdmission::load_meter(Meter& meter, const std::string& account, UnixSec
 
 void TeamAdmission::check_demand(const Identity& identity, const Tier& tier, const Demand& demand) const {
   require_scope(identity, "chat");
-  if (!tier.models.empty() && std::find(tier.models.begin(), tier.models.end(), demand.model) == tier.models.end())
-    throw forbidden(fmt::format("model: the tier {} may not use '{}'", identity.tier, demand.model.substr(0, 100)));
+  require_model(identity, tier, demand.model);
   if (const std::int64_t tokens = most_tokens(demand); tier.context > 0 && tokens > tier.context)
     throw ApiError(400, "invalid_request_error",
                    fmt::format("the tier {} allows {} tokens for a request; the prompt has {} and max_tokens is {}",

@@ -55,6 +55,8 @@ class TeamAdmission final : public Admission {
   Standing standing(const ServedRequest& request) noexcept override;
   Identity identify(const ServedRequest& request) override;
   void check(const Identity& identity) override;
+  void check_model(const Identity& identity, const std::string& model) override;
+  std::int64_t most_completion(const Identity& identity, const Demand& demand) override;
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override;
   void admit(const Identity& identity, const Demand& demand, Admitted admitted) override;
 

@@ -14,10 +14,10 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::shared_ptr<ModelLease> lease_of(const Answering& answering, RequestFields& fields) {
+std::shared_ptr<ModelLease> lease_of(const Answering& answering, const Call& call, RequestFields& fields) {
   const std::string name = fields.text("model").value_or("");
-  return answering.models.lease(model_name(name, served_ids(answering.models)).rules == ApiRules::own ? name
-                                                                                                      : "default");
+  const bool own = model_name(name, served_ids(answering.models)).rules == ApiRules::own;
+  return lease_for(answering, call.identity, own ? name : "default");
 }
 
 std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
@@ -26,7 +26,7 @@ std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 void tokenize(const Answering& answering, Call& call) {
   const Json body = parse_body(call.request().body);
   RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, fields);
+  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
   const Tokenizer& tokenizer = lease->chat().tokenizer();
   std::vector<TokenId> ids;
   if (fields.has("messages")) {
@@ -51,7 +51,7 @@ void tokenize(const Answering& answering, Call& call) {
 void detokenize(const Answering& answering, Call& call) {
   const Json body = parse_body(call.request().body);
   RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, fields);
+  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
   const Tokenizer& tokenizer = lease->chat().tokenizer();
   const auto size = static_cast<std::int64_t>(tokenizer.vocabulary_size());
   const Json& tokens = fields.required("tokens");
@@ -72,7 +72,7 @@ void detokenize(const Answering& answering, Call& call) {
 void apply_template(const Answering& answering, Call& call) {
   const Json body = parse_body(call.request().body);
   RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, fields);
+  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
   const OpenaiChatRequest chat = parse_openai_chat(call.request().body, served_ids(answering.models));
   const ChatPrompt prompt = lease->chat().prompt(chat.answer.chat);
   reply_json(call, text({{"prompt", prompt.text}, {"tokens", prompt.ids.size()}}));

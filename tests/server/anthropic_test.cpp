@@ -169,6 +169,7 @@ std::vector<ChatEvent> events() {
   ChatEvent finished;
   finished.kind = ChatEvent::Kind::finished;
   finished.result.finish = ChatFinish::tool_calls;
+  finished.result.usage.prompt_tokens = 100;
   finished.result.usage.cached_tokens = 64;
   finished.result.usage.completion_tokens = 9;
   finished.result.usage.thinking_tokens = 5;

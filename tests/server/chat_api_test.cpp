@@ -230,6 +230,136 @@ TEST_F(ChatApi, EveryAcceptedRequestIsSettledOnce) {
   EXPECT_EQ(admission_->given_back, 0);
 }
 
+TEST_F(ChatApi, ChoicesOfAColdPromptHitNothing) {
+  Json body = asks(std::string(300, 'p'));
+  body["n"] = 4;
+  say(body, "x</think>Same.");
+  for (const bool streams : {false, true}) {
+    body["user"] = streams ? "ann" : "bob";  // each reads it for the first time
+    Json usage;
+    if (streams) {
+      body["stream_options"] = {{"include_usage", true}, {"continuous_usage_stats", true}};
+      const std::vector<Json> chunks = stream(kPath, body);
+      for (const Json& chunk : chunks) EXPECT_EQ(chunk["usage"]["prompt_cache_hit_tokens"], 0);
+      usage = chunks.back()["usage"];
+    } else {
+      usage = answer(kPath, body)["usage"];
+    }
+    EXPECT_EQ(usage["prompt_tokens"], model_.prompt);
+    EXPECT_EQ(usage["prompt_cache_hit_tokens"], 0) << "the first choice computed all of it";
+    EXPECT_EQ(usage["prompt_cache_miss_tokens"], model_.prompt);
+    wait_until_over();
+    std::lock_guard lock(admission_->mutex);
+    const Consumption charged = admission_->settled.back();
+    EXPECT_EQ(charged.cached_tokens, 0);
+    EXPECT_EQ(charged.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+    EXPECT_EQ(charged.completion_tokens, static_cast<std::int64_t>(4 * model_.script.size()));
+  }
+}
+
+TEST(UsageOf, EveryPromptCountsOnceAsFarAsItWasRead) {
+  const auto result = [](int prompt, int cached, int written) {
+    ChatResult out;
+    out.usage.prompt_tokens = prompt;
+    out.usage.cached_tokens = cached;
+    out.usage.completion_tokens = written;
+    return out;
+  };
+  // Two prompts with two choices each; of the second one nothing but a part of the prompt was computed.
+  const AnswerUsage usage =
+      usage_of({result(100, 10, 3), result(100, 64, 4), result(70, 64, 0), result(0, 0, 0)}, 2);
+  EXPECT_EQ(usage.prompt_tokens, 170);
+  EXPECT_EQ(usage.cached_tokens, 74);
+  EXPECT_EQ(usage.completion_tokens, 7);
+  EXPECT_EQ(usage_of({result(0, 0, 0), result(100, 64, 1)}, 1).prompt_tokens, 100);
+  EXPECT_EQ(usage_of({}, 1).prompt_tokens, 0);
+}
+
+TEST_F(ChatApi, WhatIsCutOffIsChargedLikeWhatEnded) {
+  Json body = asks(std::string(300, 'p'));
+  body["thinking"]["type"] = "disabled";
+  say(body, "y");
+  answer(kPath, body);
+  body["n"] = 2;
+  answer(kPath, body);
+  wait_until_over();
+  std::lock_guard lock(admission_->mutex);
+  const Consumption told = admission_->last_progress, charged = admission_->settled.back();
+  EXPECT_GE(charged.cached_tokens, 256);
+  EXPECT_EQ(told.cached_tokens, charged.cached_tokens) << "what a kill after the last token would charge";
+  EXPECT_EQ(told.prompt_tokens, charged.prompt_tokens);
+  EXPECT_EQ(told.completion_tokens, charged.completion_tokens);
+}
+
+TEST_F(ChatApi, WhatIsCancelledCostsWhatWasComputed) {
+  Json body = asks(std::string(1500, 'p'));  // three steps
+  say(body, "x</think>y");
+  model_.microseconds = 100'000;
+  const int before = model_.steps;
+  const auto exchange = post(kPath, body);
+  while (model_.steps == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  exchange->leave();
+  model_.microseconds = 0;
+  wait_until_over();
+  std::lock_guard lock(admission_->mutex);
+  ASSERT_EQ(admission_->settled.size(), 1U);
+  EXPECT_GT(admission_->settled[0].prompt_tokens, 0);
+  EXPECT_LT(admission_->settled[0].prompt_tokens, 1500);
+  EXPECT_EQ(admission_->settled[0].completion_tokens, 0);
+}
+
+TEST_F(ChatApi, WhatIsCancelledWhileItWaitsCostsNothing) {
+  Json body = asks("Talk");
+  body["stream"] = true;
+  say(body, "x</think>" + std::string(1500, 'y'), false);
+  model_.microseconds = 3000;
+  std::vector<std::shared_ptr<FakeExchange>> running;
+  for (int i = 0; i < 64; ++i) running.push_back(post(kPath, body));
+  while (engine_->statistics().running < 64) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const auto leaves = post(kPath, body), steered = post(kPath, body);
+  while (engine_->statistics().waiting < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const std::string said = steered->body(), id = said.substr(said.find("chatcmpl-"), said.find("\",\"object") - said.find("chatcmpl-"));
+  leaves->leave();
+  EXPECT_EQ(post(std::string(kPath) + "/" + id + "/control", {{"action", "cancel"}})->status(), 200);
+  EXPECT_TRUE(steered->wait());
+  while (engine_->statistics().waiting > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  service_->generations().flush();
+  EXPECT_EQ(admission_->given_back, 2);
+  {
+    std::lock_guard lock(admission_->mutex);
+    EXPECT_TRUE(admission_->settled.empty());
+  }
+  service_->generations().cancel_all();  // as after the drain
+  model_.microseconds = 0;
+  wait_until_over();
+  std::lock_guard lock(admission_->mutex);
+  EXPECT_EQ(admission_->settled.size(), 64U);
+  for (const Consumption& one : admission_->settled) EXPECT_EQ(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+}
+
+// The server's own default is no reason to refuse.
+TEST_F(ChatApi, WithoutMaxTokensItTakesWhatThereIs) {
+  Json body = asks("Hi");
+  say(body, "x</think>y");
+  body["n"] = 4;
+  answer(kPath, body);
+  EXPECT_EQ(admission_->last_demand.most_completion_tokens, 4 * (2048 - static_cast<std::int64_t>(model_.prompt)));
+  admission_->context = 200;
+  answer(kPath, body);
+  const Demand demand = admission_->last_demand;
+  EXPECT_LE(demand.prompt_tokens + demand.most_completion_tokens, 200);
+  EXPECT_GT(demand.prompt_tokens + demand.most_completion_tokens, 200 - 4) << "all of it, shared out evenly";
+  admission_->afforded = 41;
+  answer(kPath, body);
+  EXPECT_EQ(admission_->last_demand.most_completion_tokens, 40);
+  admission_->afforded = 0;
+  answer(kPath, body);
+  EXPECT_EQ(admission_->last_demand.most_completion_tokens, 4) << "admit() refuses it, and says why";
+  body["max_tokens"] = 30;
+  answer(kPath, body);
+  EXPECT_EQ(admission_->last_demand.most_completion_tokens, 120) << "what was asked for is asked for";
+}
+
 TEST_F(ChatApi, ABudgetOfSecondsIsKept) {
   Json body = asks("Think");
   body["thinking"]["budget_seconds"] = 0.05;

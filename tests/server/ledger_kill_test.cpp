@@ -18,7 +18,7 @@ constexpr int kKills = 60;
 
 // What is known of a request from outside.
 struct Witnessed {
-  std::int64_t prompt = 0, most = 0;
+  std::int64_t prompt = 0, most = 0, cached = 0;
   bool admitted = false;
   std::int64_t begun = -1, noted = -1;  // the last token that was about to be noted, and that was
   std::int64_t settled = -1;            // about to be settled with so many
@@ -33,7 +33,7 @@ void read_witness(const std::string& text, std::map<std::string, Witnessed>& wit
     std::string tag;
     words >> what >> tag;
     Witnessed& request = witnessed[tag];
-    if (what == '?') words >> request.prompt >> request.most;
+    if (what == '?') words >> request.prompt >> request.most >> request.cached;
     if (what == '+') request.admitted = true;
     if (what == '>') words >> request.begun;
     if (what == '<') words >> request.noted;
@@ -121,7 +121,7 @@ TEST(LedgerKill, EveryAcceptedRequestIsChargedExactlyOnceForWhatItDelivered) {
       ++settled;
       EXPECT_EQ(row.tokens.completion_tokens, request.settled) << tag;
       EXPECT_EQ(row.tokens.prompt_tokens, request.prompt) << tag;
-      EXPECT_EQ(row.tokens.cached_tokens, request.prompt / 2) << tag;
+      EXPECT_EQ(row.tokens.cached_tokens, request.cached) << tag;
     } else {
       ++cut_off;
       cut_off_midway += request.noted > 0;
@@ -129,6 +129,7 @@ TEST(LedgerKill, EveryAcceptedRequestIsChargedExactlyOnceForWhatItDelivered) {
       EXPECT_LE(row.tokens.completion_tokens, std::max<std::int64_t>(0, request.begun)) << tag;
       if (request.noted >= 0) {
         EXPECT_EQ(row.tokens.prompt_tokens, request.prompt) << tag;
+        EXPECT_EQ(row.tokens.cached_tokens, request.cached) << tag;
       }
     }
   }

@@ -229,6 +229,19 @@ TEST(Ledger, UsageIsByDayKeyAndModel) {
   EXPECT_EQ(rows[0].tokens.prompt_tokens, 200);
   EXPECT_EQ(rows[0].tokens.completion_tokens, 10);
   EXPECT_EQ(rows[0].cost, 2 * (1 + 90 + 10));
+  // Page by page it is the same.
+  UsageFilter paged;
+  paged.limit = 2;
+  std::vector<std::string> pages, whole;
+  const auto words = [](const UsageRow& row) { return date_of(row.day) + row.account + row.key + row.model; };
+  for (const UsageRow& row : storage.usage({})) whole.push_back(words(row));
+  for (;;) {
+    const std::vector<UsageRow> some = storage.usage(paged);
+    for (const UsageRow& row : some) pages.push_back(words(row));
+    if (some.size() < 2) break;
+    paged.after = UsagePlace{some.back().day, some.back().account, some.back().key, some.back().model};
+  }
+  EXPECT_EQ(pages, whole);
   filter.from = parse_date("2025-01-21");
   EXPECT_EQ(storage.usage(filter).size(), 1u);
   filter.to = filter.from;

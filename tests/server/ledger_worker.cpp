@@ -1,7 +1,7 @@
 // ledger_worker DATABASE CONFIG ACCOUNT...: admits and settles requests as fast as it can on four threads, until it is
 // killed (ledger_kill_test.cpp does that). What it does it says on standard output, a line before and a line after each
 // step, so that the books can be held against a witness:
-//   ? TAG PROMPT MOST   about to admit         + TAG              admitted
+//   ? TAG PROMPT MOST CACHED   about to admit  + TAG              admitted
 //   > TAG N             about to note N tokens < TAG N            noted
 //   = TAG N             about to settle with N - TAG              about to release
 // TAG is the request's model, so that the books tell it by name.
@@ -46,14 +46,15 @@ void work(Admission& admission, const std::vector<std::string>& accounts, int th
     identity.key = "k";
     identity.tier = "paid";
     const auto prompt = static_cast<std::int64_t>(random() % 1000 + 1),
-               most = static_cast<std::int64_t>(random() % 2000);
-    say(fmt::format("? {} {} {}", tag, prompt, most));
+               most = static_cast<std::int64_t>(random() % 2000),
+               cached = static_cast<std::int64_t>(random()) % (prompt + 1);  // known with the first token
+    say(fmt::format("? {} {} {} {}", tag, prompt, most, cached));
     const std::unique_ptr<Charge> charge = admitted(admission, identity, {tag, prompt, most, 1}, n % 2 == 0);
     say(fmt::format("+ {}", tag));
     const auto tokens = static_cast<std::int64_t>(random() % static_cast<unsigned>(most + 1));
     for (std::int64_t i = 0; i <= tokens; ++i) {
       say(fmt::format("> {} {}", tag, i));
-      charge->progress({prompt / 2, prompt, i});
+      charge->progress({cached, prompt, i});
       say(fmt::format("< {} {}", tag, i));
       if (i % 32 == 31) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // or all would wait for the disk
     }
@@ -61,7 +62,7 @@ void work(Admission& admission, const std::vector<std::string>& accounts, int th
       say(fmt::format("- {}", tag));
     } else {
       say(fmt::format("= {} {}", tag, tokens));
-      charge->settle({prompt / 2, prompt, tokens});
+      charge->settle({cached, prompt, tokens});
     }
   }
 }

@@ -135,6 +135,32 @@ TEST(Admit, ScopeModelContextInThatOrder) {
   EXPECT_TRUE(world.team->storage().audit().faults.empty());
 }
 
+TEST(Admit, WhatATierMayUseIsKnownBeforeItIsLoaded) {
+  TeamWorld world;
+  const Identity free = world.identity(world.account("ada", "free")), paid = world.identity(world.account("bob"));
+  TeamAdmission& admission = world.team->admission();
+  EXPECT_EQ(refusal([&] { admission.check_model(free, "large"); }).status, 403);
+  EXPECT_EQ(refusal([&] { admission.check_model(free, "small"); }).status, 0);
+  EXPECT_EQ(refusal([&] { admission.check_model(paid, "large"); }).status, 0);
+}
+
+TEST(Admit, ADefaultIsNoMoreThanWindowsAndBalanceAllow) {
+  TeamWorld world;
+  TeamAdmission& admission = world.team->admission();
+  const Identity free = world.identity(world.account("ada", "free"));
+  EXPECT_EQ(admission.most_completion(free, {"small", 100, 32'768, 1}), 2000 - 100) << "the minute's";
+  EXPECT_EQ(admission.most_completion(free, {"small", 100, 50, 1}), 50);
+  EXPECT_LT(admission.most_completion(free, {"small", 2000, 50, 1}), 1);
+  const Identity paid = world.identity(world.account("bob", "paid", 1000));
+  const Demand demand{"small", 101, 32'768, 1};  // 101 micros of prompt, then 2 for each token
+  const std::int64_t most = admission.most_completion(paid, demand);
+  EXPECT_EQ(most, 449);
+  EXPECT_EQ(refusal([&] { admission.admit(paid, {"small", 101, most + 1, 1}); }).status, 402);
+  const auto charge = admission.admit(paid, {"small", 101, most, 1});
+  EXPECT_EQ(admission.most_completion(paid, demand), 0) << "all of it is reserved";
+  EXPECT_EQ(admission.most_completion(world.identity(world.account("eve", "unlimited")), demand), 32'768);
+}
+
 TEST(Admit, RequestsAMinuteWithARetryAfterThatIsRight) {
   TeamWorld world;
   const Identity identity = world.identity(world.account("ada", "free"));
