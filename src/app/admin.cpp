@@ -188,11 +188,18 @@ void show_usage(Team& team, const Arguments& arguments) {
   if (!arguments.name.empty()) filter.account = account_named(team, arguments.name).id;
   if (!arguments.from.empty()) filter.from = parse_date(arguments.from);
   if (!arguments.to.empty()) filter.to = parse_date(arguments.to) + 86'400;
-  const std::vector<UsageRow> rows = team.storage().usage(filter);
-  if (!arguments.json) return print("{}", usage_csv(rows));
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
-  for (const UsageRow& row : rows) list.push_back(json_of(row));
-  print_json(list);
+  if (!arguments.json) print("{}", usage_csv_head());
+  filter.limit = 10'000;  // as many at a time: there may be any number
+  for (;;) {
+    const std::vector<UsageRow> rows = team.storage().usage(filter);
+    if (!arguments.json) print("{}", usage_csv(rows));
+    if (arguments.json)
+      for (const UsageRow& row : rows) list.push_back(json_of(row));
+    if (static_cast<std::int64_t>(rows.size()) < filter.limit) break;
+    filter.after = UsagePlace{rows.back().day, rows.back().account, rows.back().key, rows.back().model};
+  }
+  if (arguments.json) print_json(list);
 }
 
 void show_ledger(Team& team, const Arguments& arguments) {

@@ -78,9 +78,29 @@ void say_address(const ServeSettings& settings, std::uint16_t port, const std::s
   flush_out();
 }
 
+// What the disk has of accounts that are no more; `local` is who serves without accounts from the same folder.
+void forget_deleted(LocalModels& models, Team& team) {
+  models.forget_accounts_unless([&team] {
+    std::vector<std::string> there = team.account_ids();
+    there.push_back("local");
+    return there;
+  });
+}
+
+// Who is banned or deleted has no answer that goes on: the routes say it at once, another process within a second.
+void stop_with_accounts(Team& team, Service& service, LocalModels& models, ServeApp& app) {
+  service.generations().watch([&team](const std::string& account) { return team.active(account); });
+  team.when_stopped([&](const std::string& account, bool deleted) {
+    service.generations().cancel_account(account);
+    if (!deleted) return;
+    models.forget_account(account);
+    app.forget_account(account);
+  });
+}
+
 // Until somebody asks it to end; then what runs may end, but not for ever: a second signal cuts it short.
 void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals, Team* team,
-                       ServeApp& app) {
+                       ServeApp& app, LocalModels& models) {
   const auto attempt = [](const char* otherwise, const std::function<void()>& work) {
     try {
       work();
@@ -95,6 +115,7 @@ void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeS
       if (team == nullptr) continue;
       attempt("what has expired stays for now", [&] { team->clean(); });
       attempt("conversations of deleted accounts stay for now", [&] { app.clean(*team); });
+      attempt("prompts of deleted accounts stay on disk for now", [&] { forget_deleted(models, *team); });
       continue;
     }
     if (!settings.cert.empty()) attempt("the old certificate stays", [&] { server.reload_certificate(); });
@@ -133,14 +154,19 @@ int serve(const ServeSettings& settings, const Context& context) {
     add_free_balance_route(service.routes());
   ServeApp app(settings, context, [&models](const std::string& name) { models->add(name); });
   app.add_routes(service.routes(), models->list().at(0).id, team);
-  if (team != nullptr) app.clean(*team);
+  if (team != nullptr) {
+    app.clean(*team);
+    forget_deleted(*models, *team);
+    stop_with_accounts(*team, service, *models, app);
+  }
   HttpServer server(http_options(settings), service.handler(), service.door());
   service.http_statistics([&server] { return server.statistics(); });
   server.start();
   say_address(settings, server.port(), models->list().at(0).id);
-  serve_until_asked(server, settings, signals, team.get(), app);
+  serve_until_asked(server, settings, signals, team.get(), app, *models);
   service.generations().cancel_all();
   server.stop();
+  if (team != nullptr) team->when_stopped({});
   return 0;
 }
 

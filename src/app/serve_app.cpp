@@ -72,6 +72,8 @@ void ServeApp::add_routes(Router& router, const std::string& default_model, cons
   add_static_routes(router, files_, LIMPID_VERSION);
 }
 
+void ServeApp::forget_account(const std::string& account) { history_->remove_account(account); }
+
 void ServeApp::clean(Team& team) {
   // Others than a team's belong to who serves without accounts from the same folder.
   history_->remove_accounts_unless([&](const std::string& account) {

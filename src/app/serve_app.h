@@ -23,6 +23,7 @@ class ServeApp {
   // team: null without accounts.
   void add_routes(Router& router, const std::string& default_model, const std::shared_ptr<Team>& team);
   void clean(Team& team);  // conversations of accounts that were deleted; once in a while
+  void forget_account(const std::string& account);
 
  private:
   const ServeSettings& settings_;

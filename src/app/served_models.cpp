@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <mutex>
 #include <thread>
+#include <unordered_set>
 
 #include "app/built_in.h"
 #include "app/hub_setup.h"
@@ -98,6 +99,7 @@ class LocalModels::Shelf {
 
   std::vector<ServedModelInfo> list() const;
   std::shared_ptr<ModelLease> lease(const std::string& name);
+  std::string id_of(const std::string& name) const;
   void add(const std::string& name);
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const;
 
@@ -259,6 +261,11 @@ ServedModel& LocalModels::Shelf::find(const std::string& name) const {
   }
   if (matches == 1) return *only;
   fail(ErrorKind::not_found, "model: there are {}; none is called \"{}\"", names, name.substr(0, 200));
+}
+
+std::string LocalModels::Shelf::id_of(const std::string& name) const {
+  const Lock lock(mutex);
+  return find(name).info.id;
 }
 
 std::shared_ptr<ModelLease> LocalModels::Shelf::lease(const std::string& name) {
@@ -446,11 +453,26 @@ LocalModels::~LocalModels() = default;
 std::vector<ServedModelInfo> LocalModels::list() const { return shelf_->list(); }
 std::shared_ptr<ModelLease> LocalModels::lease(const std::string& model) { return shelf_->lease(model); }
 void LocalModels::add(const std::string& model) { shelf_->add(model); }
+std::string LocalModels::id_of(const std::string& model) const { return shelf_->id_of(model); }
 std::vector<std::pair<std::string, EngineStatistics>> LocalModels::statistics() const { return shelf_->statistics(); }
 const std::vector<std::string>& LocalModels::problems() const { return shelf_->problems; }
 
 PageStoreStatistics LocalModels::disk() const {
   return shelf_->disk == nullptr ? PageStoreStatistics{} : shelf_->disk->statistics();
+}
+
+void LocalModels::forget_account(const std::string& account) {
+  if (shelf_->disk != nullptr) shelf_->disk->remove_owner(owner_of(account));
+}
+
+void LocalModels::forget_accounts_unless(const std::function<std::vector<std::string>()>& there) {
+  if (shelf_->disk == nullptr) return;
+  const std::vector<Hash128> owners = shelf_->disk->owners();
+  if (owners.empty()) return;
+  std::unordered_set<Hash128> kept;
+  for (const std::string& account : there()) kept.insert(owner_of(account));
+  for (const Hash128& owner : owners)
+    if (!kept.contains(owner)) shelf_->disk->remove_owner(owner);
 }
 
 std::uint64_t LocalModels::loads() const {

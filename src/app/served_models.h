@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -51,10 +52,16 @@ class LocalModels : public ServedModels {
 
   std::vector<ServedModelInfo> list() const override;
   std::shared_ptr<ModelLease> lease(const std::string& model) override;
+  std::string id_of(const std::string& model) const override;
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override;
 
   // A model that came into the store meanwhile; nothing where it is in the list already. Throws Error as open_model().
   void add(const std::string& model);
+
+  // What the disk has of an account's prompts is removed, and nothing of it is kept from now on.
+  void forget_account(const std::string& account);
+  // Of every account that is not among those there are; asked for them after it was looked at what the disk has.
+  void forget_accounts_unless(const std::function<std::vector<std::string>()>& there);
 
   std::uint64_t loads() const;                       // since the start
   std::uint64_t unloads() const;                     // likewise

@@ -1,6 +1,7 @@
 #include "server/generation_table.h"
 
 #include <chrono>
+#include <exception>
 #include <future>
 
 namespace limpid {
@@ -74,13 +75,25 @@ int GenerationTable::running() const {
   return running_;
 }
 
-void GenerationTable::cancel_all() {
+std::vector<std::shared_ptr<Generation>> GenerationTable::all() const {
   std::vector<std::shared_ptr<Generation>> all;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [id, generation] : generations_) all.push_back(generation);
-  }
-  for (const std::shared_ptr<Generation>& generation : all) generation->cancel();
+  std::lock_guard lock(mutex_);
+  for (const auto& [id, generation] : generations_) all.push_back(generation);
+  return all;
+}
+
+void GenerationTable::cancel_all() {
+  for (const std::shared_ptr<Generation>& generation : all()) generation->cancel();
+}
+
+void GenerationTable::cancel_account(const std::string& account) {
+  for (const std::shared_ptr<Generation>& generation : all())
+    if (generation->identity().account == account) generation->cancel();
+}
+
+void GenerationTable::watch(std::function<bool(const std::string& account)> may_go_on) {
+  std::lock_guard lock(mutex_);
+  may_go_on_ = std::move(may_go_on);
 }
 
 void GenerationTable::post(std::function<void()> job) {
@@ -127,14 +140,30 @@ void GenerationTable::loop() {
 }
 
 void GenerationTable::tick() {
-  std::vector<std::shared_ptr<Generation>> all;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [id, generation] : generations_) all.push_back(generation);
-  }
+  const std::vector<std::shared_ptr<Generation>> all = this->all();
+  cancel_stopped(all);
   const auto now = Generation::Clock::now();
   for (const std::shared_ptr<Generation>& generation : all)
     if (!generation->tick(now)) remove(generation->id());
+}
+
+void GenerationTable::cancel_stopped(const std::vector<std::shared_ptr<Generation>>& generations) {
+  std::function<bool(const std::string&)> may_go_on;
+  {
+    std::lock_guard lock(mutex_);
+    may_go_on = may_go_on_;
+  }
+  if (!may_go_on) return;
+  std::unordered_map<std::string, bool> go_on;  // by account
+  for (const std::shared_ptr<Generation>& generation : generations) {
+    const auto [found, is_new] = go_on.try_emplace(generation->identity().account, true);
+    try {
+      if (is_new) found->second = may_go_on(found->first);
+    } catch (const std::exception& error) {
+      report("accounts of running answers", error.what());
+    }
+    if (!found->second) generation->cancel();
+  }
 }
 
 }  // namespace limpid

@@ -45,6 +45,10 @@ class GenerationTable {
   int size() const;     // those that can be resumed included
   int running() const;  // not yet ended
   void cancel_all();
+  void cancel_account(const std::string& account);
+  // Asked about once a second of each account that has an answer here, on the table's thread; false: they are cancelled.
+  // What it throws is reported, and they go on.
+  void watch(std::function<bool(const std::string& account)> may_go_on);
 
   // On the table's thread, in order.
   void post(std::function<void()> job);
@@ -59,6 +63,8 @@ class GenerationTable {
   void remove(const std::string& id);
   void loop();
   void tick();
+  std::vector<std::shared_ptr<Generation>> all() const;
+  void cancel_stopped(const std::vector<std::shared_ptr<Generation>>& generations);
 
   const GenerationLimits limits_;
   Metrics& metrics_;
@@ -69,6 +75,7 @@ class GenerationTable {
   int running_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Generation>> generations_;
   std::vector<std::function<void()>> jobs_;
+  std::function<bool(const std::string&)> may_go_on_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -140,10 +140,16 @@ struct Audit {
 };
 
 // --- Usage ---
+struct UsagePlace {  // in the order of usage()
+  UnixSeconds day = 0;
+  std::string account, key, model;
+};
+
 struct UsageFilter {
   std::string account, key, model;       // empty: any
   UnixSeconds from = 0, to = INT64_MAX;  // days that begin in [from, to)
-  std::int64_t limit = 100'000;
+  std::int64_t limit = INT64_MAX;        // rows at a time
+  std::optional<UsagePlace> after{};     // the row that the page before has ended with
 };
 
 struct UsageRow {
@@ -231,7 +237,7 @@ class Storage {
   virtual Audit audit() = 0;                                    // adds everything up anew
 
   // --- Usage ---
-  virtual std::vector<UsageRow> usage(const UsageFilter& filter) = 0;
+  virtual std::vector<UsageRow> usage(const UsageFilter& filter) = 0;  // by day, account, key, model
   virtual UsageTotals usage_totals(const std::string& account, UnixSeconds from) = 0;
   virtual std::vector<RecentRequest> recent_requests(const std::string& account, UnixSeconds after) = 0;
 

@@ -6,11 +6,13 @@ namespace limpid {
 std::vector<UsageRow> SqliteStorage::usage(const UsageFilter& filter) {
   return read([&](SqliteConnection& connection) {
     std::vector<UsageRow> found;
+    const UsagePlace after = filter.after.value_or(UsagePlace{-1, {}, {}, {}});  // before every row
     SqliteStatement row = connection.query(
         "SELECT day, account, key, model, requests, cached_tokens, prompt_tokens, completion_tokens, cost FROM usage "
         "WHERE (?1 = '' OR account = ?1) AND (?2 = '' OR key = ?2) AND (?3 = '' OR model = ?3) AND day >= ?4 AND "
-        "day < ?5 ORDER BY day, account, key, model LIMIT ?6",
-        filter.account, filter.key, filter.model, filter.from, filter.to, filter.limit);
+        "day < ?5 AND (day, account, key, model) > (?7, ?8, ?9, ?10) ORDER BY day, account, key, model LIMIT ?6",
+        filter.account, filter.key, filter.model, filter.from, filter.to, filter.limit, after.day, after.account,
+        after.key, after.model);
     while (row.step())
       found.push_back({row.integer(0),
                        row.text(1),

@@ -35,6 +35,12 @@ class AdmissionOfTeam final : public Admission {
   Standing standing(const ServedRequest& request) noexcept override { return team_->admission().standing(request); }
   Identity identify(const ServedRequest& request) override { return team_->admission().identify(request); }
   void check(const Identity& identity) override { team_->admission().check(identity); }
+  void check_model(const Identity& identity, const std::string& model) override {
+    team_->admission().check_model(identity, model);
+  }
+  std::int64_t most_completion(const Identity& identity, const Demand& demand) override {
+    return team_->admission().most_completion(identity, demand);
+  }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     return std::make_unique<ChargeOfTeam>(team_, team_->admission().admit(identity, demand));
   }
@@ -77,6 +83,37 @@ Team::~Team() {
 std::shared_ptr<const TeamConfig> Team::config() const {
   const std::lock_guard lock(config_mutex_);
   return config_;
+}
+
+void Team::when_stopped(Stopped stopped) {
+  const std::lock_guard lock(config_mutex_);
+  stopped_ = std::move(stopped);
+}
+
+void Team::stopped(const std::string& account, bool deleted) {
+  Stopped tell;
+  {
+    const std::lock_guard lock(config_mutex_);
+    tell = stopped_;
+  }
+  if (tell) tell(account, deleted);
+}
+
+bool Team::active(const std::string& account) {
+  const std::optional<Account> found = storage_->account(account);
+  return found && found->status == AccountStatus::active;
+}
+
+std::vector<std::string> Team::account_ids() {
+  constexpr std::int64_t kAtOnce = 1000;
+  std::vector<std::string> ids;
+  std::string last;
+  for (;;) {
+    const std::vector<Account> some = storage_->accounts(std::nullopt, last, kAtOnce);
+    for (const Account& account : some) ids.push_back(account.id);
+    if (static_cast<std::int64_t>(some.size()) < kAtOnce) return ids;
+    last = some.back().name;
+  }
 }
 
 void Team::check_tiers(const TeamConfig& config) {

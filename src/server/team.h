@@ -61,6 +61,14 @@ class Team {
   std::shared_ptr<const TeamConfig> config() const;
   const TeamOptions& options() const { return options_; }
 
+  // Told by the routes when an account is banned, sent to the waiting list or deleted: what it runs is to end.
+  using Stopped = std::function<void(const std::string& account, bool deleted)>;
+  void when_stopped(Stopped stopped);
+  void stopped(const std::string& account, bool deleted);
+  // May it run requests? From any thread; may wait for the disk.
+  bool active(const std::string& account);
+  std::vector<std::string> account_ids();  // all there are
+
   // Reads the configuration again; the old one stays where the new one has a fault (thrown).
   void reload_config();
   // Once in a while (ten minutes): forgets what has expired, lets in who fits by now.
@@ -71,8 +79,9 @@ class Team {
   void check_tiers(const TeamConfig& config);
 
   TeamOptions options_;
-  mutable std::mutex config_mutex_;
+  mutable std::mutex config_mutex_;  // and of stopped_
   std::shared_ptr<const TeamConfig> config_;
+  Stopped stopped_;
   std::unique_ptr<Storage> storage_;
   std::unique_ptr<Accounts> accounts_;
   std::unique_ptr<Authenticator> authenticator_;

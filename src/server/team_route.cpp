@@ -163,6 +163,10 @@ Json json_of(const UsageRow& row) {
 
 Json json_of(const UsageTotals& totals) { return {{"requests", totals.requests}, {"tokens", totals.tokens}}; }
 
+std::string usage_csv_head() {
+  return "day,account,key,model,requests,prompt_cache_hit_tokens,prompt_cache_miss_tokens,completion_tokens,cost\r\n";
+}
+
 std::string usage_csv(const std::vector<UsageRow>& rows) {
   // RFC 4180. A first character that a spreadsheet takes for a formula is defused.
   const auto field = [](const std::string& text) {
@@ -170,8 +174,7 @@ std::string usage_csv(const std::vector<UsageRow>& rows) {
     for (const char c : text) out += c == '"' ? std::string("\"\"") : std::string(1, c);
     return out + "\"";
   };
-  std::string csv =
-      "day,account,key,model,requests,prompt_cache_hit_tokens,prompt_cache_miss_tokens,completion_tokens,cost\r\n";
+  std::string csv;
   for (const UsageRow& row : rows)
     csv += fmt::format("{},{},{},{},{},{},{},{},{}\r\n", date_of(row.day), field(row.account), field(row.key),
                        field(row.model), row.requests, row.tokens.cached_tokens,

@@ -62,6 +62,7 @@ nlohmann::ordered_json json_of(const UsageTotals& totals);
 // "2025-01-20T12:00:00Z"; null for 0.
 nlohmann::ordered_json json_time(UnixSeconds time);
 
-std::string usage_csv(const std::vector<UsageRow>& rows);
+std::string usage_csv_head();
+std::string usage_csv(const std::vector<UsageRow>& rows);  // without the head
 
 }  // namespace limpid

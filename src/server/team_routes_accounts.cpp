@@ -94,6 +94,7 @@ Json delete_me(TeamCall& call) {
   if (!call.caller.identity.session) throw forbidden("this is done in the browser, logged in; an API key cannot");
   RequestFields fields(call.body, "");
   call.team.accounts().delete_own(call.caller.account, fields.required_text("password"), call.call.request().peer);
+  call.team.stopped(call.caller.account.id, true);
   send_with_cookie(call, {{"deleted", true}}, session_cookie("", 0, call.call.request().tls));
   return answered();
 }

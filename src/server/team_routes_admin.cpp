@@ -50,7 +50,10 @@ Json change_user(TeamCall& call) {
   if (role) storage.set_role(account.id, new_role);
   if (status) {
     storage.set_status(account.id, new_status, fields.text("ban_reason").value_or("").substr(0, 500));
-    if (new_status != AccountStatus::active) call.team.accounts().let_in_by_capacity();
+    if (new_status != AccountStatus::active) {
+      call.team.stopped(account.id, false);
+      call.team.accounts().let_in_by_capacity();
+    }
   }
   return json_of(*storage.account(account.id));
 }
@@ -59,6 +62,7 @@ Json delete_user(TeamCall& call) {
   const Account account = account_of(call);
   not_oneself(call, account, "delete");
   call.team.storage().delete_account(account.id, call.now(), call.caller.account.id);
+  call.team.stopped(account.id, true);
   call.team.accounts().let_in_by_capacity();
   return nullptr;
 }

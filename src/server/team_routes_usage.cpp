@@ -9,6 +9,9 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// Of one answer. Never cut silently: sums over them would be wrong. `limpid admin usage` has no limit.
+constexpr std::int64_t kMostUsageRows = 100'000;
+
 // ?from=2025-01-01&to=2025-01-31 (both included)&key=&model=&format=csv
 Json show_usage(TeamCall& call, const std::string& account) {
   UsageFilter filter;
@@ -20,13 +23,18 @@ Json show_usage(TeamCall& call, const std::string& account) {
   if (!to.empty()) filter.to = parse_date(to) + 86'400;
   if (!format.empty() && format != "json" && format != "csv")
     throw bad_parameter("format: expected json or csv, found '" + format.substr(0, 40) + "'", "format");
+  filter.limit = kMostUsageRows + 1;
   const std::vector<UsageRow> rows = call.team.storage().usage(filter);
+  if (static_cast<std::int64_t>(rows.size()) > kMostUsageRows)
+    throw bad_parameter(
+        fmt::format("from, to: more than {} rows; narrow the days, or ask for one account, key or model", kMostUsageRows),
+        "from");
   if (format == "csv") {
     call.call.exchange->respond({200,
                                  {{"Content-Type", "text/csv; charset=utf-8"},
                                   {"Content-Disposition", "attachment; filename=\"usage.csv\""},
                                   {"Cache-Control", "no-store"}},
-                                 usage_csv(rows)});
+                                 usage_csv_head() + usage_csv(rows)});
     return answered();
   }
   Json list = Json::array();

@@ -68,6 +68,34 @@ TEST_F(Control, CancelEndsIt) {
   EXPECT_LT(content(exchange->body()).size(), 1000U);
 }
 
+TEST_F(Control, AnAccountThatIsStoppedHasNoAnswerThatGoesOn) {
+  const Json body = asks("Talk");
+  say(body, "x</think>" + std::string(1500, 'y'));
+  auto exchange = begin(body, R"("content":"y")");
+  service_->generations().cancel_account("somebody else");
+  service_->generations().cancel_account("local");
+  ASSERT_TRUE(exchange->wait());
+  EXPECT_EQ(events(exchange->body()).back()["choices"][0]["finish_reason"], "cancelled");
+  // By another process: who may not go on is found within a second.
+  std::atomic<bool> banned{false};
+  std::atomic<int> asked{0};
+  service_->generations().watch([&](const std::string& account) {
+    EXPECT_EQ(account, "local");
+    if (++asked == 1) throw std::runtime_error("the database is busy");
+    return !banned.load();
+  });
+  Json lengthy = body;
+  lengthy["max_tokens"] = 2000;
+  exchange = begin(lengthy, R"("content":"y")");
+  const auto begun = std::chrono::steady_clock::now();
+  banned = true;
+  ASSERT_TRUE(exchange->wait());
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(4));
+  EXPECT_EQ(events(exchange->body()).back()["choices"][0]["finish_reason"], "cancelled");
+  wait_until_over();
+  service_->generations().watch({});
+}
+
 TEST_F(Control, OnlyWhatIsThereAndOnesOwn) {
   const Json body = asks("Talk");
   say(body, "x</think>" + std::string(300, 'y'));

@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "server/app_routes.h"
 #include "server/dispatcher.h"
+#include "server/sqlite.h"
 #include "tests/server/fake_exchange.h"
 #include "tests/server/team_world.h"
 
@@ -321,6 +323,70 @@ TEST(TeamRoutes, UsageAsJsonAndCsvIsOnesOwn) {
   EXPECT_EQ(site.send("GET", "/api/admin/usage?account=" + id, root).body["usage"].size(), 1u);
   EXPECT_EQ(site.send("GET", "/api/usage?from=yesterday", ada).status, 400);
   EXPECT_EQ(site.send("GET", "/api/usage?format=xml", ada).status, 422);
+}
+
+// Sums over a part would be wrong, and nobody would see it.
+TEST(TeamRoutes, UsageIsNeverCutSilently) {
+  Site site;
+  const Sender root = site.browser("root", Role::admin);
+  const std::string id = site.shared->storage().account_by_name("root")->id;
+  const std::string insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) "
+                             "INSERT INTO usage (account, day, key, model, requests, cached_tokens, prompt_tokens, "
+                             "completion_tokens, cost) SELECT '" + id + "', 86400 * (1 + i / 50000), 'k' || i, 'm', 1, "
+                             "0, 1, 1, 0 FROM n";
+  SqliteConnection(site.folder / "team.db").script(insert);
+  for (const char* path : {"/api/usage", "/api/usage?format=csv", "/api/admin/usage", "/api/admin/usage?format=csv"}) {
+    const Answer answer = site.send("GET", path, root);
+    EXPECT_EQ(answer.status, 422) << path;
+    EXPECT_NE(answer.text.find("narrow the days"), std::string::npos) << answer.text.substr(0, 300);
+  }
+  const Answer fewer = site.send("GET", "/api/usage?format=csv&from=1970-01-03", root);
+  EXPECT_EQ(fewer.status, 200);
+  EXPECT_EQ(std::count(fewer.text.begin(), fewer.text.end(), '\n'), 1 + 50'002);
+}
+
+TEST(TeamRoutes, WhoIsBannedOrDeletedIsStopped) {
+  Site site;
+  std::vector<std::string> told;
+  site.shared->when_stopped([&](const std::string& account, bool deleted) {
+    told.push_back(account + (deleted ? " deleted" : " stopped"));
+  });
+  const Sender root = site.browser("root", Role::admin), ada = site.browser("ada");
+  site.browser("bob");
+  const std::string a = site.shared->storage().account_by_name("ada")->id,
+                    b = site.shared->storage().account_by_name("bob")->id;
+  EXPECT_TRUE(site.shared->active(b));
+  EXPECT_EQ(site.send("PATCH", "/api/admin/users/bob", root, R"({"tier": "free"})").status, 200);
+  EXPECT_TRUE(told.empty());
+  EXPECT_EQ(site.send("PATCH", "/api/admin/users/bob", root, R"({"status": "banned"})").status, 200);
+  EXPECT_EQ(told, std::vector{b + " stopped"});
+  EXPECT_FALSE(site.shared->active(b));
+  EXPECT_EQ(site.send("DELETE", "/api/admin/users/bob", root).status, 204);
+  EXPECT_EQ(site.send("DELETE", "/api/me", ada, R"({"password": "password of ada"})").status, 200);
+  EXPECT_EQ(told, (std::vector{b + " stopped", b + " deleted", a + " deleted"}));
+  EXPECT_FALSE(site.shared->active(a));
+  EXPECT_EQ(site.shared->account_ids().size(), 1U);
+}
+
+// A key is given to programs: what a person wrote is not theirs.
+TEST(TeamRoutes, ConversationsAreForTheBrowserOnly) {
+  Site site;
+  History history(site.folder / "conversations.db");
+  AppRouteOptions options;
+  options.team = true;
+  add_app_routes(site.router, options, {nullptr, &history, nullptr});
+  const Sender ada = site.browser("ada");
+  const std::string body = R"({"updated": 1, "body": {"title": "mine"}})";
+  EXPECT_EQ(site.send("PUT", "/api/conversations/one", ada, body).status, 200);
+  const Account account = *site.shared->storage().account_by_name("ada");
+  for (const std::vector<std::string>& scopes :
+       {std::vector<std::string>{}, {"chat"}, {"models"}, {"usage"}, {"chat", "models", "usage"}}) {
+    const Sender key{{}, {}, site.shared->accounts().create_key(account, "k", scopes, 0).text};
+    for (const char* method : {"GET", "PUT", "DELETE"})
+      EXPECT_EQ(site.send(method, "/api/conversations/one", key, method == std::string("PUT") ? body : "").status, 403);
+    EXPECT_EQ(site.send("GET", "/api/conversations", key).status, 403);
+  }
+  EXPECT_EQ(site.send("GET", "/api/conversations/one", ada).body["body"]["title"], "mine");
 }
 
 TEST(TeamRoutes, PasswordAndFarewell) {
