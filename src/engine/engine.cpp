@@ -111,7 +111,7 @@ Engine::Engine(const Model& model, EngineOptions options)
       scheduler_(pool_, cache_, disk_.get(),
                  CacheScope{model.info().fingerprint, kNumericsVersion, options_.cache_type, options_.adapter, {}, {}},
                  options_.limits),
-      team_(thread_count(options_), options_.pin),
+      team_(thread_count(options_)),
       memory_(model.arena_bytes(options_.limits.step_rows, most_outputs(options_)),
               model.scratch_bytes(options_.limits.step_rows), team_.threads()),
       samplers_(static_cast<std::size_t>(team_.threads())) {
