@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "app/commands.h"
 #include "app/output.h"
@@ -65,9 +66,11 @@ HttpServerOptions http_options(const ServeSettings& settings) {
   out.certificate = settings.cert;
   out.key = settings.key;
   out.workers = static_cast<int>(settings.workers);
+  out.deferred_nice = 10;  // compiling and tokenizing for others than the entitled stand back behind the engine
   out.connections = static_cast<int>(settings.connections);
-  out.connections_by_address = static_cast<int>(settings.connections_by_address);
+  out.connections_by_address = static_cast<int>(connections_of_address(settings));
   out.body_bytes = static_cast<std::size_t>(settings.body_mb) << 20;
+  out.bodies_bytes = 16 * out.body_bytes;
   return out;
 }
 
@@ -98,6 +101,14 @@ void stop_with_accounts(Team& team, Service& service, LocalModels& models, Serve
   });
 }
 
+// What was freed and lies in pieces between what is used: glibc gives it back only when it is asked to.
+void give_back_pieces() {
+#ifdef __GLIBC__
+  constexpr std::size_t kWorthIt = std::size_t{16} << 20;
+  if (mallinfo2().fordblks >= kWorthIt) malloc_trim(0);
+#endif
+}
+
 // Until somebody asks it to end; then what runs may end, but not for ever: a second signal cuts it short.
 void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeSignals& signals, Team* team,
                        ServeApp& app, LocalModels& models) {
@@ -108,10 +119,17 @@ void serve_until_asked(HttpServer& server, const ServeSettings& settings, ServeS
       log_line(fmt::format("limpid: {}: {}\n", otherwise, visible(error.what())));
     }
   };
+  constexpr double kTick = 5, kClean = 600;  // seconds
+  double since_clean = 0;
+  std::uint64_t requests = 0;
   while (true) {
-    const ServeSignals::Asked asked = signals.wait(team != nullptr ? 600 : -1);
+    const ServeSignals::Asked asked = signals.wait(kTick);
     if (asked == ServeSignals::Asked::stop) break;
     if (asked == ServeSignals::Asked::nothing) {
+      const std::uint64_t now = server.statistics().requests;
+      if (std::exchange(requests, now) != now) give_back_pieces();
+      if ((since_clean += kTick) < kClean) continue;
+      since_clean = 0;
       if (team == nullptr) continue;
       attempt("what has expired stays for now", [&] { team->clean(); });
       attempt("conversations of deleted accounts stay for now", [&] { app.clean(*team); });

@@ -112,7 +112,8 @@ const std::vector<ServeSetting>& serve_settings() {
       {"queue", "answers that may wait for each model (default: 256)", false, integer(&S::queue, 1, 65536)},
       {"workers", "threads that read requests (default: 4)", false, integer(&S::workers, 1, 256)},
       {"connections", "open at a time (default: 8192)", false, integer(&S::connections, 1, 1 << 20)},
-      {"connections_by_address", "of them by one address (default: 8192)", false,
+      {"connections_by_address",
+       "of them by one address (default: all; of a team at a public address 256, to be raised behind a proxy)", false,
        integer(&S::connections_by_address, 1, 1 << 20)},
       {"body_mb", "MB of a request's body (default: 8)", false, integer(&S::body_mb, 1, 1024)},
       {"idle_minutes", "a model that nobody used for so long is unloaded; 0: never (default: 30)", false,
@@ -155,6 +156,13 @@ void read_settings_environment(ServeSettings& settings) {
       fail(ErrorKind::input, "{}: {}", name, error.what());
     }
   }
+}
+
+std::int64_t connections_of_address(const ServeSettings& settings) {
+  constexpr std::int64_t kOfStrangers = 256;
+  if (settings.connections_by_address > 0) return settings.connections_by_address;
+  return settings.team && !is_loopback(settings.host) ? std::min(kOfStrangers, settings.connections)
+                                                      : settings.connections;
 }
 
 bool is_loopback(const std::string& host) { return host == "localhost" || host == "::1" || host.starts_with("127."); }

@@ -26,7 +26,8 @@ struct ServeSettings {
   std::string cache_dir;  // of the prefix cache on disk; empty: in the store
   std::int64_t cache_disk_mb = 4096;
   std::int64_t max_tokens = 32768, queue = 256;
-  std::int64_t workers = 4, connections = 8192, connections_by_address = 8192, body_mb = 8;
+  std::int64_t workers = 4, connections = 8192, body_mb = 8;
+  std::int64_t connections_by_address = 0;  // 0: connections_of_address()
   double idle_minutes = 30, keep_alive = 10, grace = 60, drain = 30;
   bool access_log = true;
   bool offline = false;
@@ -48,6 +49,10 @@ void read_settings_environment(ServeSettings& settings);
 // What does not go together: TLS with half a pair, a public address without anything that keeps strangers out. Throws
 // Error(input).
 void check_settings(const ServeSettings& settings);
+
+// Where the setting does not say: of a team at a public address 256, which is plenty for a household or an office; else as
+// many as there may be in all.
+std::int64_t connections_of_address(const ServeSettings& settings);
 
 bool is_loopback(const std::string& host);
 

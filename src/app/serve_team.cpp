@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "app/served_models.h"
 #include "app/team_setup.h"
 
 namespace limpid {
@@ -16,16 +15,16 @@ std::shared_ptr<Team> open_team(const ServeSettings& settings, const ServedModel
     for (const auto& [name, statistics] : models.statistics()) load = std::max(load, statistics.waiting / queue);
     return load;
   };
-  const int parallel = settings.parallel > 0 ? static_cast<int>(settings.parallel) : kTeamSequences;
-  options.queue = [&models, queue, parallel] {
+  options.queue = [&models] {
     std::vector<QueueFacts> facts;
-    for (const auto& [name, statistics] : models.statistics()) {
+    for (const auto& [name, load] : models.queues()) {
       QueueFacts& model = facts.emplace_back();
       model.model = name;
-      model.waiting = statistics.waiting;
-      model.running = statistics.running;
-      model.most_waiting = static_cast<int>(queue);
-      model.most_running = parallel;
+      model.waiting = load.all.waiting;
+      model.running = load.all.running;
+      model.most_waiting = load.queue;
+      model.most_running = load.sequences;
+      for (const auto& [account, count] : load.accounts) model.accounts[account] = {count.waiting, count.running};
     }
     return facts;
   };

@@ -101,7 +101,15 @@ class LocalModels::Shelf {
   std::shared_ptr<ModelLease> lease(const std::string& name);
   std::string id_of(const std::string& name) const;
   void add(const std::string& name);
-  std::vector<std::pair<std::string, EngineStatistics>> statistics() const;
+  // What `ask` gives of the engine of each loaded model.
+  template <typename Ask>
+  auto of_engines(Ask ask) const {
+    const Lock lock(mutex);
+    std::vector<std::pair<std::string, decltype(ask(std::declval<const Engine&>()))>> out;
+    for (const auto& model : models_)
+      if (model->state == ServedModel::State::loaded) out.emplace_back(model->info.id, ask(*model->loaded->engine));
+    return out;
+  }
 
   std::uint64_t loads = 0, unloads = 0;
   std::vector<std::string> problems;
@@ -230,15 +238,6 @@ std::vector<ServedModelInfo> LocalModels::Shelf::list() const {
   const Lock lock(mutex);
   std::vector<ServedModelInfo> out;
   for (const auto& model : models_) out.push_back(model->info);
-  return out;
-}
-
-std::vector<std::pair<std::string, EngineStatistics>> LocalModels::Shelf::statistics() const {
-  const Lock lock(mutex);
-  std::vector<std::pair<std::string, EngineStatistics>> out;
-  for (const auto& model : models_)
-    if (model->state == ServedModel::State::loaded)
-      out.emplace_back(model->info.id, model->loaded->engine->statistics());
   return out;
 }
 
@@ -454,7 +453,12 @@ std::vector<ServedModelInfo> LocalModels::list() const { return shelf_->list(); 
 std::shared_ptr<ModelLease> LocalModels::lease(const std::string& model) { return shelf_->lease(model); }
 void LocalModels::add(const std::string& model) { shelf_->add(model); }
 std::string LocalModels::id_of(const std::string& model) const { return shelf_->id_of(model); }
-std::vector<std::pair<std::string, EngineStatistics>> LocalModels::statistics() const { return shelf_->statistics(); }
+std::vector<std::pair<std::string, EngineStatistics>> LocalModels::statistics() const {
+  return shelf_->of_engines([](const Engine& engine) { return engine.statistics(); });
+}
+std::vector<std::pair<std::string, EngineLoad>> LocalModels::queues() const {
+  return shelf_->of_engines([](const Engine& engine) { return engine.load(); });
+}
 const std::vector<std::string>& LocalModels::problems() const { return shelf_->problems; }
 
 PageStoreStatistics LocalModels::disk() const {

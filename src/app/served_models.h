@@ -54,6 +54,7 @@ class LocalModels : public ServedModels {
   std::shared_ptr<ModelLease> lease(const std::string& model) override;
   std::string id_of(const std::string& model) const override;
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override;
+  std::vector<std::pair<std::string, EngineLoad>> queues() const override;
 
   // A model that came into the store meanwhile; nothing where it is in the list already. Throws Error as open_model().
   void add(const std::string& model);

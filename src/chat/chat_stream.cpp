@@ -77,10 +77,22 @@ void ChatStream::deliver(std::vector<StreamEvent> events) {
       case StreamEvent::Kind::answer:
         break;
     }
+    if (event.kind == StreamEvent::Kind::tool_call) name_once(event.call);
     calls_ += event.kind == StreamEvent::Kind::tool_call;
     out.text = std::move(event.text);
     out.call = std::move(event.call);
     emit(std::move(out));
+  }
+}
+
+// A model that writes ids of its own ("functions.search:0") may write one twice: whoever answers a call must be able to
+// name it. The later one gets the next number that is free, in the model's own form.
+void ChatStream::name_once(ToolCall& call) {
+  if (call.id.empty() || call_ids_.insert(call.id).second) return;
+  const std::string stem = call.id.substr(0, call.id.rfind(':'));
+  for (int number = call.index;; ++number) {
+    call.id = stem + ":" + std::to_string(number);
+    if (call_ids_.insert(call.id).second) return;
   }
 }
 
@@ -95,7 +107,8 @@ void ChatStream::answer(std::string text) {
 void ChatStream::finished(const FinishedEvent& event) {
   request_ = event.request;
   if (!stops_.stopped()) {
-    deliver(parser_.finish());
+    // A call that max_tokens or a cancellation cut off is no text.
+    deliver(parser_.finish(event.reason != FinishReason::stop));
     if (!stops_.stopped()) answer(stops_.finish());
   }
   ChatEvent out;

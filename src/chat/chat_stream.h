@@ -3,6 +3,8 @@
 #pragma once
 
 #include <chrono>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "chat/chat.h"
@@ -24,6 +26,7 @@ class ChatStream {
   void say_tokens(const TokenEvent& event);
   void deliver(std::vector<StreamEvent> events);
   void answer(std::string text);
+  void name_once(ToolCall& call);
   ChatToken with_bytes(std::int32_t id, float logprob) const;
 
   const Tokenizer& tokenizer_;
@@ -35,6 +38,7 @@ class ChatStream {
   RequestId request_ = 0;
   bool wanted_ = true;  // the handler still listens
   int calls_ = 0;
+  std::set<std::string> call_ids_;
   std::chrono::steady_clock::time_point first_token_{}, thinking_end_{};
   bool any_token_ = false, thought_ = false;
 };

@@ -59,17 +59,19 @@ ChatPrompt PromptBuilder::build(const PromptRequest& request) const {
   encoding.special = true;
   encoding.bos = tokenizer_.add_bos() && !rendered.has_bos;
   encoding.guard = guard;
+  encoding.most = request.most_tokens;
   prompt.ids = tokenizer_.encode(rendered.text, encoding);
   prompt.text = without(std::move(rendered.text), guard);
   return prompt;
 }
 
-ChatPrompt PromptBuilder::raw(std::string_view text, bool special) const {
+ChatPrompt PromptBuilder::raw(std::string_view text, bool special, std::size_t most_tokens) const {
   const std::string bos = token_text(tokenizer_, tokenizer_.bos());
   ChatPrompt prompt;
   prompt.text = text;
   EncodeOptions options;
   options.special = special;
+  options.most = most_tokens;
   options.bos = tokenizer_.add_bos() && !(special && !bos.empty() && text.starts_with(bos));
   prompt.ids = tokenizer_.encode(text, options);
   return prompt;

@@ -31,11 +31,12 @@ struct PromptRequest {
   Thinking thinking = Thinking::automatic;
   bool generation_prompt = true;  // end with the beginning of an answer
   std::optional<AnswerStart> start;
+  std::size_t most_tokens = SIZE_MAX;  // of use to whoever asks; a longer prompt is not tokenized to its end
 };
 
 struct ChatPrompt {
   std::string text;              // as rendered, for people
-  std::vector<TokenId> ids;      // with BOS where the model wants one
+  std::vector<TokenId> ids;      // with BOS where the model wants one; more than most_tokens: not all, and not right
   bool inside_thinking = false;  // it ends inside the thinking
 };
 
@@ -48,7 +49,7 @@ class PromptBuilder {
   // Throws Error(input) naming the field, also for what the template itself refuses.
   ChatPrompt build(const PromptRequest& request) const;
   // Text as it is, without a template. special: control tokens in it count.
-  ChatPrompt raw(std::string_view text, bool special) const;
+  ChatPrompt raw(std::string_view text, bool special, std::size_t most_tokens = SIZE_MAX) const;
 
   const ChatTemplate& chat_template() const { return template_; }
   bool thinks() const { return template_.thinks(); }  // the model knows <think>

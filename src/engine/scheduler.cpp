@@ -94,6 +94,7 @@ std::vector<Planned> Scheduler::plan() {
     return plan;
   }
   pause_background();
+  promote();
   admit();
   restorable_ = running() > 1 ? kRestoredBesideOthers : kRestoredAlone;
   plan_decodes(plan);
@@ -141,6 +142,26 @@ void Scheduler::preempt(Sequence* sequence) {
   insert_in_order(waiting_, std::move(owned));
 }
 
+// One at a time: the others of its priority wait on, and those of the highest lose one place in all.
+void Scheduler::promote() {
+  if (waiting_.empty() || limits_.patience_seconds <= 0) return;
+  int highest = waiting_.front()->rank;
+  for (const Owned* list : {&running_, &waiting_})
+    for (const auto& sequence : *list) {
+      if (sequence->promoted) return;
+      highest = std::max(highest, sequence->rank);
+    }
+  const auto patience = std::chrono::duration<double>(limits_.patience_seconds);
+  const Sequence::Clock::time_point now = Sequence::Clock::now();
+  for (const auto& sequence : waiting_) {  // by arrival
+    if (now - sequence->submitted < patience) return;
+    if (sequence->rank == highest) continue;
+    sequence->rank = highest;
+    sequence->promoted = true;
+    return;
+  }
+}
+
 void Scheduler::admit() {
   while (!waiting_.empty()) {
     Sequence& next = next_waiting();
@@ -162,7 +183,7 @@ void Scheduler::admit() {
 Sequence& Scheduler::next_waiting() const {
   const AccountLoads loads(running_);
   return **std::ranges::min_element(waiting_, {}, [&](const auto& sequence) {
-    return std::tuple(-std::int64_t{sequence->request.priority}, loads.of(*sequence), sequence->id);
+    return std::tuple(-std::int64_t{sequence->rank}, !sequence->promoted, loads.of(*sequence), sequence->id);
   });
 }
 
@@ -175,12 +196,12 @@ bool Scheduler::make_way(const Sequence& next, int pages) {
   while (static_cast<int>(victims.size()) < std::max(slots, 0) || pages > 0) {
     Sequence* victim = nullptr;
     const auto rank = [&](const Sequence& s) {
-      return std::tuple(std::int64_t{s.request.priority}, -loads.of(s), -static_cast<std::int64_t>(s.id));
+      return std::tuple(std::int64_t{s.rank}, -loads.of(s), -static_cast<std::int64_t>(s.id));
     };
     for (const auto& sequence : running_) {
-      const bool lower = sequence->request.priority < next.request.priority;
+      const bool lower = sequence->rank < next.rank;
       const bool richer =
-          sequence->request.priority == next.request.priority && loads.of(*sequence) > loads.of(next) + 1;
+          sequence->rank == next.rank && !sequence->promoted && loads.of(*sequence) > loads.of(next) + 1;
       if (!(lower || richer) || std::ranges::find(victims, sequence.get()) != victims.end()) continue;
       if (victim == nullptr || rank(*sequence) < rank(*victim)) victim = sequence.get();
     }
@@ -323,7 +344,7 @@ void Scheduler::plan_prompts(std::vector<Planned>& plan) {
   const std::vector<Sequence*> prompts = prompts_to_compute();
   std::vector<RowDemand> demands;
   for (const Sequence* sequence : prompts)
-    demands.push_back({sequence->request.priority, sequence->request.account, sequence->pending()});
+    demands.push_back({sequence->rank, sequence->request.account, sequence->pending()});
   const std::vector<int> share = share_rows(demands, rows);
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     Sequence* sequence = prompts[i];
@@ -369,7 +390,7 @@ bool Scheduler::give_pages(Sequence& sequence, int rows, std::vector<Planned>& p
       continue;
     }
     Sequence* victim = std::ranges::min_element(running_, {}, [](const auto& other) {
-                         return std::pair(other->request.priority, -static_cast<std::int64_t>(other->id));
+                         return std::pair(other->rank, -static_cast<std::int64_t>(other->id));
                        })->get();
     std::erase_if(plan, [&](const Planned& planned) { return planned.sequence == victim; });
     preempt(victim);

@@ -10,6 +10,8 @@
 // - Of those that wait, the highest priority comes first, then the account with the fewest running, then arrival. For
 //   the first of them room is made: who runs with a lower priority, or for an account of the same priority that runs at
 //   least two more than its own, is preempted. So neither many requests nor long ones keep another account out.
+// - Whoever waited longer than `patience_seconds` behind higher priorities goes on as one of the highest: one sequence at
+//   a time, the one that came first. So a low priority is slow under overload of the others, but it is served.
 // - Two sequences never compute the same page of a prompt at the same time: the younger waits for it and takes it from
 //   the cache.
 // - Pages that are on disk (disk_pages.h) are read back before anything is computed, some in each step, so that others
@@ -35,6 +37,7 @@ struct SchedulerLimits {
       256;  // of them for prompts while others decode: bounds what a long prompt adds to the time between their tokens
   int sequences = 32;        // running at a time
   int background_rows = 64;  // of a step that only background work has: what a new request waits for
+  double patience_seconds = 30;  // 0: none is ever promoted
 };
 
 struct Planned {
@@ -77,6 +80,7 @@ class Scheduler {
   std::uint64_t restored_tokens() const { return restored_; }
 
  private:
+  void promote();
   void admit();
   Sequence& next_waiting() const;
   int try_start(Sequence& sequence);

@@ -18,6 +18,7 @@ struct Sequence {
       : id(number),
         request(std::move(what)),
         ids(request.prompt),
+        rank(request.priority),
         thinking(request.thinking),
         submitted(submitted_at) {}
 
@@ -36,6 +37,9 @@ struct Sequence {
   bool restoring = false;    // pages may be on disk that are to be read before anything is computed
   bool background = false;   // nobody waits for it: its ids are computed when there is nothing else to do
   int longest_computed = 0;  // computed before a preemption: what is computed again is no prompt work
+
+  int rank;               // its priority, or that of the highest where its patience was at an end
+  bool promoted = false;  // the latter
 
   ThinkingTracker thinking;
   TokenCounts counts;

@@ -92,6 +92,8 @@ class Builder final : public nlohmann::json_sax<Json> {
 
   template <typename T>
   Json* place(T&& value) {
+    if (++values_ > limits_.values)
+      fail(ErrorKind::input, "{}: JSON values: expected at most {}, found more", name_, limits_.values);
     if (stack_.empty()) {
       root_ = std::forward<T>(value);
       return &root_;
@@ -124,6 +126,7 @@ class Builder final : public nlohmann::json_sax<Json> {
     Json* value;
     std::conditional_t<std::is_same_v<Json, ordered_json>, KeyIndex, NoIndex> keys;
   };
+  std::size_t values_ = 0;
   Json root_;
   Json* slot_ = nullptr;     // where the value of the last key goes
   std::vector<Open> stack_;  // open containers: no parent grows while its child is open, so the pointers stay valid

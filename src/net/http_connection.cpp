@@ -110,7 +110,10 @@ void HttpConnection::cut() {
   const std::shared_ptr<HttpChannel> channel = std::exchange(channel_, nullptr);
   loop_.deadlines.remove(deadline_);
   boost::system::error_code ignored;
-  socket_.close(ignored);
+  if (shaking_)
+    socket_.shutdown(HttpLoop::Socket::shutdown_both, ignored);  // shaken() closes it
+  else
+    socket_.close(ignored);
   out_.clear();
   parser_.reset();
   held_request_.reset();
@@ -181,16 +184,34 @@ void HttpConnection::writable() {
   if (!read_waits_ && phase_ != Phase::closed) readable();  // TLS had to write before it could read
 }
 
+void HttpConnection::shake() {
+  if (shaking_) return;
+  shaking_ = true;
+  const bool accepted = loop_.shakers.submit({1, counted_as_, [self = shared_from_this(), loop = loop_.shared_from_this()] {
+                                                const HttpSocket::Outcome outcome = self->transport_.handshake().outcome;
+                                                boost::asio::post(loop->context,
+                                                                  [self, outcome] { self->shaken(outcome); });
+                                              },
+                                              [self = shared_from_this()] { self->shaken(HttpSocket::Outcome::closed); }});
+  if (!accepted) shaken(HttpSocket::Outcome::closed);
+}
+
+void HttpConnection::shaken(HttpSocket::Outcome outcome) {
+  using Outcome = HttpSocket::Outcome;
+  shaking_ = false;
+  boost::system::error_code ignored;
+  if (phase_ == Phase::closed) return (void)socket_.close(ignored);
+  if (outcome == Outcome::wait_read) return guarded(&HttpConnection::wait_read);
+  if (outcome == Outcome::wait_write) return guarded(&HttpConnection::wait_write);
+  if (outcome == Outcome::closed) return cut();
+  enter(Phase::idle);
+  set_deadline(loop_.options.header_seconds);
+  guarded(&HttpConnection::readable);
+}
+
 void HttpConnection::readable() {
   using Outcome = HttpSocket::Outcome;
-  if (phase_ == Phase::handshake) {
-    const HttpSocket::Result shaken = transport_.handshake();
-    if (shaken.outcome == Outcome::wait_read) return wait_read();
-    if (shaken.outcome == Outcome::wait_write) return wait_write();
-    if (shaken.outcome == Outcome::closed) return cut();
-    enter(Phase::idle);
-    set_deadline(loop_.options.header_seconds);
-  }
+  if (phase_ == Phase::handshake) return shake();
   if (!out_.empty() && !write_waits_) write_out();  // TLS may have had to read before it could write
   if (phase_ == Phase::closed) return;
   for (int turn = 0; turn < kReadsInTurn; ++turn) {

@@ -4,6 +4,9 @@
 //   (handshake) -> idle -> head -> body -> (held) -> answering -> idle ...
 //                            any of them -> lingering (the last answer is sent, what still comes is dropped) -> closed
 //
+// A handshake computes: it runs on a thread of its own (HttpLoop::shakers), and meanwhile nothing here touches the
+// session, nor closes the descriptor under it.
+//
 // While an answer is made the connection keeps reading, so that it notices when the peer goes away; what a peer sends
 // ahead waits in the parser; who sends more ahead than fits there is cut.
 #pragma once
@@ -47,6 +50,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   void late();
 
   void open();
+  void shake();
+  void shaken(HttpSocket::Outcome outcome);
   void readable();
   void writable();
   void received(std::size_t bytes);
@@ -96,6 +101,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   std::size_t accepted_ = 0;      // by the peer, since its time for the next 16 KiB began
   bool answer_whole_ = false;     // nothing follows out_
   bool read_waits_ = false, write_waits_ = false;
+  bool shaking_ = false;
 };
 
 }  // namespace limpid

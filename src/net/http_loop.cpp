@@ -11,6 +11,7 @@ namespace limpid {
 namespace {
 
 constexpr std::size_t kScratch = 64 * 1024;
+constexpr std::size_t kWaitingHandshakes = 1024;
 
 }  // namespace
 
@@ -20,6 +21,7 @@ HttpLoop::HttpLoop(HttpServerOptions given, HttpHandler handles, HttpDoor stands
       door(std::move(stands)),
       workers(static_cast<std::size_t>(options.waiting_requests)),
       deferred(std::max<std::size_t>(1, static_cast<std::size_t>(options.waiting_requests) / 4), options.deferred_nice),
+      shakers(kWaitingHandshakes),
       scratch(kScratch),
       timer_(context.get_executor()) {}
 

@@ -68,6 +68,7 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   boost::asio::io_context context{1};
   Deadlines deadlines;
   HttpWorkers workers, deferred;
+  HttpWorkers shakers;  // TLS handshakes: addresses take turns
   HttpCounters counters;
   std::vector<char> scratch;  // every read lands here first: a connection that waits owns no buffer
   bool draining = false;

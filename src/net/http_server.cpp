@@ -100,6 +100,7 @@ void HttpServer::start() {
   allow_descriptors(state_->loop->options.connections);
   state_->loop->workers.start(state_->loop->options.workers);
   state_->loop->deferred.start(std::max(1, state_->loop->options.workers / 2));
+  if (!state_->loop->options.certificate.empty()) state_->loop->shakers.start(1);
   state_->work.emplace(state_->loop->context.get_executor());
   state_->listener.start();
   state_->thread = std::thread([state = state_.get()] { state->run(); });
@@ -126,6 +127,7 @@ void HttpServer::stop() {
     state_->work.reset();
   });
   if (state_->thread.joinable()) state_->thread.join();
+  loop.shakers.stop();
   loop.workers.stop();
   loop.deferred.stop();
 }

@@ -89,6 +89,9 @@ class Admission {
   virtual std::int64_t most_completion(const Identity& identity, const Demand& demand) {
     return (void)identity, demand.most_completion_tokens;
   }
+  // Counts one request that only tokenizes or renders: nothing is charged for it, but there are no more of them in a
+  // minute, day or month than answers may be. Throws 429.
+  virtual void count_text(const Identity& identity) { (void)identity; }
   // Throws 402, 403 (scope, model), 429, 503.
   virtual std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) = 0;
   // The same for who does not wait for the disk. What can be refused at once is thrown; else `admitted` is called once:

@@ -58,7 +58,8 @@ void check_context(const std::vector<ChatPrompt>& prompts, int context) {
     if (static_cast<std::int64_t>(prompt.ids.size()) < context) continue;
     throw ApiError(
         400, "invalid_request_error",
-        fmt::format("this model's context has {} tokens; the prompt alone has {}", context, prompt.ids.size()),
+        fmt::format("this model's context has {} tokens; the prompt alone has {}", context,
+                    prompt.ids.size() > static_cast<std::size_t>(context) ? "more" : "as many"),
         "messages", "context_length_exceeded");
   }
 }
@@ -124,38 +125,35 @@ void start_when_admitted(const std::shared_ptr<Start>& start, const Identity& id
   start->go();
 }
 
-}  // namespace
-
-std::shared_ptr<ModelLease> lease_for(const Answering& answering, const Identity& identity, const std::string& model) {
-  answering.admission.check_model(identity, answering.models.id_of(model));
-  return answering.models.lease(model);
+// Of the account: nobody learns from the time that it takes what others asked for.
+std::string grammar_key(const Call& call, const AnswerRequest& request, const ChatEngine& chat) {
+  return fmt::format("{} {} {}", call.identity.account, static_cast<int>(chat.builder().chat_template().tool_format()),
+                     request.grammar_key);
 }
 
-std::vector<std::string> served_ids(const ServedModels& models) {
-  std::vector<std::string> ids;
-  for (const ServedModelInfo& info : models.list()) ids.push_back(info.id);
-  return ids;
-}
-
-void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
-            std::string_view id_prefix) {
+void answer_now(Answering& answering, const Call& call, AnswerRequest request, std::shared_ptr<ModelLease> lease,
+                std::unique_ptr<AnswerEncoder> encoder, const std::string& id_prefix) {
   GenerationPlan plan;
-  plan.lease = lease_for(answering, call.identity, request.served);
+  plan.lease = std::move(lease);
   const ServedModelInfo& info = plan.lease->info();
   ChatEngine& chat = plan.lease->chat();
 
   if (request.effort_budget && !request.chat.thinking_budget)
     request.chat.thinking_budget =
         static_cast<int>(std::min<std::int64_t>(*request.effort_budget, std::numeric_limits<int>::max()));
-  if (request.tool_grammar) request.chat.grammar = request.tool_grammar(chat.builder().chat_template().tool_format());
+  if (request.grammar)
+    request.chat.grammar = answering.grammars.get(grammar_key(call, request, chat), [&] {
+      return request.grammar(chat.builder().chat_template().tool_format());
+    });
   if (request.chat.grammar != nullptr) chat.grammar_vocabulary();  // made now, not while the engine waits for us
-  std::vector<ChatPrompt> prompts;
-  if (request.prompts)
-    prompts = request.prompts(chat);
-  else
-    prompts.push_back(chat.prompt(request.chat));
   int context = chat.engine().context();
   if (call.identity.context > 0) context = static_cast<int>(std::min<std::int64_t>(context, call.identity.context));
+  request.chat.prompt.most_tokens = static_cast<std::size_t>(context);
+  std::vector<ChatPrompt> prompts;
+  if (request.prompts)
+    prompts = request.prompts(chat, static_cast<std::size_t>(context));
+  else
+    prompts.push_back(chat.prompt(request.chat));
   check_context(prompts, context);
 
   std::int64_t prompt_tokens = 0, longest = 0;
@@ -197,6 +195,39 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   const auto start = std::make_shared<Start>(answering, std::move(plan), std::move(request.chat), std::move(prompts),
                                              request.choices, call.exchange, call.fail);
   start_when_admitted(start, call.identity, demand);
+}
+
+}  // namespace
+
+std::shared_ptr<ModelLease> lease_for(const Answering& answering, const Identity& identity, const std::string& model) {
+  answering.admission.check_model(identity, answering.models.id_of(model));
+  return answering.models.lease(model);
+}
+
+std::vector<std::string> served_ids(const ServedModels& models) {
+  std::vector<std::string> ids;
+  for (const ServedModelInfo& info : models.list()) ids.push_back(info.id);
+  return ids;
+}
+
+void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
+            std::string_view id_prefix) {
+  std::shared_ptr<ModelLease> lease = lease_for(answering, call.identity, request.served);
+  const bool compiles = request.grammar && !answering.grammars.has(grammar_key(call, request, lease->chat()));
+  if (!compiles) {
+    answer_now(answering, call, std::move(request), std::move(lease), std::move(encoder), std::string(id_prefix));
+    return;
+  }
+  struct Deferred {
+    AnswerRequest request;
+    std::shared_ptr<ModelLease> lease;
+    std::unique_ptr<AnswerEncoder> encoder;
+  };
+  auto deferred = std::make_shared<Deferred>(Deferred{std::move(request), std::move(lease), std::move(encoder)});
+  call.defer([&answering, call, deferred, prefix = std::string(id_prefix)] {
+    answer_now(answering, call, std::move(deferred->request), std::move(deferred->lease), std::move(deferred->encoder),
+               prefix);
+  });
 }
 
 }  // namespace limpid

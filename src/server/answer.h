@@ -9,6 +9,7 @@
 #include "server/answer_encoder.h"
 #include "server/answer_request.h"
 #include "server/generation_table.h"
+#include "server/grammar_cache.h"
 #include "server/router.h"
 #include "server/served_models.h"
 
@@ -19,10 +20,11 @@ struct Answering {
   ServedModels& models;
   Admission& admission;
   GenerationTable& generations;
+  GrammarCache& grammars;
   std::int64_t default_max_tokens = 32768;  // of an answer whose request says nothing
 };
 
-// On a worker's thread. Returns when the answer is under way. id_prefix: "chatcmpl-". Throws ApiError, Error: nothing
+// On a worker's thread. Returns when the answer is under way, or is to be: when its grammar is compiled, when it is admitted. id_prefix: "chatcmpl-". Throws ApiError, Error: nothing
 // was answered then.
 void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
             std::string_view id_prefix);

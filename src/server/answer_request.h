@@ -32,11 +32,13 @@ struct AnswerRequest {
   bool resumable = false;  // goes on for a while when its stream breaks
   std::string user;        // user_id: scopes the cache within the account
 
-  // The prompts, where it is not the messages of `chat`. On the worker's thread, once the model is there. Throws
-  // ApiError, Error.
-  std::function<std::vector<ChatPrompt>(ChatEngine&)> prompts;
-  // The grammar of its tool calls, for the model's format of them. Likewise; null: none.
-  std::function<std::shared_ptr<const Grammar>(ToolFormat)> tool_grammar;
+  // The prompts, where it is not the messages of `chat`; what is longer than so many tokens need not be tokenized to its
+  // end. On a worker's thread, once the model is there. Throws ApiError, Error.
+  std::function<std::vector<ChatPrompt>(ChatEngine&, std::size_t most_tokens)> prompts;
+  // What the answer is held to, for the model's format of tool calls; empty, or giving null: nothing. Compiled on the
+  // threads for what takes long. Throws ApiError. grammar_key: a hash of all that it is made of but the format.
+  std::function<std::shared_ptr<const Grammar>(ToolFormat)> grammar;
+  std::string grammar_key;
 };
 
 }  // namespace limpid

@@ -40,17 +40,30 @@ bool read_thinking(RequestFields& fields, const ModelName& name, AnthropicReques
   return on;
 }
 
-// The grammar of the answer; null: free.
-std::shared_ptr<const Grammar> read_output_config(RequestFields& fields, AnswerRequest& answer) {
+// A wrong value is 400 in this format, also where it is found later.
+void tell_as_400(AnswerRequest& answer) {
+  if (!answer.grammar) return;
+  answer.grammar_key += " 400";
+  answer.grammar = [grammar = std::move(answer.grammar)](ToolFormat format) {
+    try {
+      return grammar(format);
+    } catch (ApiError& error) {
+      if (error.status == 422) error.status = 400;
+      throw;
+    }
+  };
+}
+
+AnswerFormat read_output_config(RequestFields& fields, AnswerRequest& answer) {
   std::optional<RequestFields> config = fields.object("output_config");
-  if (!config) return nullptr;
+  if (!config) return {};
   if (const auto effort = config->choice("effort", {"low", "medium", "high", "xhigh", "max"}))
     answer.effort_budget = *effort_budget(*effort);
   std::optional<RequestFields> format = config->object("format");
-  if (!format) return nullptr;
+  if (!format) return {};
   format->required("type");
   format->choice("type", {"json_schema"});
-  return schema_grammar(format->required("schema"), format->path("schema"));
+  return schema_format(format->required("schema"), format->path("schema"));
 }
 
 // Nothing: "none", the model is not told of the tools.
@@ -111,6 +124,7 @@ AnthropicRequest parse_anthropic(std::string_view body, bool counting, const std
     Json tools = read_anthropic_tools(fields);
     const std::optional<ToolRules> rules = read_tool_choice(fields, tools);
     set_structure(std::move(tools), rules, read_output_config(fields, answer), answer);
+    tell_as_400(answer);
     if (counting) return out;
     fields.required("max_tokens");
     answer.max_tokens = *fields.integer("max_tokens", 1, kMostTokens);

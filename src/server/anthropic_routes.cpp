@@ -39,7 +39,7 @@ void add_anthropic_routes(Router& router, Answering& answering) {
   count.doc = {"countMessageTokens", "Count the tokens of a prompt (Anthropic's format)", "messages",
                "AnthropicCountRequest", "AnthropicCount"};
   count.error_body = anthropic_error_body;
-  count.computes = true;
+  count.computes = count.text = true;
   router.add(std::move(count), {"/anthropic/v1/messages/count_tokens"});
 }
 

@@ -68,7 +68,7 @@ ChatPrompt by_ids(const ChatEngine& chat, const Source& source) {
 }
 
 std::vector<ChatPrompt> make_prompts(const ChatEngine& chat, const std::vector<Source>& sources,
-                                     const std::optional<std::string>& suffix, bool special) {
+                                     const std::optional<std::string>& suffix, bool special, std::size_t most_tokens) {
   std::vector<ChatPrompt> prompts;
   for (const Source& source : sources) {
     if (suffix) {
@@ -77,7 +77,7 @@ std::vector<ChatPrompt> make_prompts(const ChatEngine& chat, const std::vector<S
       made->text = source.text;  // what echo says
       prompts.push_back(std::move(*made));
     } else {
-      prompts.push_back(source.by_ids ? by_ids(chat, source) : chat.builder().raw(source.text, special));
+      prompts.push_back(source.by_ids ? by_ids(chat, source) : chat.builder().raw(source.text, special, most_tokens));
     }
   }
   return prompts;
@@ -121,8 +121,8 @@ CompletionRequest parse_completion(std::string_view body, const std::vector<std:
   const bool special = fields.boolean("parse_special").value_or(false);
   answer.default_max_tokens = suffix ? 4096 : 16;  // as DeepSeek's and OpenAI's documentation have them
   answer.chat.raw = std::string();                 // no template, no thinking: the prompts are made below
-  answer.prompts = [sources = std::move(sources), suffix, special](ChatEngine& chat) {
-    return make_prompts(chat, sources, suffix, special);
+  answer.prompts = [sources = std::move(sources), suffix, special](ChatEngine& chat, std::size_t most_tokens) {
+    return make_prompts(chat, sources, suffix, special, most_tokens);
   };
   return out;
 }

@@ -178,6 +178,7 @@ void Dispatcher::dispatch(Call& call, const std::shared_ptr<RecordedExchange>& r
     check_scope(*match.route, call.identity);
   }
   if (match.route->computes) admission_.check(call.identity);
+  if (match.route->text) admission_.count_text(call.identity);
   call.fail = [this, recorded, body = call.error_body, id = call.request_id](const std::exception_ptr& thrown) {
     tell(*recorded, body, id, thrown);
   };

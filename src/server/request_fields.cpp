@@ -12,6 +12,9 @@ namespace limpid {
 
 namespace {
 
+// A prompt of so many token ids; half a million values take some 30 MB.
+constexpr std::size_t kMostBodyValues = std::size_t{1} << 19;
+
 std::string_view kind(const nlohmann::ordered_json& value) {
   switch (value.type()) {
     case nlohmann::ordered_json::value_t::null:
@@ -140,6 +143,7 @@ std::optional<RequestFields> RequestFields::object(const std::string& name) {
 nlohmann::ordered_json parse_body(std::string_view body) {
   JsonLimits limits;
   limits.depth = 64;
+  limits.values = kMostBodyValues;
   nlohmann::ordered_json json;
   try {
     json = parse_ordered_json(body, "the body", limits);

@@ -1,8 +1,11 @@
 #include "server/router.h"
 
 #include <algorithm>
+#include <exception>
 #include <optional>
 #include <stdexcept>
+
+#include "server/api_error.h"
 
 namespace limpid {
 
@@ -61,6 +64,17 @@ std::string decoded(std::string_view text) {
 }
 
 }  // namespace
+
+void Call::defer(std::function<void()> work) const {
+  const bool accepted = exchange->defer([work = std::move(work), fail = fail] {
+    try {
+      work();
+    } catch (...) {
+      fail(std::current_exception());
+    }
+  });
+  if (!accepted) throw overloaded("too many requests that take long wait", 2);
+}
 
 std::string Call::query(std::string_view name) const {
   std::string_view rest = request().query;

@@ -29,6 +29,10 @@ struct Call {
   // For what fails after the handler has returned: the reply that a throw would have become. From any thread.
   std::function<void(const std::exception_ptr&)> fail;
 
+  // Work that takes long, on the threads for that (HttpExchange::defer); what it throws becomes the reply. Throws 503 where
+  // no place is free.
+  void defer(std::function<void()> work) const;
+
   const ServedRequest& request() const { return exchange->request(); }
   std::string query(std::string_view name) const;  // a parameter of the query, decoded; empty: none
 };
@@ -54,6 +58,7 @@ struct Route {
   std::string scope{};  // a key with scopes must have this one. What is not open has one, or is for sessions
   ErrorBody error_body = openai_error_body;
   bool computes = false;    // tokenizes or answers: Admission::check() before anything of it is parsed
+  bool text = false;        // computes, and answers nothing: Admission::count_text()
   bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
   bool session = false;     // by the cookie of a browser's session only: no key does it, whatever its scopes
 };

@@ -48,6 +48,8 @@ class ServedModels {
   virtual std::shared_ptr<ModelLease> lease(const std::string& model) = 0;
   // Engines of the loaded models, for metrics: name and statistics.
   virtual std::vector<std::pair<std::string, EngineStatistics>> statistics() const = 0;
+  // Who waits and who runs in them.
+  virtual std::vector<std::pair<std::string, EngineLoad>> queues() const { return {}; }
 };
 
 }  // namespace limpid

@@ -31,7 +31,7 @@ void add_engine(std::vector<Metrics::Sample>& out, const std::string& model, con
 Service::Service(ServiceOptions options, ServedModels& models, Admission& admission, DispatcherSinks sinks)
     : options_(std::move(options)),
       generations_(options_.generations, metrics_, sinks.error),
-      answering_{models, admission, generations_, options_.default_max_tokens},
+      answering_{models, admission, generations_, grammars_, options_.default_max_tokens},
       dispatcher_(options_.dispatcher, router_, admission, metrics_, std::move(sinks)) {
   add_chat_routes(router_, answering_);
   add_completion_routes(router_, answering_);

@@ -42,6 +42,7 @@ class Service {
   const ServiceOptions options_;
   Metrics metrics_;
   GenerationTable generations_;
+  GrammarCache grammars_;
   Answering answering_;
   Router router_;
   std::function<HttpServerStatistics()> http_statistics_;

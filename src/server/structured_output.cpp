@@ -6,6 +6,7 @@
 
 #include "chat/grammar.h"
 #include "chat/messages.h"
+#include "server/secrets.h"
 
 namespace limpid {
 
@@ -61,17 +62,19 @@ std::optional<ToolRules> read_choice(RequestFields& fields, const Json& tools) {
   return rules;
 }
 
-Shared read_format(RequestFields& fields) {
+AnswerFormat read_format(RequestFields& fields) {
   std::optional<RequestFields> format = fields.object("response_format");
-  if (!format) return nullptr;
+  if (!format) return {};
   format->required("type");
   const std::string type = *format->choice("type", {"text", "json_object", "json_schema"});
-  if (type == "text") return nullptr;
-  if (type == "json_object") return json_object_grammar();
+  if (type == "text") return {};
+  if (type == "json_object") return {json_object_grammar, "object"};
   format->required("json_schema");
   RequestFields inner = *format->object("json_schema");
-  return schema_grammar(inner.required("schema"), inner.path("schema"));
+  return schema_format(inner.required("schema"), inner.path("schema"));
 }
+
+std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace
 
@@ -82,12 +85,15 @@ ApiError wrong_message(const Error& error) {
 }
 
 // A schema that cannot be held is the request's to mend: 422, with its place.
-Shared schema_grammar(const Json& schema, const std::string& place) {
-  try {
-    return json_schema_grammar(schema);
-  } catch (const Error& error) {
-    throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
-  }
+AnswerFormat schema_format(const Json& schema, const std::string& place) {
+  return {[schema, place]() -> Shared {
+            try {
+              return json_schema_grammar(schema);
+            } catch (const Error& error) {
+              throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
+            }
+          },
+          sha256_hex(fmt::format("schema {}\n{}", place, text(schema)))};
 }
 
 void read_structure(RequestFields& fields, AnswerRequest& answer) {
@@ -96,14 +102,17 @@ void read_structure(RequestFields& fields, AnswerRequest& answer) {
   set_structure(std::move(tools), rules, read_format(fields), answer);
 }
 
-void set_structure(Json tools, const std::optional<ToolRules>& rules, Shared format, AnswerRequest& answer) {
+void set_structure(Json tools, const std::optional<ToolRules>& rules, AnswerFormat format, AnswerRequest& answer) {
   const bool with_tools = !tools.is_null() && rules;
-  if (format != nullptr && with_tools)
+  if (format.grammar && with_tools)
     throw bad_parameter("response_format: with tools an answer is text or calls; ask for one of the two",
                         "response_format");
-  answer.chat.grammar = std::move(format);
+  if (format.grammar) answer.grammar = [grammar = std::move(format.grammar)](ToolFormat) { return grammar(); };
+  answer.grammar_key = std::move(format.key);
   if (!with_tools) return;
-  answer.tool_grammar = [tools, rules = *rules](ToolFormat model_format) -> Shared {
+  answer.grammar_key = sha256_hex(fmt::format("tools {} {} {}\n{}", rules->use == ToolUse::required,
+                                              rules->name.value_or(""), rules->parallel, text(tools)));
+  answer.grammar = [tools, rules = *rules](ToolFormat model_format) -> Shared {
     if (model_format == ToolFormat::none && rules.use == ToolUse::automatic) return nullptr;
     try {
       return tool_grammar(tools, rules, model_format);

@@ -13,17 +13,22 @@ namespace limpid {
 
 inline constexpr std::size_t kMostTools = 128;
 
-// Fills in the tools of the prompt and AnswerRequest::grammar. A grammar of a schema is compiled here, that of tool
-// calls when the model and with it their format is known. Throws ApiError naming the field: 422 for a schema that
-// cannot be held.
+// What an answer must be; empty: it is free. Compiled when it is asked for, for that takes its time: throws ApiError
+// naming the field then, 422 for a schema that cannot be held.
+struct AnswerFormat {
+  std::function<std::shared_ptr<const Grammar>()> grammar;
+  std::string key;  // of all that it is made of
+};
+
+// Fills in the tools of the prompt, AnswerRequest::grammar and its key. Throws ApiError naming the field.
 void read_structure(RequestFields& fields, AnswerRequest& answer);
 
 // The parts that every wire format shares. tools: OpenAI's form, checked; null: none. rules: nothing where the model is
-// not to be told of them. format: of the answer, null: free. Throws 422 where an answer is asked to be both.
-void set_structure(nlohmann::ordered_json tools, const std::optional<ToolRules>& rules,
-                   std::shared_ptr<const Grammar> format, AnswerRequest& answer);
+// not to be told of them. Throws 422 where an answer is asked to be both.
+void set_structure(nlohmann::ordered_json tools, const std::optional<ToolRules>& rules, AnswerFormat format,
+                   AnswerRequest& answer);
 // place: the schema's, for the 422 of one that cannot be held.
-std::shared_ptr<const Grammar> schema_grammar(const nlohmann::ordered_json& schema, const std::string& place);
+AnswerFormat schema_format(const nlohmann::ordered_json& schema, const std::string& place);
 
 // A wrong message or tool, as chat/ words it: "messages[2].role: ...".
 ApiError wrong_message(const Error& error);

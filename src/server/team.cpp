@@ -41,6 +41,7 @@ class AdmissionOfTeam final : public Admission {
   std::int64_t most_completion(const Identity& identity, const Demand& demand) override {
     return team_->admission().most_completion(identity, demand);
   }
+  void count_text(const Identity& identity) override { team_->admission().count_text(identity); }
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override {
     return std::make_unique<ChargeOfTeam>(team_, team_->admission().admit(identity, demand));
   }

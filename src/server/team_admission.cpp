@@ -167,6 +167,20 @@ std::int64_t TeamAdmission::most_completion(const Identity& identity, const Dema
   return account ? affordable(config->price(demand.model), demand, most, account->balance - account->reserved) : most;
 }
 
+void TeamAdmission::count_text(const Identity& identity) {
+  Tier tier;
+  tier.requests = config_()->tier(identity.tier).requests;
+  const std::shared_ptr<Meter> meter = this->meter(identity.account);
+  std::optional<QuotaRefusal> refusal;
+  {
+    const std::lock_guard lock(meter->mutex);
+    QuotaBooking booking;
+    refusal = meter->texts.admit(tier, 0, options_.clock(), &booking);
+    if (!refusal) meter->texts.settle(booking, 0);
+  }
+  if (refusal) refuse_quota(*refusal, 0);
+}
+
 // Load, and what is used up already. `may_read`: quotas that are not in memory are read from the database.
 void TeamAdmission::check_used(const Tier& tier, const std::string& account, bool may_read) {
   check_load(tier);

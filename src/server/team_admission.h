@@ -57,6 +57,7 @@ class TeamAdmission final : public Admission {
   void check(const Identity& identity) override;
   void check_model(const Identity& identity, const std::string& model) override;
   std::int64_t most_completion(const Identity& identity, const Demand& demand) override;
+  void count_text(const Identity& identity) override;
   std::unique_ptr<Charge> admit(const Identity& identity, const Demand& demand) override;
   void admit(const Identity& identity, const Demand& demand, Admitted admitted) override;
 
@@ -69,6 +70,7 @@ class TeamAdmission final : public Admission {
     std::mutex mutex;
     bool loaded = false;
     QuotaMeter quota;
+    QuotaMeter texts;  // since the start: count_text()
   };
 
   // A request between its checks and its row.

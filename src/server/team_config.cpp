@@ -125,7 +125,7 @@ const ModelPrice& TeamConfig::price(const std::string& model) const {
 }
 
 TeamConfig parse_team_config(std::string_view text, const std::string& name) {
-  const json document = parse_json(text, name, {std::size_t{1} << 20, 16, true});
+  const json document = parse_json(text, name, {.bytes = std::size_t{1} << 20, .depth = 16, .unique_keys = true});
   const Node root{document, name + ": "};
   root.only({"currency", "default_tier", "waiting_list", "most_waiting", "capacity", "tiers", "prices"});
   TeamConfig config;

@@ -84,7 +84,7 @@ void add_text_routes(Router& router, Answering& answering) {
   const auto add = [&](const std::string& path, void (*handler)(const Answering&, Call&), RouteDoc doc) {
     Route route{"POST", path};
     route.scope = "chat";
-    route.computes = true;
+    route.computes = route.text = true;
     route.handler = [&answering, handler](Call& call) { handler(answering, call); };
     route.doc = std::move(doc);
     router.add(std::move(route), {"/v1" + path});

@@ -47,8 +47,9 @@ std::vector<StreamEvent> StreamParser::push(std::string_view bytes) {
   return out;
 }
 
-std::vector<StreamEvent> StreamParser::finish() {
+std::vector<StreamEvent> StreamParser::finish(bool cut) {
   Events out;
+  cut_ = cut;
   held_ += decoder_.finish();
   run(true, out);
   if (!space_.empty() && !(start_ && after_mark_)) {
@@ -230,6 +231,11 @@ bool StreamParser::call(bool final, Events& out) {
 
 // The next `size` bytes are no call: they are text, with the mark that announced one.
 void StreamParser::give_up(std::size_t size, Events& out) {
+  if (cut_ && !opened_.empty() && size == rest().size()) {
+    at_ += size;
+    in_python_ = false;
+    return enter(Part::answer);
+  }
   const std::string text = opened_ + std::string(rest().substr(0, size));
   const std::string space = space_;
   const bool after = after_mark_;

@@ -53,8 +53,9 @@ class StreamParser {
 
   // Bytes in any pieces; bytes that are no UTF-8 come out as U+FFFD.
   std::vector<StreamEvent> push(std::string_view bytes);
-  // The end of the stream. Afterwards the parser is spent.
-  std::vector<StreamEvent> finish();
+  // The end of the stream. Afterwards the parser is spent. cut: the model had not come to its end; a call whose mark was
+  // written, and which is too short to be read, is dropped then instead of becoming text.
+  std::vector<StreamEvent> finish(bool cut = false);
 
   // Inside <think> now (after finish: the thinking was never closed).
   bool thinking() const { return part_ == Part::thinking; }
@@ -98,6 +99,7 @@ class StreamParser {
   bool thought_ = false;        // some <think> was seen, here or in the prompt
   bool answered_ = false;       // some answer was said
   bool in_python_ = false;
+  bool cut_ = false;
   int calls_ = 0;
 };
 

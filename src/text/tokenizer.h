@@ -35,6 +35,8 @@ struct EncodeOptions {
   // Taken out after control tokens were looked for, before anything else: put inside the text of a control token, it
   // makes that one plain text while others count (chat/content_guard.h). Empty: none.
   std::string_view guard = {};
+  // Stops as soon as there are more ids than this: there are then more, and which they are is of no use.
+  std::size_t most = SIZE_MAX;
 };
 
 class Tokenizer {

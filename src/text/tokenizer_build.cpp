@@ -91,6 +91,8 @@ std::vector<bool> build_vocabulary(const TokenizerSpec& spec, TokenizerState& st
     const auto i = static_cast<std::size_t>(token.id);
     if (!reachable[i]) bytes[i] = token.content;
   }
+  if (spec.byte_level && std::ranges::all_of(state.byte_ids, [](TokenId id) { return id >= 0; }))
+    for (const std::string& each : bytes) state.longest = std::max(state.longest, each.size());
   state.bytes = TokenStrings(bytes);
   if (!spec.byte_level) state.pieces = TokenStrings(spec.tokens);
   state.index = TokenIndex(size);

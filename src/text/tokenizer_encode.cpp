@@ -59,7 +59,7 @@ class PieceCache {
 class Encoder {
  public:
   Encoder(const TokenizerState& state, std::size_t text_bytes) : state_(state), cache_(text_bytes) {
-    out_.reserve(text_bytes / 3 + 8);
+    out_.reserve(std::min<std::size_t>(text_bytes / 3, 1 << 16) + 8);
   }
 
   // text is valid UTF-8.
@@ -67,12 +67,14 @@ class Encoder {
     if (options.bos && state_.bos >= 0) out_.push_back(state_.bos);
     control_ = options.special;
     guard_ = options.guard;
+    most_ = options.most;
     if (state_.before_normalization.empty()) {
       encode_normalized(text, true);
     } else {
       std::vector<AddedPiece> parts;
       state_.before_normalization.split(text, control_, parts);
       for (const AddedPiece& part : parts) {
+        if (full()) break;
         if (part.id >= 0) {
           out_.push_back(part.id);
         } else {
@@ -100,6 +102,7 @@ class Encoder {
     std::vector<AddedPiece> parts;
     state_.after_normalization.split(text, control_, parts);
     for (const AddedPiece& part : parts) {
+      if (full()) return;
       if (part.id >= 0) {
         out_.push_back(part.id);
       } else {
@@ -130,10 +133,19 @@ class Encoder {
     pieces_.clear();
     state_.pretokenizer.split(text, pieces_, scratch_pieces_);
     if (state_.byte_level) {
-      for (const std::string_view piece : pieces_) encode_bytes(piece);
+      for (std::size_t i = 0; i < pieces_.size() && !full(); ++i) encode_bytes(pieces_[i]);
     } else {
-      for (const std::string_view piece : pieces_) encode_characters(piece);
+      for (std::size_t i = 0; i < pieces_.size() && !full(); ++i) encode_characters(pieces_[i]);
     }
+  }
+
+  bool full() const { return out_.size() > most_; }
+
+  // A piece that would be merged for long, and be too long whatever comes out.
+  bool cannot_fit(std::string_view piece) {
+    if (state_.longest == 0 || piece.size() / state_.longest <= most_ - out_.size()) return false;
+    out_.resize(most_ + 1);
+    return true;
   }
 
   void encode_bytes(std::string_view piece) {
@@ -141,6 +153,7 @@ class Encoder {
       push_byte(piece[0]);
       return;
     }
+    if (cannot_fit(piece)) return;
     bool hit = false;
     PieceCache::Entry* const entry = cache_.slot(piece, hit);
     if (hit && entry->count > 0) {
@@ -197,7 +210,7 @@ class Encoder {
 
   // SentencePiece's way: the symbols are characters. Cut into words where that cannot change the result.
   void encode_characters(std::string_view text) {
-    while (!text.empty()) {
+    while (!text.empty() && !full()) {
       std::size_t cut = text.size();
       if (state_.cut_at_marker) {
         std::size_t lead = 0;
@@ -251,6 +264,7 @@ class Encoder {
   PieceCache cache_;
   bool control_ = false;
   std::string_view guard_;
+  std::size_t most_ = SIZE_MAX;
   std::vector<TokenId> out_, symbols_;
   Pieces pieces_, scratch_pieces_;
   BpeScratch bpe_;

@@ -29,6 +29,9 @@ struct TokenizerState {
 
   MergeTable merges;
   CharacterStart characters;            // byte_level
+  // byte_level, with a token for every byte: the bytes of the longest token, so that a text has at least so many times
+  // fewer ids than bytes. 0: no such bound is known.
+  std::size_t longest = 0;
   std::array<TokenId, 256> byte_ids{};  // byte_level: of each byte; otherwise of <0xXX>; -1: none
   std::vector<bool> special;            // by id
   std::unordered_map<std::string, TokenId> special_ids;

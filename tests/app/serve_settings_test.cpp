@@ -68,6 +68,19 @@ TEST_F(SettingsFile, TheEnvironmentCountsBeforeTheFile) {
   unsetenv("LIMPID_PORT");
 }
 
+TEST(ServeSettings, ConnectionsOfOneAddressAreFewWhereStrangersAre) {
+  ServeSettings settings;
+  EXPECT_EQ(connections_of_address(settings), settings.connections);
+  settings.team = true;
+  EXPECT_EQ(connections_of_address(settings), settings.connections) << "a proxy on this machine is one address";
+  settings.host = "0.0.0.0";
+  EXPECT_EQ(connections_of_address(settings), 256);
+  settings.connections = 100;
+  EXPECT_EQ(connections_of_address(settings), 100);
+  settings.connections_by_address = 5000;
+  EXPECT_EQ(connections_of_address(settings), 5000);
+}
+
 TEST(ServeSettings, APublicAddressNeedsSomethingThatKeepsStrangersOut) {
   const auto refused = [](auto change) {
     ServeSettings settings;

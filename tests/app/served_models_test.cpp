@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
+#include <utility>
 #include <thread>
 
 #include "app/built_in.h"
@@ -121,6 +123,43 @@ TEST_F(Models, AnswerAsTheyDoAlone) {
     EXPECT_EQ(answer.ids(), alone.ids());
     EXPECT_EQ(answer.result.logits_hash, alone.result.logits_hash);
   }
+}
+
+TEST_F(Models, TellWhoWaitsAndWhoRuns) {
+  LocalModelsOptions wanted = options({"r1-nano"});
+  wanted.sequences = 1;
+  wanted.queue = 7;
+  LocalModels models(wanted);
+  EXPECT_TRUE(models.queues().empty()) << "nothing is loaded";
+  const auto lease = models.lease("");
+  std::promise<void> begun, go_on;
+  std::shared_future<void> goes_on = go_on.get_future().share();
+  std::atomic<int> ended = 0;
+  for (const char* account : {"acc_a", "acc_b", "acc_b"}) {
+    ChatRequest request = question(20);
+    request.account = account;
+    request.token_events = true;
+    lease->chat().submit(request, [&, first = std::string_view(account) == "acc_a" && ended == 0](const ChatEvent& event) mutable {
+      if (std::exchange(first, false)) {
+        begun.set_value();
+        goes_on.wait();  // the engine stands still here
+      }
+      ended += event.kind == ChatEvent::Kind::finished;
+      return true;
+    });
+  }
+  begun.get_future().wait();
+  const auto queues = models.queues();
+  ASSERT_EQ(queues.size(), 1u);
+  const auto& [name, load] = queues.front();
+  EXPECT_EQ(name, "r1-nano");
+  EXPECT_EQ(load.queue, 7);
+  EXPECT_EQ(load.sequences, 1);
+  ASSERT_TRUE(load.accounts.contains("acc_a") && load.accounts.contains("acc_b"));
+  EXPECT_EQ(load.accounts.at("acc_a").running, 1);
+  EXPECT_EQ(load.accounts.at("acc_b").waiting, 2);
+  go_on.set_value();
+  while (ended < 3) std::this_thread::yield();
 }
 
 TEST_F(Models, ManyWhoAskAtOnceLoadAModelOnce) {

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <thread>
 
@@ -128,6 +129,43 @@ TEST(Fairness, PlacesAreSharedEvenly) {
   const std::uint64_t preemptions = engine.statistics().preemptions;
   for (int i = 0; i < 50; ++i) engine.step();
   EXPECT_EQ(engine.statistics().preemptions, preemptions) << "places are not passed around";
+}
+
+// Higher priorities that never end: without patience the lowest waits for ever; with it, it is slow.
+TEST(Fairness, WhoWaitedLongBehindHigherPrioritiesIsServed) {
+  FakeModel model;
+  for (const double patience : {0.0, 0.05}) {
+    EngineOptions one = options();
+    one.limits.sequences = 1;
+    one.limits.patience_seconds = patience;
+    Engine engine(model, one);
+    int high_ended = 0;
+    std::vector<int> low_ended_after;
+    for (const char* account : {"low", "low too"}) {
+      Request low = of(account, {4, 5, 6}, 3, 0);
+      low.on_finished = [&](const FinishedEvent&) { low_ended_after.push_back(high_ended); };
+      engine.submit(low);
+    }
+    constexpr int kHigh = 60;
+    std::function<void()> ask = [&] {
+      Request high = of("high", {1, 2, 3}, 4, 10);
+      high.on_finished = [&](const FinishedEvent&) {
+        if (++high_ended < kHigh) ask();
+      };
+      engine.submit(high);
+    };
+    ask();
+    while (engine.step()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    ASSERT_EQ(low_ended_after.size(), 2u);
+    if (patience == 0) {
+      EXPECT_EQ(low_ended_after[0], kHigh);
+    } else {
+      EXPECT_LT(low_ended_after[0], kHigh / 2);
+      EXPECT_LT(low_ended_after[1], kHigh) << "one after the other";
+      EXPECT_GT(low_ended_after[0], 0) << "not before its time";
+    }
+    EXPECT_EQ(high_ended, kHigh);
+  }
 }
 
 TEST(Fairness, LargerPrioritiesGoFirst) {

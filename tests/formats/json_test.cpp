@@ -65,6 +65,9 @@ TEST(Json, BoundsDepthAndSize) {
             "t: JSON nesting: expected at most 64 levels, found more");
   EXPECT_EQ(error_of([&] { parse_json("[1, 2]", "t", {.bytes = 5}); }),
             "t: size of the JSON text: expected at most 5 bytes, found 6");
+  EXPECT_EQ(error_of([&] { parse_json(R"({"a": [1, 2]})", "t", {.values = 4}); }), "");
+  EXPECT_EQ(error_of([&] { parse_json(R"({"a": [1, 2]})", "t", {.values = 3}); }),
+            "t: JSON values: expected at most 3, found more");
 }
 
 TEST(Json, ReadsFiles) {

@@ -209,6 +209,48 @@ TEST(HttpServerTls, AHandshakeThatNeverEndsTimesOut) {
   EXPECT_EQ(served.server.statistics().timeouts, 2u);
 }
 
+// Whole ones, ones that are left in the middle, and bytes that are none; meanwhile a connection that stands is served.
+TEST(HttpServerTls, HandshakesHoldUpNobody) {
+  const TlsFiles files;
+  files.make("first.test");
+  Served served(echo, files.options());
+  TlsClient standing(served.server);
+  ASSERT_TRUE(standing.connected());
+  std::atomic<int> shaken = 0;
+  std::atomic<bool> over = false;
+  std::vector<std::thread> others;
+  for (int t = 0; t < 3; ++t)
+    others.emplace_back([&, t] {
+      for (int i = 0; i < 40; ++i) {
+        if (t == 0) {
+          shaken += TlsClient(served.server).connected();
+          continue;
+        }
+        RawClient raw = served.client();
+        // The head of a handshake record and the beginning of a hello, or nonsense of its length.
+        raw.send(t == 1 ? std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) : std::string(11, 'x'));
+        if (i % 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }  // and is closed
+    });
+  std::thread waits([&] {
+    for (std::thread& other : others) other.join();
+    over = true;
+  });
+  int answered = 0;
+  do {
+    standing.send(get("/a"));
+    if (standing.read_until("GET /a? ").find("200 OK") == std::string::npos) break;
+    ++answered;
+  } while (!over);
+  waits.join();
+  EXPECT_EQ(shaken, 40);
+  EXPECT_GT(answered, 5);
+  EXPECT_TRUE(eventually([&] { return served.server.statistics().connections == 1; }));
+  RawClient left = served.client();
+  left.send(std::string("\x16\x03\x01\x02\x00\x01", 6));
+  served.server.stop();  // with one in the middle
+}
+
 TEST(HttpServerTls, ReloadServesNewConnectionsWithTheNewCertificate) {
   TlsFiles files;
   files.make("old.example");

@@ -120,6 +120,9 @@ struct CountingAdmission : OpenAdmission {
   std::string forbidden_model;
   std::int64_t afforded = INT64_MAX;  // completion tokens
   bool admin = true;  // everybody is
+  void count_text(const Identity&) override { ++texts; }
+  std::atomic<int> texts{0};
+  Consumption last_progress;  // under `mutex`
   Standing stands;
   std::optional<ApiError> used_up;
 };

@@ -104,6 +104,20 @@ TEST(Standing, WhoTriesManyKeysHasPausesAndNobodyElse) {
   EXPECT_FALSE(admission.standing(asks_with("sk-x", "192.0.2.9")).refusal);
 }
 
+TEST(Standing, WhatOnlyTokenizesIsCountedApart) {
+  TeamWorld world;
+  TeamAdmission& admission = world.team->admission();
+  const Identity identity = world.identity(world.account("ada", "free"));
+  for (int i = 0; i < 3; ++i) admission.count_text(identity);
+  EXPECT_EQ(refusal([&] { admission.count_text(identity); }).status, 429);
+  EXPECT_EQ(refusal([&] { admission.check(identity); }).status, 0) << "answers are others";
+  EXPECT_EQ(admission.quota_use(identity.account).minute.requests, 0);
+  world.time.advance(60);
+  admission.count_text(identity);
+  const Identity free_of_limits = world.identity(world.account("eve", "unlimited"));
+  for (int i = 0; i < 1000; ++i) admission.count_text(free_of_limits);
+}
+
 TEST(KnownCallers, ForgetWhatIsOldest) {
   KnownCallers known(2);
   known.remember("a", {"acc_a", "t"});
@@ -134,11 +148,19 @@ TEST_F(AtTheDoor, WhatComputesIsRefusedBeforeItIsParsed) {
     EXPECT_EQ(told->header("Retry-After"), "7") << path;
     EXPECT_NE(told->body().find("used up"), std::string::npos);
   }
+  EXPECT_EQ(admission_->texts, 0);
   EXPECT_EQ(call("GET", "/v1/models")->status(), 200);
   EXPECT_EQ(call("POST", "/v1/chat/completions/none/control", R"({"action": "cancel"})")->status(), 404)
       << "who is over a limit may end what runs";
   admission_->used_up.reset();
   EXPECT_EQ(call("POST", "/v1/chat/completions", "no JSON")->status(), 400);
+  EXPECT_EQ(admission_->texts, 0);
+  EXPECT_EQ(answer("/tokenize", {{"content", "Hi"}})["count"], 2);
+  EXPECT_EQ(admission_->texts, 1);
+  Json body = asks("Hi");
+  body["max_tokens"] = 1;
+  answer("/v1/messages/count_tokens", body);
+  EXPECT_EQ(admission_->texts, 2);
 }
 
 TEST_F(AtTheDoor, AStandingBecomesAPlace) {

@@ -271,6 +271,35 @@ TEST(StreamParser, TellsWhetherItIsThinking) {
   EXPECT_FALSE(parser.thinking());
 }
 
+// What max_tokens cut inside a call: no text. What the model itself ended stays what it wrote.
+TEST(StreamParser, ACallThatWasCutOffIsNoText) {
+  const struct {
+    Options options;
+    std::string text, ended, cut;
+  } cases[] = {
+      {hermes, "Hm.<tool_call>{\"name\": \"f\", \"argu", "A:Hm.<tool_call>{\"name\": \"f\", \"argu", "A:Hm."},
+      {hermes, "<tool_call>\n", "A:<tool_call>\n", ""},
+      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call><tool_call>{\"na",
+       "C0:f({})|A:<tool_call>{\"na", "C0:f({})"},
+      {kimi, "<|tool_calls_section_begin|><|tool_call_begin|>", "A:<|tool_call_begin|>", ""},
+      {kimi, "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a",
+       "C0:f({\"a)#functions.f:0...", "C0:f({\"a)#functions.f:0..."},
+      {hermes, "It is 4 < 5", "A:It is 4 < 5", "A:It is 4 < 5"},
+      {llama, "{\"name\": \"f\", \"par", "A:{\"name\": \"f\", \"par", "A:{\"name\": \"f\", \"par"},  // JSON as an answer begins so, too
+  };
+  for (const auto& [options, text, ended, cut] : cases) {
+    for (const bool was_cut : {false, true}) {
+      Options plain = options;
+      plain.thinks = false;
+      StreamParser parser(plain);
+      Transcript said;
+      said.add(parser.push(text));
+      said.add(parser.finish(was_cut));
+      EXPECT_EQ(said.text(), was_cut ? cut : ended) << text;
+    }
+  }
+}
+
 TEST(StreamParser, IsLinear) {
   for (const Options& options : {hermes, deepseek, llama, kimi, prompted}) {
     StreamParser parser(options);

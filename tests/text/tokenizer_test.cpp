@@ -102,6 +102,25 @@ TEST(Tokenizer, AMegabyteOfOneLetterIsEncoded) {
   }
 }
 
+TEST(Tokenizer, StopsWhereThereAreMoreIdsThanAreOfUse) {
+  for (const char* name : {"gpt-2", "qwen2", "llama-bpe", "llama2", "deepseek-v3"}) {
+    const Tokenizer tokenizer = Tokenizer::open(kFolder + name + ".json");
+    for (const std::string& text : {std::string("What is 347 + 895? Let me see: 1242."), std::string(300, 'a'),
+                                    std::string(40, '\n'), std::string("\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E and so on")}) {
+      const std::vector<TokenId> all = tokenizer.encode(text);
+      for (std::size_t most = 0; most <= all.size() + 3; ++most) {
+        EncodeOptions options;
+        options.most = most;
+        const std::vector<TokenId> found = tokenizer.encode(text, options);
+        if (all.size() <= most)
+          EXPECT_EQ(found, all);
+        else
+          EXPECT_GT(found.size(), most) << text.substr(0, 20) << ' ' << most;
+      }
+    }
+  }
+}
+
 TEST(Tokenizer, ControlTokensInTheTextCountOnlyWhenAsked) {
   const Tokenizer tokenizer = Tokenizer::open(kFolder + "deepseek-v3.json");
   const TokenId start = tokenizer.special_id("<|im_start|>").value();
