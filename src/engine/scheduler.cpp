@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
+#include <limits>
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
@@ -97,7 +99,7 @@ std::vector<Planned> Scheduler::plan() {
   promote();
   admit();
   restorable_ = running() > 1 ? kRestoredBesideOthers : kRestoredAlone;
-  plan_decodes(plan);
+  plan_decodes(plan, decode_rank());
   plan_prompts(plan);
   return plan;
 }
@@ -323,10 +325,21 @@ void Scheduler::count_reuse(Sequence& sequence, int from) {
       std::max(0, std::min(sequence.computed, prompt) - std::max(from, sequence.longest_computed));
 }
 
-void Scheduler::plan_decodes(std::vector<Planned>& plan) {
+// The least rank that decodes in this step.
+int Scheduler::decode_rank() {
+  int highest = std::numeric_limits<int>::min();
+  for (const auto& sequence : running_)
+    if (sequence->pending() > 1) highest = std::max(highest, sequence->rank);
+  const bool lower = std::ranges::any_of(
+      running_, [&](const auto& sequence) { return sequence->pending() == 1 && sequence->rank < highest; });
+  stood_back_ = lower && !stood_back_;
+  return stood_back_ ? highest : std::numeric_limits<int>::min();
+}
+
+void Scheduler::plan_decodes(std::vector<Planned>& plan, int least_rank) {
   std::vector<Sequence*> ready;
   for (const auto& sequence : running_)
-    if (sequence->pending() == 1) ready.push_back(sequence.get());
+    if (sequence->pending() == 1 && sequence->rank >= least_rank) ready.push_back(sequence.get());
   if (ready.empty()) return;
   if (static_cast<int>(ready.size()) > limits_.step_rows) {  // in turns
     turn_ %= ready.size();

@@ -3,7 +3,8 @@
 // matter, only when it is delivered).
 //
 // - Sequences that decode go first, one row each; the rest of the step's rows is shared among those that still read
-//   their prompt: by priority, then evenly among accounts (row_shares.h).
+//   their prompt: by priority, then evenly among accounts (row_shares.h). Every other step with a prompt of a higher
+//   priority leaves out those of lower ones that decode: its first token comes sooner, and they go on at half their pace.
 // - When pages run out, the running sequence of the lowest priority, of these the youngest, gives up its pages and
 //   waits; it is computed again later (what the prefix cache still has of it is not). The oldest of the highest
 //   priority always makes progress, since every sequence alone fits the pool.
@@ -100,7 +101,8 @@ class Scheduler {
   void pause_background();
   bool give_background_pages(Sequence& sequence, int rows);
   int promised_pages() const;
-  void plan_decodes(std::vector<Planned>& plan);
+  int decode_rank();
+  void plan_decodes(std::vector<Planned>& plan, int least_rank);
   void plan_prompts(std::vector<Planned>& plan);
   std::vector<Sequence*> prompts_to_compute();
 
@@ -113,6 +115,7 @@ class Scheduler {
   std::vector<std::unique_ptr<Sequence>> running_;    // by arrival
   std::deque<std::unique_ptr<Sequence>> background_;  // the first one may hold pages
   std::uint64_t restorable_ = 0;                      // bytes that may still be read from disk in this step
+  bool stood_back_ = false;                           // lower ranks, in the last step
   std::size_t turn_ = 0;                              // where decoding starts when not all fit in a step
   std::uint64_t preemptions_ = 0, reused_ = 0, restored_ = 0, changes_ = 0;
 };

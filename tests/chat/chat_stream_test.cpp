@@ -17,7 +17,7 @@ std::vector<ChatEvent> said(const std::string& text, FinishReason reason) {
   std::vector<ChatEvent> events;
   StreamParser::Options options;
   options.tools = ToolFormat::kimi;
-  ChatStream stream(tokenizer, shown, options, StopStrings({}), false, [&](const ChatEvent& event) {
+  ChatStream stream(tokenizer, shown, options, StopStrings(std::vector<std::string>()), false, [&](const ChatEvent& event) {
     events.push_back(event);
     return true;
   });

@@ -168,6 +168,43 @@ TEST(Fairness, WhoWaitedLongBehindHigherPrioritiesIsServed) {
   }
 }
 
+// A prompt of a higher priority: in every other step at most, the others wait for it.
+TEST(Fairness, LowerPrioritiesStandBackForAPromptAtHalfTheirPace) {
+  FakeModel model;
+  EngineOptions few = options(1, 256, 64);
+  few.limits.sequences = 8;
+  few.limits.prefill_rows = 16;
+  Engine engine(model, few);
+  int low = 0;
+  for (unsigned i = 0; i < 4; ++i) {
+    Request asked = of("low", random_ids(4, i), 400, 0);
+    asked.on_token = [&](const TokenEvent&) { return ++low, true; };
+    engine.submit(asked);
+  }
+  for (int i = 0; i < 10; ++i) engine.step();
+  Request high = of("high", random_ids(60, 9), 3, 10);
+  int high_tokens = 0;
+  high.on_token = [&](const TokenEvent&) { return ++high_tokens, true; };
+  engine.submit(high);
+  const int before = low;
+  engine.step();
+  EXPECT_EQ(high_tokens, 1) << "all of a step's rows are its own";
+  EXPECT_EQ(low, before) << "nobody else was in that step";
+  engine.step();
+  EXPECT_EQ(low, before + 4) << "but in the next";
+  engine.submit(of("high", random_ids(640, 11), 1, 10));
+  const int begun = low;
+  int steps = 0;
+  do {
+    engine.step();
+    ++steps;
+  } while (engine.load().accounts.contains("high") && steps < 200);
+  EXPECT_GT(steps, 10);
+  EXPECT_GE(low - begun, 4 * (steps / 2 - 1)) << "in " << steps << " steps";
+  while (engine.step()) {
+  }
+}
+
 TEST(Fairness, LargerPrioritiesGoFirst) {
   FakeModel model;
   EngineOptions one = options();

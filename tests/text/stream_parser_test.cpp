@@ -289,9 +289,9 @@ TEST(StreamParser, ACallThatWasCutOffIsNoText) {
   };
   for (const auto& [options, text, ended, cut] : cases) {
     for (const bool was_cut : {false, true}) {
-      Options plain = options;
-      plain.thinks = false;
-      StreamParser parser(plain);
+      Options free = options;
+      free.thinks = false;
+      StreamParser parser(free);
       Transcript said;
       said.add(parser.push(text));
       said.add(parser.finish(was_cut));
