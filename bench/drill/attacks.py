@@ -27,7 +27,7 @@ async def repeat(context, seconds, tally, clients, make):
         dice = random.Random(context.seed * 1000003 + number)
         while loop.time() < until:
             what, data, source = make(number, dice)
-            count(tally, await wire.send(context.port, data, source, seconds=max(1.0, until + 3 - loop.time())), what)
+            count(tally, await wire.send(context.port, data, source, seconds=max(1.0, until + 15 - loop.time())), what)
             await asyncio.sleep(0)  # so that refusals at once do not starve the other clients
 
     await asyncio.gather(*(client(number) for number in range(clients)))
