@@ -122,7 +122,6 @@ struct CountingAdmission : OpenAdmission {
   bool admin = true;  // everybody is
   void count_text(const Identity&) override { ++texts; }
   std::atomic<int> texts{0};
-  Consumption last_progress;  // under `mutex`
   Standing stands;
   std::optional<ApiError> used_up;
 };
