@@ -14,13 +14,14 @@
 #include "base/error.h"
 #include "formats/json.h"
 #include "train/distill.h"
+#include "train/run_changes.h"
 
 namespace limpid {
 
 namespace {
 
 struct Arguments {
-  std::string config, teacher, teacher_model, student, out;
+  std::string config, teacher, teacher_model, student, out, change;
   bool resume = false;
 };
 
@@ -51,6 +52,7 @@ int distill(const Arguments& arguments, const Context& context) {
     DistillOptions options;
     if (!arguments.student.empty()) options.student = model_on_disk(arguments.student).string();
     options.loop = line.options(context, arguments.out, arguments.resume);
+    options.loop.change = change_list(arguments.change);
     options.loop.stop = [&] { return interrupts.requested(); };
     options.traced = [&](const TraceCounts& counts) { line.say(line_of(counts, config.traces.problems)); };
     end = distil(config, *teacher, options);
@@ -91,6 +93,7 @@ void add_distill(Program& program) {
   command.option("--model", arguments->student, "the student's weights to begin with; without it, it begins from nothing");
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on with what is in --out");
+  command.option("--change", arguments->change, "fields of \"train\" that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
   command.threads();
   command.examples("limpid distill nano.json --teacher r1-nano --out student\n"
                    "limpid distill lora.json --teacher r1-nano --model smollm2-135m --out smollm2-think\n"

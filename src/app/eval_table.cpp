@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "train/pass_rates.h"
 
@@ -38,7 +39,7 @@ std::vector<OfModel> by_model(const std::vector<Evaluated>& evaluated) {
 }
 
 std::string percent(const EvalRow* row, double EvalRow::*rate) {
-  return row == nullptr ? "" : fmt::format("{:.1f}", 100 * row->*rate);
+  return row == nullptr || std::isnan(row->*rate) ? "" : fmt::format("{:.1f}", 100 * row->*rate);
 }
 
 std::string models_table(const std::vector<OfModel>& models, std::size_t width) {
@@ -107,6 +108,7 @@ std::string eval_table(const std::vector<Evaluated>& evaluated) {
   return models_table(models, width) + "\n" + families_table(models, evaluated[0].report.rows) +
          "per cent, with Wilson's 95 % interval over problems; length in tokens; thinks: share of the answers with "
          "reasoning;\n"
+         "one language: words of the thinking in the prompt's language, over the answers that think;\n"
          "forced, direct: pass@1 when every reply has to think, or must not\n";
 }
 

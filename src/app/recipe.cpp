@@ -43,11 +43,11 @@ int recipe(const Arguments& arguments, const Context& context) {
   options.threads = context.threads();
   options.kernels = &context.kernels();
   options.stop = [&] { return interrupts.requested(); };
-  if (std::ranges::any_of(recipe.stages, [](const RecipeStage& s) { return s.run.has_value(); }))
+  if (std::ranges::any_of(recipe.stages, [](const RecipeStage& s) { return s.run || s.rl || s.distill; }))
     options.train.peak_flops = measure_product_speed(context.kernels(), context.threads());
   TrainLine line;
   line.show_in(options.train);
-  RlCurve curve(1);
+  RlCurve curve(1, options.train.peak_flops);
   curve.show_in(options.rl);
   std::vector<Evaluated> evaluated;
   const auto end_stage = [&] {

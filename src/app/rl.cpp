@@ -9,9 +9,11 @@
 #include "app/commands.h"
 #include "app/interrupt.h"
 #include "app/output.h"
+#include "app/product_speed.h"
 #include "app/rl_curve.h"
 #include "base/error.h"
 #include "train/rl_loop.h"
+#include "train/run_changes.h"
 
 namespace limpid {
 
@@ -19,7 +21,8 @@ namespace {
 
 struct Arguments {
   std::string config, model, out;
-  bool resume = false;
+  bool resume = false, log_rollouts = false;
+  std::string change;
 };
 
 int rl(const Arguments& arguments, const Context& context) {
@@ -29,9 +32,11 @@ int rl(const Arguments& arguments, const Context& context) {
   options.model = model_on_disk(arguments.model).string();
   options.out = arguments.out;
   options.resume = arguments.resume;
+  options.change = change_list(arguments.change);
+  options.log_rollouts = arguments.log_rollouts;
   options.threads = context.threads();
   options.kernels = &context.kernels();
-  RlCurve curve(config.grpo.steps);
+  RlCurve curve(config.grpo.steps, measure_product_speed(context.kernels(), options.threads));
   curve.show_in(options);
   options.stop = [&] { return interrupts.requested(); };
   const RlEnd end = reinforce(config, options);
@@ -49,8 +54,11 @@ void add_rl(Program& program) {
   command.option("--model", arguments->model, "directory of the model to begin with", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
+  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: grpo.learning_rate, grpo.warmup_steps, grpo.clip_low, "
+                 "grpo.clip_high, grpo.optimiser.clip, grpo.divergence");
+  command.flag("--log-rollouts", arguments->log_rollouts, "write every answer with its ids and log-probabilities into rollouts.jsonl");
   command.threads();
-  command.examples("limpid rl rl.json --model run --out run-rl\nlimpid rl rl.json --model run --out run-rl --resume");
+  command.examples("limpid rl rl.json --model run --out run-rl\nlimpid rl rl.json --model run --out run-rl --resume --change grpo.learning_rate");
   command.run([arguments](const Context& context) { return rl(*arguments, context); });
 }
 

@@ -67,7 +67,16 @@ std::vector<std::string> bar_panel(const std::vector<double>& values, std::size_
   return lines;
 }
 
-RlCurve::RlCurve(std::int64_t steps) : steps_(steps), style_(STDERR_FILENO) {}
+std::string progress_text(const GrpoMetrics& m, double peak_flops, std::int64_t steps) {
+  const double seconds = m.rollout_seconds + m.train_seconds;
+  std::string text = fmt::format("loss {:.4f}  writes {:.0f}, learns {:.0f} tokens/s", m.loss,
+                                 static_cast<double>(m.rollout_tokens) / m.rollout_seconds,
+                                 static_cast<double>(m.trained_rows) / m.train_seconds);
+  if (peak_flops > 0) text += fmt::format("  {:.1f}% of bf16 peak", 100 * m.flops / seconds / peak_flops);
+  return text + fmt::format("  {} left", human_time(seconds * static_cast<double>(steps - m.step)));
+}
+
+RlCurve::RlCurve(std::int64_t steps, double peak_flops) : steps_(steps), peak_flops_(peak_flops), style_(STDERR_FILENO) {}
 
 RlCurve::~RlCurve() = default;
 
@@ -97,9 +106,9 @@ void RlCurve::line(const GrpoMetrics& m) const {
   if (m.step % every != 0 && m.step != 1 && m.step != steps_) return;
   const int cells = static_cast<int>(m.accuracy * kBar + 0.5);
   const std::string text = fmt::format(
-      "step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {:.0f} tokens/s\n",
-      m.step, steps_, 100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens,
-      100 * m.reasoned, m.entropy, static_cast<double>(m.rollout_tokens) / m.rollout_seconds);
+      "step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {}\n", m.step, steps_,
+      100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens, 100 * m.reasoned, m.entropy,
+      progress_text(m, peak_flops_, steps_));
   std::fputs(text.c_str(), stderr);
 }
 
@@ -148,11 +157,8 @@ std::string RlCurve::panels(int columns) const {
 void RlCurve::draw(const GrpoMetrics& m) {
   const int columns = window_size().columns;
   erase();
-  const double seconds = m.rollout_seconds + m.train_seconds;
-  std::string status =
-      fmt::format("step {}/{}  right {:.1f}%  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}  {:.1f} s a step  {} left",
-                  m.step, steps_, 100 * m.accuracy, m.tokens, 100 * m.reasoned, m.entropy, seconds,
-                  human_time(seconds * static_cast<double>(steps_ - m.step)));
+  std::string status = fmt::format("step {}/{}  right {:.1f}%  {}  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}", m.step, steps_,
+                                   100 * m.accuracy, progress_text(m, peak_flops_, steps_), m.tokens, 100 * m.reasoned, m.entropy);
   status.resize(std::min(status.size(), static_cast<std::size_t>(columns - 1)));
   std::fputs((panels(columns) + status + "\n").c_str(), stderr);
   std::fflush(stderr);

@@ -14,7 +14,8 @@ namespace limpid {
 
 class RlCurve {
  public:
-  explicit RlCurve(std::int64_t steps);
+  // peak_flops: what the machine can do, for the share of it that is used; 0: not known.
+  explicit RlCurve(std::int64_t steps, double peak_flops = 0);
   ~RlCurve();
   RlCurve(const RlCurve&) = delete;
   RlCurve& operator=(const RlCurve&) = delete;
@@ -35,12 +36,16 @@ class RlCurve {
   std::string panels(int columns) const;
 
   std::int64_t steps_;
+  const double peak_flops_;
   const Style style_;
   std::vector<Point> points_;
   int drawn_ = 0;  // lines of the panels that stand on the screen
   std::int64_t shown_after_ = -1;
   int shown_ = 0;
 };
+
+// Loss, tokens a second written and learned from, share of the peak, time left. Exposed for tests.
+std::string progress_text(const GrpoMetrics& metrics, double peak_flops, std::int64_t steps);
 
 // One panel of such a chart: `rows` lines of `columns` cells, each an eighth block high or more; values[i] belongs to
 // the i-th of `all` steps and NaN leaves its place free. Exposed for tests.

@@ -9,6 +9,7 @@
 #include "app/output.h"
 #include "app/train_line.h"
 #include "base/error.h"
+#include "train/run_changes.h"
 #include "train/sft.h"
 
 namespace limpid {
@@ -18,6 +19,7 @@ namespace {
 struct Arguments {
   std::string config, model, data, out;
   bool resume = false;
+  std::string change;
 };
 
 int sft(const Arguments& arguments, const Context& context) {
@@ -28,6 +30,7 @@ int sft(const Arguments& arguments, const Context& context) {
   {
     TrainLine line;
     LoopOptions options = line.options(context, arguments.out, arguments.resume);
+    options.change = change_list(arguments.change);
     options.stop = [&] { return interrupts.requested(); };
     end = fine_tune(config, model_on_disk(arguments.model).string(), data, options);
   }
@@ -47,6 +50,7 @@ void add_sft(Program& program) {
   command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
+  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
   command.threads();
   command.examples("limpid sft sft.json --model run --data replies.jsonl --out tuned\n"
                    "limpid sft lora.json --model smollm2-135m --data traces.jsonl --out adapter --resume");

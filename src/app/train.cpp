@@ -9,6 +9,7 @@
 #include "app/train_line.h"
 #include "base/error.h"
 #include "train/loop.h"
+#include "train/run_changes.h"
 
 namespace limpid {
 
@@ -17,6 +18,7 @@ namespace {
 struct Arguments {
   std::string config, data, out;
   bool resume = false;
+  std::string change;
 };
 
 int train(const Arguments& arguments, const Context& context) {
@@ -27,6 +29,7 @@ int train(const Arguments& arguments, const Context& context) {
   {
     TrainLine line;
     LoopOptions options = line.options(context, arguments.out, arguments.resume);
+    options.change = change_list(arguments.change);
     options.stop = [&] { return interrupts.requested(); };
     end = train_model(config, data, options);
   }
@@ -45,6 +48,7 @@ void add_train(Program& program) {
   command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
+  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
   command.threads();
   command.examples("limpid train nano.json --data mix --out run\nlimpid train nano.json --data corpus.jsonl,notes.txt --out run --resume");
   command.run([arguments](const Context& context) { return train(*arguments, context); });

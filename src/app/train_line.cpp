@@ -69,8 +69,8 @@ void TrainLine::show(const Progress& p) {
 void TrainLine::count(const TraceCounts& c) {
   if (!terminal_ && c.problems < 2 * counted_) return;
   counted_ = c.problems;
-  std::string line = fmt::format("{} problems, {} answers: {} right, {} in one language, {} kept", c.problems,
-                                 c.answers, c.correct, c.one_language, c.kept);
+  std::string line = fmt::format("{} problems, {} answers: {} right, {} of {} that think in one language, {} kept", c.problems,
+                                 c.answers, c.correct, c.one_language, c.reasoned, c.kept);
   draw(std::move(line));
 }
 

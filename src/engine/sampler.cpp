@@ -17,6 +17,11 @@ void check_range(const char* field, float value, float least, float most) {
     fail(ErrorKind::input, "{}: {} is not between {} and {}", field, value, least, most);
 }
 
+// 1 over the temperature of the log-probabilities that are reported.
+float reported_inverse(const Sampling& sampling) {
+  return sampling.policy_logprobs && sampling.temperature >= kGreedyBelow ? 1.0F / sampling.temperature : 1.0F;
+}
+
 bool changes_logits(const Sampling& sampling, std::span<LogitRule* const> rules) {
   return !rules.empty() || !sampling.logit_bias.empty() || sampling.repetition_penalty != 1.0F ||
          sampling.frequency_penalty != 0.0F || sampling.presence_penalty != 0.0F;
@@ -90,9 +95,10 @@ Pick Sampler::pick(std::span<const float> logits, const Sampling& sampling, cons
 
 void Sampler::report(std::span<const float> logits, float max, const Sampling& sampling, Pick& pick) {
   weights_.resize(logits.size());
-  const double total = own_total_ > 0 ? own_total_ : softmax_weights(logits, max, 1.0F, weights_);
+  const float inverse = reported_inverse(sampling);
+  const double total = own_total_ > 0 ? own_total_ : softmax_weights(logits, max, inverse, weights_);
   const auto logprob = [&](std::int32_t id) {
-    return static_cast<float>(log_probability(logits[static_cast<std::size_t>(id)], max, total));
+    return static_cast<float>(log_probability(logits[static_cast<std::size_t>(id)], max, total, inverse));
   };
   pick.logprob = logprob(pick.id);
   order_.start(weights_);
@@ -107,7 +113,7 @@ std::int32_t Sampler::draw(std::span<const float> logits, float max, const Sampl
   if (sampling.temperature < kGreedyBelow || sampling.top_k == 1) return argmax(logits);
   weights_.resize(logits.size());
   const double total = softmax_weights(logits, max, 1.0F / sampling.temperature, weights_);
-  if (sampling.temperature == 1.0F) own_total_ = total;
+  if (1.0F / sampling.temperature == reported_inverse(sampling)) own_total_ = total;
   const double u = philox_uniform(sampling.seed, sampling.sequence, position);
   order_.start(weights_);
   if (sampling.top_k > 0 || sampling.top_p < 1.0F || sampling.min_p > 0.0F) return draw_from_kept(sampling, total, u);

@@ -34,6 +34,8 @@ struct Sampling {
   std::uint64_t seed = 0;
   std::uint64_t sequence = 0;  // which of several answers with one seed
   int logprobs = -1;           // -1: none; n >= 0: the token's log-probability and the n likeliest ids with theirs
+  bool policy_logprobs = false;  // these are at the temperature, of what is drawn from before cuts, penalties, bias and rules
+                                 // (ops/loss.h computes them again); false, or greedy: the model's own, at temperature 1
 };
 inline constexpr int kMostLogprobs = 100;
 
@@ -47,7 +49,7 @@ struct TokenLogprob {
 
 struct Pick {
   std::int32_t id = -1;
-  float logprob = 0;  // of the model's own distribution (temperature 1, nothing cut), where asked for
+  float logprob = 0;  // where asked for (Sampling::logprobs): of the model's own distribution, nothing cut
   std::vector<TokenLogprob> alternatives;  // likeliest first
   std::string error;                       // not empty: nothing could be picked, and why
 };
@@ -82,7 +84,7 @@ class Sampler {
 
   std::vector<float> changed_, weights_;
   std::vector<std::int32_t> kept_;
-  double own_total_ = 0;  // of weights_, where they are the model's own at temperature 1; else 0
+  double own_total_ = 0;  // of weights_, where they are those that are reported; else 0
   CandidateOrder order_;
 };
 

@@ -28,6 +28,7 @@ void check_rows(const Tensor& logits, const LossRows& rows, std::span<float> log
   check("advantages", rows.advantages.size(), true);
   check("old log-probabilities", rows.old_logprobs.size(), true);
   check("reference log-probabilities", rows.reference_logprobs.size(), true);
+  if (!(rows.temperature > 0)) fail(ErrorKind::input, "loss: a temperature of {}", rows.temperature);
   check("places for log-probabilities", logprobs.size(), false);
   for (std::size_t i = 0; i < wanted; ++i)
     if ((rows.weights.empty() || rows.weights[i] != 0) && (rows.targets[i] < 0 || rows.targets[i] >= logits.columns()))
@@ -62,6 +63,7 @@ LossSums token_loss(Exec& ex, const Tensor& logits, const LossRows& rows, std::s
   const std::size_t arena = ex.arena.mark(), scratch = ex.scratch.mark();
   auto* each = reinterpret_cast<RowLoss*>(ex.alloc_bytes(static_cast<std::size_t>(logits.rows()) * sizeof(RowLoss)));
   float* weights = take_floats(ex, vocabulary);
+  const float inverse = 1.0F / rows.temperature;  // as the sampler has it
   const auto [begin, end] = ex.share(logits.rows());
   for (std::int64_t t = begin; t < end; ++t) {
     const auto i = static_cast<std::size_t>(t);
@@ -71,13 +73,14 @@ LossSums token_loss(Exec& ex, const Tensor& logits, const LossRows& rows, std::s
     const std::span<const float> row(logits.row(t), static_cast<std::size_t>(vocabulary));
     const std::int64_t target = rows.targets[i];
     const float max = max_logit(row);
-    const double total = softmax_weights(row, max, 1.0F, {weights, row.size()});
-    logprobs[i] = static_cast<float>(log_probability(row[static_cast<std::size_t>(target)], max, total));
+    const double total = softmax_weights(row, max, inverse, {weights, row.size()});
+    logprobs[i] = static_cast<float>(log_probability(row[static_cast<std::size_t>(target)], max, total, inverse));
     each[t] = row_loss(rows, i, static_cast<double>(logprobs[i]));
     if (logits.gradient == nullptr) continue;
     float* gradient = logits.gradient + t * vocabulary;
-    ex.kernels->scale_add(weights, static_cast<float>(-each[t].slope / total), vocabulary, gradient);
-    gradient[target] += static_cast<float>(each[t].slope);
+    const double slope = each[t].slope * static_cast<double>(inverse);  // with regard to the target's logit, but for its probability
+    ex.kernels->scale_add(weights, static_cast<float>(-slope / total), vocabulary, gradient);
+    gradient[target] += static_cast<float>(slope);
   }
   ex.sync();
   LossSums sums;

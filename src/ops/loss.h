@@ -1,7 +1,7 @@
 // Losses of rows of logits: cross-entropy, and policy gradients (GRPO: Shao et al., "DeepSeekMath", 2024, equation 3)
 // whose log-probabilities are those that the sampler reports, bit for bit.
 //
-// With p the softmax of a row, l = ln p[target] and w its weight, the loss of a row is
+// With p the softmax of a row over the temperature, l = ln p[target] and w its weight, the loss of a row is
 //   cross-entropy           -w a l                                     a = advantage, or 1
 //   with old log-probabilities o, r = exp(l - o):
 //     clipped ratio         -w min(r a, clamp(r, 1 - low, 1 + high) a) (PPO: Schulman et al., 2017)
@@ -25,6 +25,7 @@ struct LossRows {  // one entry a row of the logits; empty: not used
   float clip_low = 0.2F, clip_high = 0.2F;
   std::span<const float> reference_logprobs = {};
   float kl = 0.0F;
+  float temperature = 1.0F;  // at which the answers were drawn: the policy is what was drawn from, old and reference too
 };
 
 struct LossSums {

@@ -19,10 +19,10 @@ std::int32_t argmax(std::span<const float> logits);
 // sum. -inf gives 0. weights may be empty: only the sum is wanted.
 double softmax_weights(std::span<const float> logits, float max, float inverse_temperature, std::span<float> weights);
 
-// ln of the probability of one id at temperature 1: what the sampler reports and what the losses of training are made
-// of. total: softmax_weights(logits, max, 1, ...).
-inline double log_probability(float logit, float max, double total) {
-  return static_cast<double>(logit) - static_cast<double>(max) - std::log(total);
+// ln of the probability of one id: what the sampler reports and what the losses of training are made of. total:
+// softmax_weights(logits, max, inverse_temperature, ...).
+inline double log_probability(float logit, float max, double total, float inverse_temperature = 1.0F) {
+  return (static_cast<double>(logit) - static_cast<double>(max)) * static_cast<double>(inverse_temperature) - std::log(total);
 }
 
 // Candidates in the order (weight descending, id ascending), one at a time, sorting no more than what is asked for.

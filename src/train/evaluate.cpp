@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -25,8 +26,9 @@ std::string_view begun_for(Reasoning reasoning) {
 
 // What of one problem's answers goes into the rates.
 struct ProblemRates {
-  double pass_1 = 0, pass_k = 0, cons_k = 0, tokens = 0, longest = 0, reasoned = 0, well_formed = 0, one_language = 0,
-         finished = 0, readable = 0;
+  double pass_1 = 0, pass_k = 0, cons_k = 0, tokens = 0, longest = 0, reasoned = 0, well_formed = 0, finished = 0;
+  std::int64_t thoughts = 0;              // answers that think
+  double one_language = 0, readable = 0;  // sums over them
 };
 
 std::string ballot_of(const EvalAnswer& answer) { return answer.finished ? ballot(take_apart(answer.reply).answer) : ""; }
@@ -42,12 +44,15 @@ ProblemRates rates_of(std::span<const EvalAnswer> answers) {
     rates.longest = std::max(rates.longest, static_cast<double>(answer.tokens));
     rates.reasoned += (answer.reasoned ? 1 : 0);
     rates.well_formed += (answer.well_formed ? 1 : 0);
-    rates.one_language += answer.language_share;
     rates.finished += (answer.finished ? 1 : 0);
-    rates.readable += answer.well_formed && answer.language_share >= kReadable ? 1 : 0;
+    if (answer.reasoned) {
+      ++rates.thoughts;
+      rates.one_language += answer.language_share;
+      rates.readable += answer.well_formed && answer.language_share >= kReadable ? 1 : 0;
+    }
     ballots.push_back(ballot_of(answer));
   }
-  for (double* sum : {&rates.tokens, &rates.reasoned, &rates.well_formed, &rates.one_language, &rates.finished, &rates.readable}) *sum /= k;
+  for (double* sum : {&rates.tokens, &rates.reasoned, &rates.well_formed, &rates.finished}) *sum /= k;
   const auto n = static_cast<std::int64_t>(answers.size());
   rates.pass_1 = static_cast<double>(correct) / k;
   rates.pass_k = pass_at_k(n, correct, n);
@@ -57,7 +62,7 @@ ProblemRates rates_of(std::span<const EvalAnswer> answers) {
 }
 
 void add(EvalRow& row, const ProblemRates& rates) {
-  ++row.problems;
+  if (++row.problems == 1) row.one_language = row.readable = 0;  // sums, until divide()
   row.pass_1 += rates.pass_1;
   row.pass_k += rates.pass_k;
   row.cons_k += rates.cons_k;
@@ -65,6 +70,7 @@ void add(EvalRow& row, const ProblemRates& rates) {
   row.longest = std::max(row.longest, rates.longest);
   row.reasoned += rates.reasoned;
   row.well_formed += rates.well_formed;
+  row.thoughts += rates.thoughts;
   row.one_language += rates.one_language;
   row.finished += rates.finished;
   row.readable += rates.readable;
@@ -72,11 +78,12 @@ void add(EvalRow& row, const ProblemRates& rates) {
 
 void divide(EvalRow& row) {
   const auto n = static_cast<double>(std::max<std::int64_t>(row.problems, 1));
-  for (double* value : {&row.pass_1, &row.pass_k, &row.cons_k, &row.tokens, &row.reasoned, &row.well_formed,
-                        &row.one_language, &row.finished, &row.readable}) {
-    *value /= n;
-  }
+  for (double* value : {&row.pass_1, &row.pass_k, &row.cons_k, &row.tokens, &row.reasoned, &row.well_formed, &row.finished}) *value /= n;
+  for (double* value : {&row.one_language, &row.readable}) *value /= static_cast<double>(row.thoughts);  // none: NaN
 }
+
+// JSON has no NaN.
+nlohmann::ordered_json known(double value) { return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value); }
 
 nlohmann::ordered_json rate_json(double value, std::int64_t n) {
   const Interval interval = wilson(value, n);
@@ -203,8 +210,9 @@ nlohmann::ordered_json eval_json(const EvalReport& report) {
                     {"longest", row.longest},
                     {"reasoned", row.reasoned},
                     {"well_formed", row.well_formed},
-                    {"one_language", row.one_language},
-                    {"readable", row.readable},
+                    {"thoughts", row.thoughts},
+                    {"one_language", known(row.one_language)},
+                    {"readable", known(row.readable)},
                     {"finished", row.finished}});
   }
   nlohmann::ordered_json curve = nlohmann::ordered_json::array();
@@ -229,9 +237,11 @@ EvalReport eval_from_json(const nlohmann::json& json, const std::string& name) {
       out.pass_k = row.at("pass@k").at("value").get<double>();
       out.cons_k = row.at("cons@k").at("value").get<double>();
       const std::pair<const char*, double*> rates[] = {{"tokens", &out.tokens}, {"longest", &out.longest}, {"reasoned", &out.reasoned},
-                                                       {"well_formed", &out.well_formed}, {"one_language", &out.one_language},
-                                                       {"readable", &out.readable}, {"finished", &out.finished}};
+                                                       {"well_formed", &out.well_formed}, {"finished", &out.finished}};
       for (const auto& [field, value] : rates) *value = row.at(field).get<double>();
+      out.thoughts = row.at("thoughts").get<std::int64_t>();
+      for (const auto& [field, value] : {std::pair{"one_language", &out.one_language}, {"readable", &out.readable}})
+        if (!row.at(field).is_null()) *value = row.at(field).get<double>();
     }
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::input, "{}: no evaluation: {}", name, error.what());

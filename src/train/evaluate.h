@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
@@ -36,13 +37,17 @@ struct EvalAnswer {
   double language_share = 0;  // of the thinking, for the prompt's language; 1 where there are no words
 };
 
-// Of a family, of a language, of both or of everything. Rates are means over problems.
+// Of a family, of a language, of both or of everything. Rates are means over problems unless it says otherwise.
 struct EvalRow {
   std::string family, language;  // "" : all
   std::int64_t problems = 0;
   double pass_1 = 0, pass_k = 0, cons_k = 0;
-  double tokens = 0, longest = 0, reasoned = 0, well_formed = 0, one_language = 0, finished = 0;
-  double readable = 0;  // well formed, ended, and thinking in the prompt's language alone: a share of kReadable and more
+  double tokens = 0, longest = 0, reasoned = 0, well_formed = 0, finished = 0;
+  // Means over the answers that think, of which there are `thoughts`; NaN where none does. Who answers at once has chosen
+  // no language: counted as pure, such answers would make every model that learns to think look as if it mixed more.
+  std::int64_t thoughts = 0;
+  double one_language = std::numeric_limits<double>::quiet_NaN();
+  double readable = std::numeric_limits<double>::quiet_NaN();  // well formed, ended, a share of kReadable and more
 };
 
 inline constexpr double kReadable = 0.95;

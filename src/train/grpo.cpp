@@ -15,6 +15,7 @@ namespace {
 
 constexpr double kLeastDeviation = 1e-6;
 constexpr std::uint64_t kShuffleDomain = std::uint64_t{1} << 62;  // no answer has this sequence
+constexpr std::uint64_t kOrderDomain = std::uint64_t{3} << 61;    // nor this one
 
 }  // namespace
 
@@ -52,6 +53,7 @@ GrpoSettings GrpoSettings::parse(const nlohmann::json& json, const std::string& 
     s.optimiser = OptimiserSettings::parse(*value, fields.where("optimiser"));
     if (!value->contains("decay")) s.optimiser.decay = 0;
   }
+  s.divergence = fields.number("divergence", s.divergence, 0, 1e6);
   s.precision = fields.choice("precision", {"f32", "bf16"}, 0) == 0 ? DType::f32 : DType::bf16;
   s.forward_tokens = fields.integer("forward_tokens", s.forward_tokens, 2, 1 << 24);
   if (s.forward_tokens < s.length)
@@ -89,6 +91,16 @@ void shuffle_rewards(std::span<double> rewards, std::uint64_t seed, std::uint64_
     const double u = philox_uniform(seed, kShuffleDomain + step, i);
     std::swap(rewards[i - 1], rewards[static_cast<std::size_t>(u * static_cast<double>(i))]);
   }
+}
+
+std::vector<std::size_t> minibatch_order(std::size_t answers, std::uint64_t seed, std::uint64_t step) {
+  std::vector<std::size_t> order(answers);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  for (std::size_t i = answers; i > 1; --i) {
+    const double u = philox_uniform(seed, kOrderDomain + step, i);
+    std::swap(order[i - 1], order[static_cast<std::size_t>(u * static_cast<double>(i))]);
+  }
+  return order;
 }
 
 double token_weight(const GrpoSettings& settings, std::size_t tokens) {

@@ -40,7 +40,7 @@ nlohmann::ordered_json GrpoMetrics::json() const {
     if (asked[f] > 0) families[std::string(family_name(static_cast<Family>(f)))] = right[f] / asked[f];
   return {{"step", step},         {"reward", reward},     {"accuracy", accuracy},
           {"tokens", tokens},     {"reasoned", reasoned}, {"well_formed", well_formed},
-          {"language", language}, {"finished", finished}, {"entropy", entropy},
+          {"thoughts", thoughts}, {"language", thoughts > 0 ? nlohmann::ordered_json(language) : nlohmann::ordered_json()}, {"finished", finished}, {"entropy", entropy},
           {"equal_groups", equal_groups}, {"kl", kl},     {"clipped", clipped},
           {"loss", loss},         {"norm", norm},         {"rate", rate},
           {"mismatch", mismatch}, {"families", families}};
@@ -131,6 +131,7 @@ GrpoMetrics Grpo::step() {
     problem.sample = mixed_sample(mix_, Split::train, settings_.seed, static_cast<std::uint64_t>(steps_ * settings_.prompts + p)).sample;
     prompts.push_back(prompt_(problem.sample));
     ids.push_back(prompts.back().ids);
+    metrics.prompt_tokens += static_cast<std::int64_t>(ids.back().size());
     problems.push_back(std::move(problem));
   }
   engine_.forget_prefixes();  // of the weights before the last update
@@ -144,14 +145,16 @@ GrpoMetrics Grpo::step() {
   if (settings_.shuffle_rewards) shuffle_rewards(rewards, settings_.seed, static_cast<std::uint64_t>(steps_));
   const std::vector<Answer> answers = choose(rewards, metrics);
   // Answers that are left out (groups of equal rewards) leave smaller updates, not fewer.
-  const auto updates = static_cast<std::size_t>(settings_.updates);
-  for (std::size_t u = 0; u < updates; ++u) {
-    const std::size_t from = answers.size() * u / updates, to = answers.size() * (u + 1) / updates;
-    if (from < to) update(std::span(answers).subspan(from, to - from), prompts, rollouts, u == 0, metrics);
+  for (std::size_t from = 0, to = 0; from < answers.size(); from = to) {
+    while (to < answers.size() && answers[to].update == answers[from].update) ++to;
+    update(std::span(answers).subspan(from, to - from), prompts, rollouts, from == 0, metrics);
   }
+  if (record_) tell(answers, rewards, prompts, rollouts);
   ++steps_;
   if (reference_ && settings_.reference_steps > 0 && steps_ % settings_.reference_steps == 0) take_reference();
   metrics.train_seconds = seconds_since(training);
+  const auto forward_only = static_cast<double>(metrics.prompt_tokens + metrics.rollout_tokens + (reference_ ? metrics.trained_rows : 0));
+  metrics.flops = trainer_.flops_per_token() * (static_cast<double>(metrics.trained_rows) + forward_only / 3);  // a backward is twice a forward
   return metrics;
 }
 
@@ -168,8 +171,8 @@ std::vector<double> Grpo::judge(const std::vector<EvalProblem>& problems, const 
     m.reward += rewards.back() / n;
     m.accuracy += (answer.correct ? 1 : 0) / n;
     m.well_formed += (answer.well_formed ? 1 : 0) / n;
-    m.language += answer.language_share / n;
-    m.reasoned += (answer.reasoned ? 1 : 0) / n;
+    m.thoughts += answer.reasoned ? 1 : 0;
+    m.language += answer.reasoned ? answer.language_share : 0;
     m.finished += (answer.finished ? 1 : 0) / n;
     m.tokens += answer.tokens / n;
     m.rollout_tokens += answer.tokens;
@@ -177,6 +180,8 @@ std::vector<double> Grpo::judge(const std::vector<EvalProblem>& problems, const 
     m.asked[static_cast<std::size_t>(sample.family)] += 1;
     m.right[static_cast<std::size_t>(sample.family)] += answer.correct ? 1 : 0;
   }
+  m.reasoned = static_cast<double>(m.thoughts) / n;
+  m.language /= static_cast<double>(m.thoughts);
   m.entropy = surprise / static_cast<double>(std::max<std::int64_t>(m.rollout_tokens, 1));
   return rewards;
 }
@@ -190,9 +195,27 @@ std::vector<Grpo::Answer> Grpo::choose(std::span<const double> rewards, GrpoMetr
     metrics.equal_groups += equal ? 1 : 0;
     if (equal && settings_.skip_equal) continue;
     const std::vector<double> advantages = group_advantages(of_group, settings_.normalise);
-    for (std::size_t i = 0; i < group; ++i) answers.push_back({p * group + i, p, advantages[i]});
+    for (std::size_t i = 0; i < group; ++i) answers.push_back({p * group + i, p, advantages[i], 0});
   }
-  return answers;
+  const auto updates = static_cast<std::size_t>(settings_.updates);
+  if (updates == 1) return answers;
+  const std::vector<std::size_t> order = minibatch_order(answers.size(), settings_.seed, static_cast<std::uint64_t>(steps_));
+  std::vector<Answer> shared;
+  for (std::size_t u = 0; u < updates; ++u)
+    for (std::size_t i = answers.size() * u / updates; i < answers.size() * (u + 1) / updates; ++i) {
+      shared.push_back(answers[order[i]]);
+      shared.back().update = static_cast<std::int64_t>(u);
+    }
+  return shared;
+}
+
+void Grpo::tell(std::span<const Answer> answers, std::span<const double> rewards, const std::vector<EvalPrompt>& prompts,
+                const std::vector<Rollout>& rollouts) const {
+  const auto group = static_cast<std::size_t>(settings_.group);
+  std::vector<const Answer*> of(rollouts.size());
+  for (const Answer& answer : answers) of[answer.rollout] = &answer;
+  for (std::size_t i = 0; i < rollouts.size(); ++i)
+    record_({steps_ + 1, prompts[i / group].ids, rollouts[i], rewards[i], of[i] != nullptr ? of[i]->advantage : 0, of[i] != nullptr ? of[i]->update : -1});
 }
 
 std::vector<PackedBatch> Grpo::pack(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts,
@@ -225,16 +248,17 @@ void Grpo::update(std::span<const Answer> answers, const std::vector<EvalPrompt>
   plan.clip_low = settings_.clip_low;
   plan.clip_high = settings_.clip_high;
   plan.kl = settings_.kl;
+  plan.temperature = settings_.temperature;
   plan.keep_logprobs = first;
   double tokens = 0;
   for (const Answer& answer : answers) tokens += static_cast<double>(rollouts[answer.rollout].ids.size());
   plan.total_weight = settings_.answer_level ? static_cast<double>(answers.size()) : tokens;
   if (reference_)
-    for (PackedBatch& batch : batches) batch.reference_logprobs = reference_->scorer.score(batch);
+    for (PackedBatch& batch : batches) batch.reference_logprobs = reference_->scorer.score(batch, static_cast<float>(settings_.temperature));
+  for (const PackedBatch& batch : batches) metrics.trained_rows += batch.tokens();
   const StepResult result = trainer_.step(batches, plan);
   if (!result.finite())
-    fail(ErrorKind::input, "step {}: the loss is {} and the gradient's norm {}: not finite; a lower learning_rate or clip may help",
-         steps_ + 1, result.loss, result.norm);
+    fail(ErrorKind::input, "the loss is {} and the gradient's norm {}", result.loss, result.norm);
   const auto updates = static_cast<double>(settings_.updates);
   metrics.loss += result.loss / updates;
   metrics.norm += result.norm / updates;

@@ -40,10 +40,13 @@ class Loop {
     while (!stopped && config_.done(state_.steps, state_.tokens) < 1) {
       step(metrics);
       stopped = options_.stop && options_.stop();
-      if (stopped || state_.steps % config_.checkpoint_steps == 0) save();
+      if ((stopped || state_.steps % config_.checkpoint_steps == 0) && !climbs(config_.divergence / 2)) save();
     }
-    const LoopEnd end{!stopped || config_.done(state_.steps, state_.tokens) >= 1, state_.steps, state_.tokens, state_.smooth, seconds_since(start)};
-    if (!end.finished) return end;
+    LoopEnd end{!stopped || config_.done(state_.steps, state_.tokens) >= 1, state_.steps, state_.tokens, state_.smooth, seconds_since(start)};
+    if (!end.finished) {
+      end.steps = saved_;  // where it goes on
+      return end;
+    }
     save();
     setup_.finish(trainer_);
     return end;
@@ -57,7 +60,8 @@ class Loop {
   void begin() {
     if (setup_.frozen) setup_.frozen(trainer_);
     if (taken_up_) {
-      state_ = load_checkpoint(checkpoint_, setup_.run, trainer_);
+      state_ = load_checkpoint(checkpoint_, setup_.run, trainer_, options_.change);
+      keep_changes(options_.out, state_.steps, state_.changes);
       packer_.restore(state_.data);
       say(fmt::format("goes on from step {} of {}", state_.steps, checkpoint_));
     } else {
@@ -84,18 +88,25 @@ class Loop {
     report(result, plan.rate, seconds);
   }
 
+  // The loss, smoothed, is so far above its least. No checkpoint is written half-way to divergence, so that the last one is
+  // good: going on from it makes the steps since then again.
+  bool climbs(double by) const { return config_.divergence > 0 && state_.steps > kUnjudged && state_.smooth > state_.least + by; }
+
   // Stops a run that went wrong, before its checkpoint is written over.
   void judge(const StepResult& result, double rate) {
     const auto advice = [&] {
-      return fmt::format("{} Try a lower schedule.learning_rate (now {:.3g}), a longer schedule.warmup_steps (now {}) or a smaller optimiser.clip (now {})",
+      return fmt::format("{} Try a lower schedule.learning_rate (now {:.3g}), a longer schedule.warmup_steps (now {}) or a smaller optimiser.clip (now {}): change it and {}",
                          saved_ > 0 ? fmt::format("The checkpoint of step {} in {} is intact.", saved_, checkpoint_) : "There is no checkpoint yet.", rate,
-                         config_.schedule.warmup_steps, config_.optimiser.clip);
+                         config_.schedule.warmup_steps, config_.optimiser.clip,
+                         !options_.retry.empty() ? options_.retry
+                         : saved_ > 0            ? "go on with --resume --change FIELD, which names what you changed"
+                                                 : "begin anew");
     };
     if (!result.finite())
       fail(ErrorKind::input, "training: step {}: the loss is {} and the gradient's norm {}. {}", state_.steps, result.loss, result.norm, advice());
     state_.smooth = state_.steps == 1 ? result.loss : state_.smooth + kSmoothing * (result.loss - state_.smooth);
     if (state_.steps == 1 || state_.smooth < state_.least) state_.least = state_.smooth;
-    if (config_.divergence > 0 && state_.steps > kUnjudged && state_.smooth > state_.least + config_.divergence)
+    if (climbs(config_.divergence))
       fail(ErrorKind::input, "training: step {}: the run diverges: its loss, smoothed, is {:.3f} and was {:.3f}. {}", state_.steps, state_.smooth,
            state_.least, advice());
   }
@@ -141,6 +152,7 @@ class Loop {
 }  // namespace
 
 bool prepare_run(const LoopOptions& options) {
+  check_changes(options.change, changeable_in_training(), options.resume);
   std::filesystem::create_directories(options.out);
   const std::string checkpoint = options.out + "/" + kCheckpointName;
   const bool there = std::filesystem::exists(checkpoint);

@@ -34,6 +34,8 @@ struct Progress {
 struct LoopOptions {
   std::string out;
   bool resume = false;  // take up the checkpoint that is there; where there is none, begin
+  std::vector<std::string> change = {};  // fields that may differ from what the checkpoint was told (run_changes.h)
+  std::string retry = {};                // how a changed configuration is taken up, for advice; empty: by --resume --change
   int threads = 1;
   const KernelTable* kernels = nullptr;
   double peak_flops = 0;                            // of the machine, for Progress::peak_share

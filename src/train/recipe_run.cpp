@@ -96,10 +96,16 @@ class RecipeRun {
     LoopOptions options = options_.train;
     options.out = folder(stage.name);
     options.resume = true;  // stage.json has said whether it may
+    options.retry = retry(stage);
     options.threads = options_.threads;
     options.kernels = options_.kernels;
     options.stop = options_.stop;
     return options;
+  }
+
+  // What is told otherwise is another stage (recipe_state.h).
+  std::string retry(const RecipeStage& stage) const {
+    return fmt::format("in a copy of the recipe, remove {} and go on with the copy and --resume", folder(stage.name));
   }
 
   RunConfig run_config(const RecipeStage& stage) const {
@@ -133,6 +139,7 @@ class RecipeRun {
     options.model = folder(stage.from);
     options.out = folder(stage.name);
     options.resume = true;
+    options.retry = retry(stage);
     options.threads = options_.threads;
     options.kernels = options_.kernels;
     options.stop = options_.stop;
@@ -146,7 +153,8 @@ class RecipeRun {
     const TraceCounts& c = end.counts;
     const nlohmann::ordered_json counts = {
         {"problems", c.problems}, {"answers", c.answers},         {"finished", c.finished},
-        {"correct", c.correct},   {"well_formed", c.well_formed}, {"one_language", c.one_language},
+        {"correct", c.correct},   {"well_formed", c.well_formed}, {"reasoned", c.reasoned},
+        {"one_language", c.one_language},
         {"kept", c.kept},         {"solved", c.solved},           {"tokens", c.tokens}};
     if (end.finished) write_text(folder(stage.name) + "/counts.json", counts.dump(1) + "\n");
     if (end.finished && c.kept == 0)

@@ -161,7 +161,7 @@ std::string report_reinforcement(const StageLog& stage) {
   out += rate_chart(stage, "Length of the answers", "tokens", "tokens", false);
   out += rate_chart(stage, "Answers that reason", "% of answers", "reasoned", true);
   out += families_chart(stage);
-  out += rate_chart(stage, "Words of the thinking in the prompt's language", "%", "language", true);
+  out += rate_chart(stage, "Words of the thinking in the prompt's language, answers that think", "%", "language", true);
   out += rate_chart(stage, "Entropy of the tokens drawn", "nats a token", "entropy", false);
   if (varies(series_of(stage.metrics, "", "step", "kl")))
     out += rate_chart(stage, "Divergence from the reference", "nats a token", "kl", false);
@@ -206,7 +206,8 @@ std::string report_traces(const StageLog& stage) {
                                                                     {"finished", "that ended by themselves"},
                                                                     {"correct", "right"},
                                                                     {"well_formed", "well formed"},
-                                                                    {"one_language", "in the prompt's language"},
+                                                                    {"reasoned", "that think"},
+                                                                    {"one_language", "of these, in the prompt's language"},
                                                                     {"kept", "kept"},
                                                                     {"solved", "problems with one that is kept"}};
   out += "<table>";

@@ -1,6 +1,7 @@
 #include "train/rl_loop.h"
 
 #include <filesystem>
+#include <optional>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -18,6 +19,8 @@ namespace limpid {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr double kSmoothing = 0.1;  // of the reward: a memory of about ten steps
 
 std::string hash_of(const std::string& path) {
   const Hash128 hash = siphash128({}, MappedFile(path).bytes());
@@ -47,10 +50,15 @@ class RlLoop {
     saved_ = state_.steps;
     MetricsFile metrics(options_.out + "/metrics.jsonl", state_.steps);
     MetricsFile samples(options_.out + "/samples.jsonl", state_.steps - 1);
+    std::optional<MetricsFile> rollouts;
+    if (options_.log_rollouts) {
+      rollouts.emplace(options_.out + "/rollouts.jsonl", state_.steps);
+      grpo_->log([&](const GrpoRecord& record) { rollouts->add(line_of(record)); });
+    }
     bool stopped = false;
     while (!stopped && state_.steps < config_.grpo.steps) {
       if (state_.steps % config_.samples_steps == 0) show(samples);
-      const GrpoMetrics m = grpo_->step();
+      const GrpoMetrics m = step();
       state_.steps = grpo_->steps();
       state_.tokens += m.rollout_tokens;
       nlohmann::ordered_json line = m.json();
@@ -59,10 +67,11 @@ class RlLoop {
       line["train_seconds"] = m.train_seconds;
       metrics.add(line);
       if (options_.progress) options_.progress(m);
+      judge(m);
       stopped = options_.stop && options_.stop();
-      if (stopped || state_.steps % config_.checkpoint_steps == 0) save();
+      if ((stopped || state_.steps % config_.checkpoint_steps == 0) && !falls(config_.grpo.divergence / 2)) save();
     }
-    if (state_.steps < config_.grpo.steps) return {false, state_.steps};
+    if (state_.steps < config_.grpo.steps) return {false, saved_};
     save();
     show(samples);
     trainer_.store().save(options_.out + "/model.safetensors");
@@ -71,6 +80,7 @@ class RlLoop {
 
  private:
   static bool prepare(const RlOptions& options, const std::string& checkpoint) {
+    check_changes(options.change, changeable_in_reinforcement(), options.resume);
     fs::create_directories(options.out);
     if (fs::equivalent(options.model, options.out)) fail(ErrorKind::input, "{}: --out is the model's own directory", options.out);
     const bool there = fs::exists(checkpoint);
@@ -96,10 +106,52 @@ class RlLoop {
             {"tokenizer", hash_of(options_.model + "/tokenizer.json")}};
   }
 
+  nlohmann::ordered_json line_of(const GrpoRecord& r) const {
+    nlohmann::ordered_json line = {{"step", r.step}, {"prompt", r.prompt}, {"ids", r.rollout.ids}, {"logprobs", r.rollout.logprobs},
+                                   {"temperature", config_.grpo.temperature}, {"finished", r.rollout.finished}, {"reward", r.reward},
+                                   {"advantage", nullptr}, {"update", nullptr}};
+    if (r.update >= 0) line["advantage"] = r.advantage, line["update"] = r.update;
+    return line;
+  }
+
+  GrpoMetrics step() {
+    try {
+      return grpo_->step();
+    } catch (const Error& error) {
+      fail(error.kind(), "step {}: {}. {}", state_.steps + 1, error.what(), advice());
+    }
+  }
+
+  std::string advice() const {
+    const GrpoSettings& s = config_.grpo;
+    return fmt::format("{} Try a lower grpo.learning_rate (now {:.3g}), a longer grpo.warmup_steps (now {}), a smaller grpo.optimiser.clip (now {}) or a "
+                       "closer grpo.clip_high (now {}): change it and {}",
+                       saved_ > 0 ? fmt::format("The checkpoint of step {} in {} is intact.", saved_, checkpoint_) : "There is no checkpoint yet.",
+                       s.learning_rate, s.warmup_steps, s.optimiser.clip, s.clip_high,
+                       !options_.retry.empty() ? options_.retry
+                       : saved_ > 0            ? "go on with --resume --change FIELD, which names what you changed"
+                                               : "begin anew");
+  }
+
+  // The reward, smoothed, is so far below its best. What rewards by lot do teaches nothing. No checkpoint is written half-way
+  // to divergence, so that the last one is good.
+  bool falls(double by) const {
+    return config_.grpo.divergence > 0 && !config_.grpo.shuffle_rewards && state_.smooth > state_.least + by;
+  }
+
+  void judge(const GrpoMetrics& m) {
+    state_.smooth = state_.steps == 1 ? -m.reward : state_.smooth + kSmoothing * (-m.reward - state_.smooth);
+    if (state_.steps == 1 || state_.smooth < state_.least) state_.least = state_.smooth;
+    if (falls(config_.grpo.divergence))
+      fail(ErrorKind::input, "step {}: the run diverges: its reward, smoothed, is {:.3f} and was {:.3f}. {}", state_.steps, -state_.smooth,
+           -state_.least, advice());
+  }
+
   std::string reference_path(std::int64_t step) const { return fmt::format("{}/reference-{}", options_.out, step); }
 
   void take_up() {
-    state_ = load_checkpoint(checkpoint_, run_, trainer_);
+    state_ = load_checkpoint(checkpoint_, run_, trainer_, options_.change);
+    keep_changes(options_.out, state_.steps, state_.changes);
     if (ParameterStore* reference = grpo_->reference()) {
       const std::int64_t step = grpo_->reference_step(state_.steps);
       reference->load(step == 0 ? files_.weights() : ModelFiles::open(reference_path(step)).weights());

@@ -45,6 +45,7 @@ std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::i
     request.sampling = options.sampling;
     request.sampling.sequence = options.first_sequence + index;
     request.sampling.logprobs = 0;
+    request.sampling.policy_logprobs = true;
     request.stop_ids = options.stop_ids;
     request.on_token = [&rollout](const TokenEvent& token) {
       rollout.ids.push_back(token.id);

@@ -16,7 +16,7 @@ namespace limpid {
 
 struct Rollout {
   std::vector<std::int32_t> ids;  // of the answer, the stop id included
-  std::vector<float> logprobs;    // of each, at temperature 1 with nothing cut: what token_loss computes again (ops/loss.h)
+  std::vector<float> logprobs;    // of each, at the temperature (1 where greedy) with nothing cut: what token_loss computes again
   bool finished = false;          // it ended with a stop id; else it was cut at max_tokens or by the context
 };
 

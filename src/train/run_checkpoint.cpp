@@ -29,26 +29,34 @@ std::string head_of(std::size_t json_bytes) {
   return head;
 }
 
-// Refuses a run that was told something else: the first field that differs.
-void compare_runs(const std::string& path, const Json& saved, const Json& run) {
+// Refuses a run that was told something else: the first field that differs and is not named in `change`. Returns what
+// differs of those.
+std::vector<RunChange> compare_runs(const std::string& path, const Json& saved, const Json& run, const std::vector<std::string>& change) {
+  constexpr std::string_view kConfig = "config.";
   const Json before = saved.is_object() ? saved.flatten() : Json::object(), now = run.flatten();
   const auto value = [](const Json& from, const std::string& key) { return from.contains(key) ? from[key].dump() : std::string("nothing"); };
-  const auto refuse = [&](const std::string& key) {
+  std::vector<RunChange> changes;
+  const auto differs = [&](const std::string& key) {
     std::string field = key.substr(1);
     for (char& c : field)
       if (c == '/') c = '.';
+    if (field.starts_with(kConfig) && is_named(field.substr(kConfig.size()), change)) {
+      changes.push_back({field.substr(kConfig.size()), before.value(key, Json()), now.value(key, Json())});
+      return;
+    }
     fail(ErrorKind::input, "{}: checkpoint of another configuration: {} was {}, is {}", path, field, value(before, key), value(now, key));
   };
   for (const auto& [key, v] : now.items())
-    if (!before.contains(key) || before[key] != v) refuse(key);
+    if (!before.contains(key) || before[key] != v) differs(key);
   for (const auto& [key, v] : before.items())
-    if (!now.contains(key)) refuse(key);
+    if (!now.contains(key)) differs(key);
+  return changes;
 }
 
 RunState state_of(const Json& json, const std::string& path) {
   try {
     return {json.at("steps").get<std::int64_t>(), json.at("tokens").get<std::int64_t>(), json.at("data"), json.at("smooth").get<double>(),
-            json.at("least").get<double>()};
+            json.at("least").get<double>(), {}};
   } catch (const Json::exception& error) {
     fail(ErrorKind::input, "{}: {}", path, error.what());
   }
@@ -72,7 +80,7 @@ void save_checkpoint(const std::string& path, const Json& run, const RunState& s
   file.commit();
 }
 
-RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trainer) {
+RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trainer, const std::vector<std::string>& change) {
   const MappedFile file(path);
   const Bytes all = file.bytes();
   const auto damaged = [&](const char* what) { fail(ErrorKind::input, "{}: no checkpoint, or a damaged one: {}", path, what); };
@@ -93,10 +101,11 @@ RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trai
   const Bytes values = body.subspan(first.size(), value_bytes), moments = body.subspan(first.size() + value_bytes);
   const Hash128 hash = siphash128(siphash128(siphash128({}, first), values), moments);
   if (std::memcmp(&hash, all.data() + body.size(), kHash) != 0) damaged("its checksum is wrong");
-  compare_runs(path, json.value("run", Json()), run);
+  std::vector<RunChange> changes = compare_runs(path, json.value("run", Json()), run, change);
   const std::span<float> to = trainer.values(), state = trainer.optimiser().state();
   if (value_bytes != to.size_bytes() || moment_bytes != state.size_bytes()) damaged("it is of another model");
-  const RunState result = state_of(json, path);
+  RunState result = state_of(json, path);
+  result.changes = std::move(changes);
   std::memcpy(to.data(), values.data(), value_bytes);
   std::memcpy(state.data(), moments.data(), moment_bytes);
   trainer.optimiser().set_steps(static_cast<std::int64_t>(size("optimiser_steps")));

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "train/run_changes.h"
 #include "train/trainer.h"
 
 namespace limpid {
@@ -19,15 +20,17 @@ namespace limpid {
 struct RunState {
   std::int64_t steps = 0, tokens = 0;
   nlohmann::json data;             // of the packer
-  double smooth = 0, least = 0;    // of the loss, to see a run diverge
+  double smooth = 0, least = 0;    // of the loss (reinforcement: of the reward, negated), to see a run diverge
+  std::vector<RunChange> changes;  // of load_checkpoint: what the run is told otherwise now
 };
 
-// `run`: what the run was told; a checkpoint is taken up only by a run that was told the same. Throws Error(resources |
+// `run`: what the run was told, its configuration under "config"; a checkpoint is taken up only by a run that was told
+// the same, but for the fields of the configuration in `change`. Throws Error(resources |
 // system); the file that was there stays then.
 void save_checkpoint(const std::string& path, const nlohmann::json& run, const RunState& state, Trainer& trainer);
 
 // Sets parameters, the optimiser's state and the packed weights. Throws Error(not_found | input) naming the file: for
 // one that is damaged, and for one of another run the field and both values. The trainer is untouched then.
-RunState load_checkpoint(const std::string& path, const nlohmann::json& run, Trainer& trainer);
+RunState load_checkpoint(const std::string& path, const nlohmann::json& run, Trainer& trainer, const std::vector<std::string>& change = {});
 
 }  // namespace limpid

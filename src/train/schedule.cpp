@@ -52,8 +52,10 @@ double Curve::at(double done) const {
 }
 
 Schedule Schedule::parse(const nlohmann::json& json, const std::string& name) {
+  if (json.is_string()) return parse({{"as", json}}, name);
   Fields fields(json, name);
   Schedule schedule;
+  if (fields.has("as") && fields.choice("as", {"deepseek-v3"}, 0) == 0) schedule = deepseek_v3();
   schedule.learning_rate = fields.number("learning_rate", schedule.learning_rate, 0, 10);
   schedule.warmup_steps = fields.integer("warmup_steps", schedule.warmup_steps, 0, std::int64_t{1} << 40);
   const auto curve = [&](const char* field, Curve& to, double most) {

@@ -42,7 +42,8 @@ struct Schedule {
   Curve mtp_weight = 0.0;       // of the loss of multi-token prediction
   Curve balance_speed = 0.001;  // what the sign rule adds to the bias of an expert
 
-  // Fields: learning_rate, warmup_steps, rate, batch, mtp_weight, balance_speed; all may be absent.
+  // Fields: learning_rate, warmup_steps, rate, batch, mtp_weight, balance_speed; all may be absent. "deepseek-v3", or
+  // {"as": "deepseek-v3", ...}, is deepseek_v3() with what else is told.
   static Schedule parse(const nlohmann::json& json, const std::string& name);
   // DeepSeek-V3's (section 4.2 of its report) by fractions of its 14.8 T tokens: constant, cosine to a tenth, two
   // tails; the batch from a fifth over the first 3.2 %. 2000 of its 2.2e-4 and 15360 rows.

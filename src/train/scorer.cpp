@@ -6,11 +6,6 @@
 
 namespace limpid {
 
-namespace {
-
-
-}  // namespace
-
 Scorer::Scorer(const Decoder& decoder, std::int64_t tokens, int threads, const KernelTable& kernels)
     : decoder_(decoder),
       tokens_(tokens),
@@ -30,7 +25,7 @@ void Scorer::reserve_pages(std::int32_t pages) {
   for (std::size_t layer = 0; layer < layers; ++layer) cache_.push_back({layout, pool_.data() + layer * of_layer});
 }
 
-std::vector<float> Scorer::score(const PackedBatch& packed) {
+std::vector<float> Scorer::score(const PackedBatch& packed, float temperature) {
   if (packed.tokens() > tokens_) fail(ErrorKind::input, "scorer: a batch of {} rows; at most {} are expected", packed.tokens(), tokens_);
   reserve_pages(packed.pages());
   std::vector<std::int32_t> pages(static_cast<std::size_t>(packed.pages())), outputs(packed.ids.size());
@@ -47,7 +42,7 @@ std::vector<float> Scorer::score(const PackedBatch& packed) {
   team_.run([&](int thread) {
     Exec ex = memory_.exec(team_, thread, &kernels_);
     const Tensor logits = decoder_.forward(ex, batch, cache_);
-    token_loss(ex, logits, {.targets = packed.targets, .weights = packed.weights}, logprobs);
+    token_loss(ex, logits, {.targets = packed.targets, .weights = packed.weights, .temperature = temperature}, logprobs);
   });
   return logprobs;
 }

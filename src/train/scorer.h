@@ -19,8 +19,9 @@ class Scorer {
   // Batches have at most `tokens` rows. The decoder must outlive it; its weights may change between calls.
   Scorer(const Decoder& decoder, std::int64_t tokens, int threads, const KernelTable& kernels);
 
-  // (T): the log-probability of each row's target; 0 where its weight is 0. Throws Error(input) for a larger batch.
-  std::vector<float> score(const PackedBatch& batch);
+  // (T): the log-probability of each row's target at the temperature; 0 where its weight is 0. Throws Error(input) for a
+  // larger batch.
+  std::vector<float> score(const PackedBatch& batch, float temperature = 1.0F);
 
  private:
   void reserve_pages(std::int32_t pages);

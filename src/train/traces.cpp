@@ -24,14 +24,14 @@ using Json = nlohmann::json;
 
 Json counts_json(const TraceCounts& c) {
   return {{"problems", c.problems}, {"answers", c.answers}, {"finished", c.finished}, {"correct", c.correct}, {"well_formed", c.well_formed},
-          {"one_language", c.one_language}, {"kept", c.kept}, {"tokens", c.tokens}, {"solved", c.solved}};
+          {"reasoned", c.reasoned}, {"one_language", c.one_language}, {"kept", c.kept}, {"tokens", c.tokens}, {"solved", c.solved}};
 }
 
 TraceCounts counts_of(const Json& json) {
   TraceCounts c;
   const std::pair<const char*, std::int64_t*> fields[] = {
       {"problems", &c.problems}, {"answers", &c.answers}, {"finished", &c.finished}, {"correct", &c.correct}, {"well_formed", &c.well_formed},
-      {"one_language", &c.one_language}, {"kept", &c.kept}, {"tokens", &c.tokens}, {"solved", &c.solved}};
+      {"reasoned", &c.reasoned}, {"one_language", &c.one_language}, {"kept", &c.kept}, {"tokens", &c.tokens}, {"solved", &c.solved}};
   for (const auto& [name, value] : fields) *value = json.at(name).get<std::int64_t>();
   return c;
 }
@@ -130,15 +130,16 @@ class Tracer {
 
   bool good(const Sample& problem, const TeacherAnswer& answer) {
     const Judgement judgement = judge(problem, answer.reply);
-    const bool one_language = judgement.language_share >= settings_.language;
+    const bool one_language = judgement.language_share >= settings_.language, reasoned = !take_apart(answer.reply).thinking.empty();
     ++counts_.answers;
     counts_.tokens += answer.tokens;
     counts_.finished += answer.finished ? 1 : 0;
     counts_.correct += answer.finished && judgement.correct ? 1 : 0;
     counts_.well_formed += answer.finished && judgement.well_formed ? 1 : 0;
-    counts_.one_language += answer.finished && one_language ? 1 : 0;
+    counts_.reasoned += answer.finished && reasoned ? 1 : 0;
+    counts_.one_language += answer.finished && reasoned && one_language ? 1 : 0;  // who answers at once chose no language
     return answer.finished && (judgement.correct || !settings_.correct) && (judgement.well_formed || !settings_.well_formed) && one_language &&
-           (!settings_.reasoned || !take_apart(answer.reply).thinking.empty());
+           (!settings_.reasoned || reasoned);
   }
 
   static std::string line(const Sample& problem, const TeacherAnswer& answer, std::int64_t index) {

@@ -67,7 +67,8 @@ std::unique_ptr<Teacher> engine_teacher(const std::string& model, int threads, c
 std::unique_ptr<Teacher> endpoint_teacher(const std::string& url, const std::string& model, const std::string& key);
 
 struct TraceCounts {
-  std::int64_t problems = 0, answers = 0, finished = 0, correct = 0, well_formed = 0, one_language = 0, kept = 0, tokens = 0;
+  std::int64_t problems = 0, answers = 0, finished = 0, correct = 0, well_formed = 0, reasoned = 0, kept = 0, tokens = 0;
+  std::int64_t one_language = 0;  // of those that think (reasoned): the prompt's language, by the settings' share
   std::int64_t solved = 0;  // problems of which something is kept
 };
 

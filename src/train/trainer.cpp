@@ -108,7 +108,7 @@ void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const Ste
   team_.run([&](int thread) {
     Exec ex = exec(thread);
     ex.tape = &tape_;
-    const auto lost = [&](const Tensor& logits, Rows& rows) {
+    const auto lost = [&](const Tensor& logits, Rows& rows, double temperature) {
       return token_loss(ex, logits,
                         {.targets = rows.targets,
                          .weights = rows.weights,
@@ -117,13 +117,14 @@ void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const Ste
                          .clip_low = static_cast<float>(plan.clip_low),
                          .clip_high = static_cast<float>(plan.clip_high),
                          .reference_logprobs = rows.reference_logprobs,
-                         .kl = static_cast<float>(plan.kl)},
+                         .kl = static_cast<float>(plan.kl),
+                         .temperature = static_cast<float>(temperature)},
                         rows.logprobs);
     };
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(static_cast<std::size_t>(config_.layers)));
     LossSums sums, mtp_sums;
-    if (!p.main.outputs.empty()) sums = lost(decoder_.logits(ex, hidden, batch), p.main);
-    if (with_mtp) mtp_sums = lost(decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits, p.mtp);
+    if (!p.main.outputs.empty()) sums = lost(decoder_.logits(ex, hidden, batch), p.main, plan.temperature);
+    if (with_mtp) mtp_sums = lost(decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits, p.mtp, 1);
     tape_.backward(ex);
     if (thread != 0) return;
     main = sums;

@@ -42,6 +42,7 @@ struct StepPlan {
   // Of policy gradients, with what the batches hold (PackedBatch):
   double total_weight = 0;  // the loss is divided by it; 0: by the sum of the weights
   double clip_low = 0.2, clip_high = 0.2, kl = 0;
+  double temperature = 1;  // of the policy: at which the batches' answers were drawn
   bool keep_logprobs = false;  // StepResult::logprobs is wanted
 };
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/app/shell.h"
 
@@ -204,6 +205,27 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
                                      " --teacher http://127.0.0.1:9/v1 --teacher-model m --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(offline.code, 2);
   EXPECT_NE(offline.output.find("--offline"), std::string::npos) << offline.output;
+  // R1 distils into dense models of two architectures: a student from nothing of each.
+  for (const char* kind : {"llama", "qwen2"}) {
+    json student = config;
+    student["traces"]["correct"] = student["traces"]["well_formed"] = student["traces"]["reasoned"] = false;
+    student["traces"]["max_tokens"] = 40;
+    student["train"] = {{"model", {{"model_type", kind}, {"hidden_size", 32}, {"num_hidden_layers", 1}, {"intermediate_size", 48}, {"num_attention_heads", 2},
+                                   {"num_key_value_heads", 1}, {"max_position_embeddings", 256}}},
+                        {"tokenizer", at("base")}, {"steps", 6}, {"batch_tokens", 128}, {"length", 96}, {"schedule", {{"learning_rate", 0.01}}}};
+    const std::string out = std::string("student-") + kind;
+    const ShellResult learned = limpid("distill " + file(out + ".json", student.dump()) + " --teacher " + at("base") + " -t 1 --out " + at(out) + " 2>&1");
+    ASSERT_EQ(learned.code, 0) << learned.output;
+    EXPECT_EQ(json::parse(bytes(out + "/config.json"))["model_type"], kind);
+    EXPECT_FALSE(bytes(out + "/traces.jsonl").empty());
+    std::istringstream metrics(bytes(out + "/metrics.jsonl"));
+    std::vector<double> losses;
+    for (std::string line; std::getline(metrics, line);) losses.push_back(json::parse(line)["loss"]);
+    ASSERT_EQ(losses.size(), 6U);
+    EXPECT_LT(losses.back(), losses.front());
+    // It is asked as any model is.
+    EXPECT_EQ(limpid("eval " + at(out) + " addsub -n 2 -k 1 --level 1 --max-tokens 8 2>&1").code, 0);
+  }
   const ShellResult down = limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(down.code, 2);
   EXPECT_NE(down.output.find("--teacher-model"), std::string::npos) << down.output;

@@ -214,6 +214,31 @@ TEST_F(TrainCommand, DivergenceStopsWithAdviceAndKeepsTheCheckpoint) {
   EXPECT_FALSE(fs::exists(folder_ / "wild/model.safetensors"));
 }
 
+// The advice of a run that diverged can be followed: with the field named, the run goes on from its checkpoint.
+TEST_F(TrainCommand, ADivergedRunGoesOnWithAnotherSchedule) {
+  json config = nano();
+  config["steps"] = 120;
+  config["optimiser"] = {{"kind", "adamw"}, {"clip", 0}};
+  config["schedule"] = {{"learning_rate", 10}, {"warmup_steps", 400}};  // it climbs past what the model bears
+  config["divergence"] = 0.1;
+  const ShellResult r = train(config, "wild");
+  ASSERT_EQ(r.code, 2) << r.output;
+  for (const char* named : {"diverges", "is intact", "--resume --change"}) EXPECT_NE(r.output.find(named), std::string::npos) << r.output;
+  config["schedule"] = {{"learning_rate", 0.001}};
+  config["divergence"] = 20;
+  ShellResult refused = train(config, "wild", "-t 1 --resume");
+  EXPECT_EQ(refused.code, 2);
+  refused = train(config, "wild", "-t 1 --resume --change seed");
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.output.find("--change seed: a run that goes on may change schedule, optimiser.clip, divergence"), std::string::npos) << refused.output;
+  const ShellResult followed = train(config, "wild", "-t 1 --resume --change schedule,divergence");
+  EXPECT_EQ(followed.code, 0) << followed.output;
+  EXPECT_TRUE(fs::exists(folder_ / "wild/model.safetensors"));
+  const std::string changes = bytes(folder_ / "wild/changes.jsonl");
+  EXPECT_NE(changes.find(R"("field":"schedule.learning_rate","from":10,"to":0.001)"), std::string::npos) << changes;
+  EXPECT_NE(changes.find(R"("field":"schedule.warmup_steps","from":400,"to":null)"), std::string::npos) << changes;
+}
+
 // The size of files is limited below what a checkpoint takes: as on a full disk, writing fails in the middle.
 TEST_F(TrainCommand, AFullDiskLeavesTheLastCheckpoint) {
   json config = nano();

@@ -31,11 +31,11 @@ Outcome run_loss(const LossRows& rows, const std::vector<float>& logits, const H
   return result;
 }
 
-double logprob_of(const std::vector<float>& logits, std::int64_t row, std::int32_t target) {
+double logprob_of(const std::vector<float>& logits, std::int64_t row, std::int32_t target, double temperature = 1) {
   double total = 0;
   const float* x = logits.data() + row * kVocabulary;
-  for (std::int64_t j = 0; j < kVocabulary; ++j) total += std::exp(static_cast<double>(x[j]));
-  return static_cast<double>(x[target]) - std::log(total);
+  for (std::int64_t j = 0; j < kVocabulary; ++j) total += std::exp(static_cast<double>(x[j]) / temperature);
+  return static_cast<double>(x[target]) / temperature - std::log(total);
 }
 
 class Loss : public ::testing::Test {
@@ -120,6 +120,30 @@ TEST_F(Loss, ClippedRatioAndKl) {
                       .clip_low = 0.1F, .clip_high = 0.3F, .reference_logprobs = reference_, .kl = 0.04F};
   check(rows, expected);
   EXPECT_EQ(run_loss(rows, logits_).sums.clipped, clipped);
+}
+
+// Answers drawn at 0.7 are of the policy at 0.7: log-probability, ratio, divergence and gradient are its own.
+TEST_F(Loss, AtTheTemperatureThatTheAnswersWereDrawnAt) {
+  const double temperature = static_cast<double>(0.7F);
+  double expected = 0;
+  for (std::int64_t t = 0; t < kRows; ++t) {
+    const auto i = static_cast<std::size_t>(t);
+    if (t == 3) continue;
+    const double l = logprob_of(logits_, t, targets_[i], temperature), a = advantages_[i];
+    old_[i] = static_cast<float>(l + 0.15 * static_cast<double>(t - 4));
+    const double ratio = std::exp(l - static_cast<double>(old_[i])), kept = std::clamp(ratio, 0.9, 1.3);
+    const double behind = static_cast<double>(reference_[i]) - l;
+    expected += static_cast<double>(weights_[i]) * (-std::min(ratio * a, kept * a) + static_cast<double>(0.04F) * (std::exp(behind) - behind - 1));
+  }
+  const LossRows rows{.targets = targets_, .weights = weights_, .advantages = advantages_, .old_logprobs = old_, .clip_low = 0.1F,
+                      .clip_high = 0.3F, .reference_logprobs = reference_, .kl = 0.04F, .temperature = 0.7F};
+  check(rows, expected);
+  const Outcome outcome = run_loss(rows, logits_);
+  EXPECT_NEAR(outcome.logprobs[0], logprob_of(logits_, 0, targets_[0], temperature), 1e-5);
+  EXPECT_GT(std::fabs(outcome.logprobs[0] - logprob_of(logits_, 0, targets_[0])), 0.01);
+  LossRows none = rows;
+  none.temperature = 0;
+  EXPECT_THROW(run_loss(none, logits_), Error);
 }
 
 // On policy the ratio is 1: the clipped form has the bits of the plain one.

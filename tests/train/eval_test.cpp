@@ -242,6 +242,33 @@ TEST_F(Evaluation, WhatIsCutIsWrong) {
   EXPECT_DOUBLE_EQ(cut.rows[0].cons_k, 0);
 }
 
+// Three answers that think, of four: one in English, one mixed, one in Chinese. Who answers at once has no language.
+TEST(EvalRows, LanguageIsThatOfTheAnswersThatThink) {
+  const auto answer = [](bool reasoned, double share) {
+    EvalAnswer a;
+    a.reasoned = reasoned;
+    a.well_formed = a.finished = true;
+    a.language_share = share;
+    return a;
+  };
+  const std::vector<EvalProblem> problems = {problem("a?", "1", "addsub", "en"), problem("b?", "1", "chain", "en")};
+  const std::vector<EvalAnswer> answers = {answer(false, 1), answer(true, 1), answer(true, 0.5), answer(true, 0),
+                                           answer(false, 1), answer(false, 1), answer(false, 1), answer(false, 1)};
+  const std::vector<EvalRow> rows = eval_rows(problems, answers, 4);
+  EXPECT_EQ(rows[0].thoughts, 3);
+  EXPECT_DOUBLE_EQ(rows[0].reasoned, 3.0 / 8);
+  EXPECT_DOUBLE_EQ(rows[0].one_language, 0.5);
+  EXPECT_DOUBLE_EQ(rows[0].readable, 1.0 / 3);
+  const EvalRow& chain = *std::ranges::find_if(rows, [](const EvalRow& row) { return row.family == "chain"; });
+  EXPECT_EQ(chain.thoughts, 0);
+  EXPECT_TRUE(std::isnan(chain.one_language) && std::isnan(chain.readable));
+  EvalReport report;
+  report.rows = rows;
+  const EvalReport back = eval_from_json(nlohmann::json::parse(eval_json(report).dump()), "there and back");
+  EXPECT_EQ(eval_json(back).dump(), eval_json(report).dump());
+  EXPECT_TRUE(std::isnan(std::ranges::find_if(back.rows, [](const EvalRow& row) { return row.family == "chain"; })->one_language));
+}
+
 TEST_F(Evaluation, RolloutsCarryTheModelsLogProbabilities) {
   Engine engine(model_, rollout_engine(8, 64, CacheType::f32, 1, best_kernels()));
   RolloutOptions options;
@@ -255,6 +282,12 @@ TEST_F(Evaluation, RolloutsCarryTheModelsLogProbabilities) {
     const double chance = rollout.ids[0] == one("4") ? 9.0 / 16 : rollout.ids[0] == one("5") ? 3.0 / 16 : 0.25;
     EXPECT_NEAR(rollout.logprobs[0], std::log(chance), 1e-5);
     EXPECT_NEAR(rollout.logprobs.back(), 0, 1e-5);
+  }
+  RolloutOptions half = options;  // probabilities to the power of two, renormalised
+  half.sampling.temperature = 0.5F;
+  for (const Rollout& rollout : roll_out(engine, prompts, half)) {
+    const double weight = rollout.ids[0] == one("4") ? 81 : rollout.ids[0] == one("5") ? 9 : 16;
+    EXPECT_NEAR(rollout.logprobs[0], std::log(weight / (81 + 9 + 16)), 1e-5);
   }
   RolloutOptions stopping = options;
   stopping.progress = [](std::size_t ended) { return ended < 10; };

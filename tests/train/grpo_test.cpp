@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "base/error.h"
 #include "train/mix_tokenizer.h"
@@ -51,6 +52,18 @@ TEST(GrpoArithmetic, ShufflingKeepsTheRewardsAndMovesThem) {
   EXPECT_NE(moved, rewards);
   std::ranges::sort(moved);
   EXPECT_EQ(moved, rewards);
+}
+
+TEST(GrpoArithmetic, MinibatchesAreDrawnByLot) {
+  const std::vector<std::size_t> order = minibatch_order(8192, 1, 7);
+  EXPECT_EQ(order, minibatch_order(8192, 1, 7));
+  EXPECT_NE(order, minibatch_order(8192, 1, 8));
+  EXPECT_NE(order, minibatch_order(8192, 2, 7));
+  std::vector<std::size_t> sorted = order;
+  std::ranges::sort(sorted);
+  for (std::size_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], i);
+  // Of the first 512 answers about a sixteenth is in the first minibatch of 512 (32; deviation 5.3).
+  EXPECT_NEAR(static_cast<double>(std::count_if(order.begin(), order.begin() + 512, [](std::size_t i) { return i < 512; })), 32, 22);
 }
 
 TEST(GrpoSettingsFile, NamesWhatIsWrong) {
@@ -178,6 +191,20 @@ TEST_P(GrpoSteps, RolloutsAreOnPolicyToTheBit) {
   for (std::size_t i = 0; i < one.metrics.size(); ++i) EXPECT_EQ(three.metrics[i].json(), one.metrics[i].json());
 }
 
+// At another temperature the policy is what the answers are drawn from: at 0.7 rollout, loss and reference agree to the bit.
+TEST_P(GrpoSteps, OnPolicyToTheBitAtAnotherTemperature) {
+  settings_.temperature = 0.7;
+  settings_.kl = 0.01;
+  const Run one = run(1, 4);
+  for (const GrpoMetrics& m : one.metrics) {
+    EXPECT_EQ(m.mismatch, 0) << m.step;
+    EXPECT_EQ(m.clipped, 0) << m.step;
+  }
+  EXPECT_EQ(one.metrics[0].kl, 0);  // the reference is the policy itself
+  EXPECT_GT(one.metrics[2].kl, 0);
+  EXPECT_EQ(run(3, 4).values, one.values);
+}
+
 // What the engine wrote, the scorer reads: with other rows, other pages, no engine.
 TEST_P(GrpoSteps, TheScorerFindsTheRolloutsLogProbabilities) {
   const auto t = trainer(2);
@@ -188,6 +215,7 @@ TEST_P(GrpoSteps, TheScorerFindsTheRolloutsLogProbabilities) {
   RolloutOptions options;
   options.samples = 3;
   options.max_tokens = 9;
+  options.sampling.temperature = 0.7F;
   const auto rollouts = roll_out(engine, ids, options);
   PackedBatch batch;
   std::vector<float> expected;
@@ -201,9 +229,10 @@ TEST_P(GrpoSteps, TheScorerFindsTheRolloutsLogProbabilities) {
     batch.add(all.data(), weights.data(), static_cast<std::int32_t>(all.size()) - 1);
   }
   Scorer scorer(t->decoder(), batch.tokens(), 3, best_kernels());
-  const std::vector<float> found = scorer.score(batch);
+  const std::vector<float> found = scorer.score(batch, 0.7F);
   ASSERT_EQ(found.size(), expected.size());
   EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * sizeof(float)), 0);
+  EXPECT_NE(scorer.score(batch), found);  // at temperature 1
 }
 
 TEST_P(GrpoSteps, WhatIsRewardedComesMoreOften) {
@@ -212,9 +241,14 @@ TEST_P(GrpoSteps, WhatIsRewardedComesMoreOften) {
   EXPECT_GT(mean_reward(learned, 35), 0.85);
 }
 
+// By lot nothing is learned: from its own start the mean reward drifts, and does not rise as with a true reward.
 TEST_P(GrpoSteps, RewardsByLotTeachNothing) {
+  const Run learned = run(1, 40);
   settings_.shuffle_rewards = true;
-  EXPECT_LT(mean_reward(run(1, 40), 35), 0.75);
+  const Run by_lot = run(1, 40);
+  EXPECT_EQ(by_lot.metrics[0].reward, learned.metrics[0].reward);  // the same start
+  EXPECT_LT(mean_reward(by_lot, 35) - mean_reward(by_lot, 0), 0.1);
+  EXPECT_GT(mean_reward(learned, 35) - mean_reward(learned, 0), 0.3);
 }
 
 TEST_P(GrpoSteps, MinibatchesReferenceAndDeviationAsThePaperHasThem) {
@@ -228,6 +262,34 @@ TEST_P(GrpoSteps, MinibatchesReferenceAndDeviationAsThePaperHasThem) {
   EXPECT_GT(paper.metrics[1].kl, 0);  // away from the reference
   EXPECT_LT(paper.metrics[3].kl, paper.metrics[2].kl);  // which came after
   EXPECT_EQ(run(2, 7).values, paper.values);
+}
+
+// Every answer is told of, with what it earned and the update that it took part in; a group's answers are in several.
+TEST_P(GrpoSteps, AnswersAreSharedAmongUpdatesByLotAndToldOf) {
+  settings_.updates = 4;
+  settings_.skip_equal = false;
+  const auto t = trainer(1);
+  Grpo grpo(*t, tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
+  std::vector<std::set<std::int64_t>> of_group(4);
+  std::vector<int> in_update(4);
+  std::size_t told = 0;
+  double reward = 0;
+  grpo.log([&](const GrpoRecord& record) {
+    EXPECT_EQ(record.step, 1);
+    EXPECT_EQ(record.rollout.ids.size(), record.rollout.logprobs.size());
+    EXPECT_FALSE(record.prompt.empty());
+    ASSERT_TRUE(record.update >= 0 && record.update < 4);
+    of_group[told++ / 8].insert(record.update);
+    ++in_update[static_cast<std::size_t>(record.update)];
+    reward += record.reward / 32;
+  });
+  const GrpoMetrics m = grpo.step();
+  EXPECT_EQ(told, 32U);
+  EXPECT_NEAR(m.reward, reward, 1e-12);
+  EXPECT_EQ(in_update, std::vector<int>(4, 8));
+  for (const std::set<std::int64_t>& updates : of_group) EXPECT_GT(updates.size(), 1U);
+  EXPECT_GT(m.flops, 0);
+  EXPECT_GE(m.trained_rows, m.rollout_tokens);
 }
 
 TEST_P(GrpoSteps, GoesOnAsIfNothingHadHappened) {

@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
 """Solves the problems that `limpid data` prints from their wording alone and compares the answers; nothing here was taken
 from the generators' code. Also checks every equation of the thinking. Standard library only.
-Usage: independent_verifier.py LIMPID [SAMPLES PER FAMILY AND LEVEL]"""
+Usage: independent_verifier.py LIMPID [SAMPLES PER FAMILY AND LEVEL]
+       independent_verifier.py --answers FILE      scores a model's answers (`limpid eval MODEL SUITE --answers FILE`) from the wording of
+                                                   the problems alone; fails where limpid judged one otherwise
+       independent_verifier.py LIMPID --model MODEL [PROBLEMS PER FAMILY]   asks the model itself, then scores"""
 import itertools
 import json
 import re
+import pathlib
 import subprocess
 import sys
+import tempfile
 from fractions import Fraction
 
 LEVELS = {"chain": 8, "count": 5, "addsub": 7, "multiply": 5, "ordering": 5, "boolean": 5, "target": 4, "word": 5, "talk": 3}
@@ -210,12 +215,68 @@ def thinking_right(s):
     return True
 
 
+def spoken(reply):
+    """The answer behind the thinking, without white space and one full stop; None where the thinking does not end."""
+    if "<think>" in reply and "</think>" not in reply:
+        return None
+    answer = reply.rsplit("</think>", 1)[-1].strip()
+    for stop in (".", "。"):
+        answer = answer.removesuffix(stop)
+    return answer.strip()
+
+
+def judged_right(line):
+    """Whether the reply is right, by what the problem's wording asks."""
+    answer = spoken(line["reply"])
+    if not answer or not line["finished"]:
+        return False
+    family, prompt = line["family"], line["prompt"]
+    try:
+        if family == "target":
+            return target(prompt, answer)
+        if family == "talk":
+            return talk(prompt, answer.lower())
+        asked = globals()[family](prompt)
+    except (AssertionError, ValueError, KeyError, IndexError, SyntaxError, ZeroDivisionError, AttributeError, TypeError):
+        return False
+    if re.fullmatch(r"[-−]?\d+", asked):
+        return bool(re.fullmatch(r"[-−]?[0-9]+", answer)) and int(answer.replace("−", "-")) == int(asked)
+    return answer.lower() == asked.lower()
+
+
+def score(path):
+    lines = [json.loads(line) for line in open(path, encoding="utf-8")]
+    by_family, differ = {}, []
+    for line in lines:
+        right_here = judged_right(line)
+        counts = by_family.setdefault(line["family"], [0, 0])
+        counts[0] += right_here
+        counts[1] += 1
+        if right_here != line["correct"]:
+            differ.append(line)
+    for line in differ[:5]:
+        print(json.dumps(line, ensure_ascii=False))
+    for family, (good, all_of) in sorted(by_family.items()):
+        print(f"{family:10} {good} of {all_of} right ({good / all_of:.1%})")
+    good = sum(counts[0] for counts in by_family.values())
+    print(f"{len(lines)} answers, {good} right ({good / max(len(lines), 1):.1%}); limpid judges {len(differ)} otherwise")
+    return 0 if lines and not differ and 0 < good < len(lines) else 1
+
+
 def samples(limpid, *arguments):
     out = subprocess.run([limpid, "data", *arguments, "--json"], check=True, capture_output=True, text=True).stdout
     return [json.loads(line) for line in out.splitlines()]
 
 
 def main():
+    if sys.argv[1] == "--answers":
+        sys.exit(score(sys.argv[2]))
+    if len(sys.argv) > 3 and sys.argv[2] == "--model":
+        with tempfile.TemporaryDirectory() as folder:
+            answers = str(pathlib.Path(folder) / "answers.jsonl")
+            problems = sys.argv[4] if len(sys.argv) > 4 else "10"
+            subprocess.run([sys.argv[1], "eval", sys.argv[3], "mix", "-n", problems, "-k", "4", "--max-tokens", "112", "--answers", answers], check=True)
+            sys.exit(score(answers))
     limpid, n = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "150"
     seen, wrong, split = 0, [], {"train": set(), "held-out": set()}
     for family, levels in LEVELS.items():

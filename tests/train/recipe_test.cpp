@@ -10,6 +10,8 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
@@ -69,11 +71,84 @@ TEST(Recipes, ThoseInsideAreReadAndTheirSourcesSpeakOfFieldsThatAreThere) {
   EXPECT_THROW(Recipe::open("r2"), Error);
 }
 
+// The fields of what a stage is told, each with its path; names of other stages are no fields.
+void leaves(const json& value, const std::string& path, std::vector<std::string>& out) {
+  static const std::set<std::string> kNames = {"stage", "kind", "about", "sources", "from", "of", "teacher", "tokenizer"};
+  if (!value.is_object() || value.empty()) return out.push_back(path);
+  for (const auto& [name, inner] : value.items())
+    if (!path.empty() || !kNames.contains(name)) leaves(inner, path.empty() ? name : path + "." + name, out);
+}
+
+// Every field of the recipes from DeepSeek's papers has a source: its own, or that of what it is in.
+TEST(Recipes, EveryFieldHasItsSource) {
+  for (const char* name : {"r1-zero", "r1-paper", "r1-nano"})
+    for (const RecipeStage& stage : Recipe::open(name).stages) {
+      if (stage.kind == Kind::report) continue;
+      std::set<std::string> known;
+      const json sources = stage.told->value("sources", json::object());
+      for (const auto& [keys, source] : sources.items()) {
+        std::istringstream each(keys);
+        for (std::string key; std::getline(each >> std::ws, key, ',');) known.insert(key);
+      }
+      const auto has_source = [&](const std::string& path) {
+        return std::ranges::any_of(known, [&](const std::string& key) { return path == key || path.ends_with("." + key); });
+      };
+      std::vector<std::string> fields;
+      leaves(*stage.told, "", fields);
+      for (const std::string& field : fields) {
+        bool found = has_source(field);
+        for (std::size_t at = field.find('.'); at != std::string::npos && !found; at = field.find('.', at + 1)) found = has_source(field.substr(0, at));
+        EXPECT_TRUE(found) << name << ", " << stage.name << ": " << field << " has no source";
+      }
+    }
+}
+
+// Whatever draws problems draws its own: with one seed for two stages, reinforcement would be asked what pre-training has
+// shown solved.
+TEST(Recipes, EachStageDrawsProblemsOfItsOwn) {
+  for (const char* name : {"r1-zero", "r1-paper", "r1-nano"})
+    for (const std::optional<std::uint64_t> seed : {std::optional<std::uint64_t>(), std::optional<std::uint64_t>(5)}) {
+      std::map<std::uint64_t, std::string> owners;
+      for (const RecipeStage& stage : Recipe::open(name, {seed, false}).stages) {
+        std::vector<std::uint64_t> seeds;
+        if (stage.run) seeds.push_back(stage.run->seed);
+        if (stage.rl) seeds.push_back(stage.rl->grpo.seed);
+        if (stage.traces) seeds.push_back(stage.traces->seed);
+        if (stage.distill) seeds = {stage.distill->traces.seed, stage.distill->run.seed};
+        if (stage.kind == Kind::data) seeds.push_back(stage.seed);
+        for (const std::uint64_t of_stage : seeds) {
+          const auto [owner, fresh] = owners.emplace(of_stage, stage.name);
+          EXPECT_TRUE(fresh) << name << ": " << stage.name << " and " << owner->second << " have seed " << of_stage;
+        }
+      }
+    }
+  const Recipe zero = Recipe::open("r1-zero");
+  const RecipeStage &pretrain = stage_of(zero, "pretrain"), &rl = stage_of(zero, "rl");
+  const Mix shown = parse_mix(pretrain.data->dump(), "pretrain");
+  const auto samples = static_cast<std::uint64_t>(rl.rl->grpo.steps * rl.rl->grpo.prompts);
+  std::size_t same = 0;
+  for (std::uint64_t i = 0; i < samples; ++i)
+    same += mixed_sample(rl.rl->mix, Split::train, rl.rl->grpo.seed, i).sample.prompt ==
+            mixed_sample(shown, Split::train, pretrain.run->seed, i).sample.prompt;
+  EXPECT_LT(same, samples / 100);
+}
+
 TEST(Recipes, ThePapersSettings) {
-  const GrpoSettings paper = stage_of(Recipe::open("r1-paper"), "rl").rl->grpo;
+  const Recipe of_paper = Recipe::open("r1-paper"), zero = Recipe::open("r1-zero");
+  const GrpoSettings paper = stage_of(of_paper, "rl").rl->grpo;
   EXPECT_TRUE(paper.normalise && paper.answer_level && !paper.skip_equal);
-  EXPECT_EQ(paper.updates, 16);
+  EXPECT_EQ(paper.prompts * paper.group, 8192);                 // of a rollout
+  EXPECT_EQ(paper.prompts * paper.group / paper.updates, 512);  // of a minibatch
   EXPECT_EQ(paper.kl, 0.001);
+  EXPECT_EQ(paper.clip_high, 10);
+  EXPECT_EQ(paper.reward.format, paper.reward.accuracy);
+  EXPECT_EQ(*stage_of(of_paper, "pretrain").told, *stage_of(zero, "pretrain").told);  // one base for both
+  for (const MixPart& part : stage_of(zero, "eval-harder").mix.parts) {
+    int trained = levels_of(part.family).trained;
+    for (const MixPart& of : stage_of(zero, "rl").rl->mix.parts)
+      if (of.family == part.family) trained = of.most_level;
+    EXPECT_GT(part.least_level, trained) << family_name(part.family);
+  }
   const Recipe nano = Recipe::open("r1-nano");
   EXPECT_EQ((*stage_of(nano, "pretrain").run->model)["num_nextn_predict_layers"], 1);
   EXPECT_EQ(stage_of(nano, "sft").from, "pretrain");  // from the base again

@@ -54,6 +54,16 @@ TEST(Schedule, JsonGivesTheSameCurve) {
     EXPECT_EQ(read.mtp_weight.at(done), v3.mtp_weight.at(done)) << done;
     EXPECT_EQ(read.balance_speed.at(done), v3.balance_speed.at(done)) << done;
   }
+  // V3's own by its name, alone or with what differs from it.
+  const Schedule named = Schedule::parse(json("deepseek-v3"), "c"), other = Schedule::parse({{"as", "deepseek-v3"}, {"learning_rate", 0.004}}, "c");
+  for (const double done : {0.0, 0.01, 0.5, 0.8, 0.97, 1.0}) {
+    EXPECT_EQ(named.rate_at(done, 1000), v3.rate_at(done, 1000)) << done;
+    EXPECT_EQ(named.batch.at(done), v3.batch.at(done)) << done;
+    EXPECT_EQ(named.mtp_weight.at(done), v3.mtp_weight.at(done)) << done;
+    EXPECT_EQ(named.balance_speed.at(done), v3.balance_speed.at(done)) << done;
+    EXPECT_EQ(other.rate_at(done, 5000), 0.004 * v3.rate.at(done)) << done;
+  }
+  EXPECT_EQ(other.warmup_steps, 2000);
   EXPECT_EQ(Schedule::parse(json::parse(R"({"mtp_weight": 0.25})"), "c").mtp_weight.at(0.4), 0.25);
   EXPECT_EQ(Curve(0.1).at(0.9), 0.1);
   EXPECT_EQ(Schedule::parse(json::parse("{}"), "c").rows_at(0, 0), 1) << "at least one row";
@@ -79,6 +89,7 @@ TEST(Schedule, BadFieldsAreNamed) {
   refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1, "shape": "round"}]}})", {"pieces[0].shape", "cosine", "round"});
   refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1, "form": "linear"}]}})", {"pieces[0].form", "unknown"});
   refused(R"({"batch": 3})", {"schedule.batch", "0 to 1", "3"});
+  refused(R"("deepseek-v2")", {"run.json: schedule.as", "deepseek-v3", "deepseek-v2"});
   refused("[]", {"run.json: schedule", "object"});
 }
 

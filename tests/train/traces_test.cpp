@@ -85,6 +85,8 @@ TEST_F(Traces, KeepsWhatIsGoodAndCountsAll) {
   EXPECT_EQ(end.counts.answers, 250);
   EXPECT_EQ(end.counts.finished, 200);  // numbers 3 of 5 are cut
   EXPECT_EQ(end.counts.correct, 150);   // and 1 of 5 wrong
+  EXPECT_EQ(end.counts.reasoned, 150);  // number 2 of 5 answers at once, and has no language
+  EXPECT_EQ(end.counts.one_language, 150);
   EXPECT_EQ(end.counts.kept, 100);      // and 2 of 5 without thinking
   EXPECT_EQ(end.counts.solved, 50);
   std::ifstream file(at("a.jsonl"));
