@@ -126,7 +126,7 @@ test.describe('thinking', () => {
   test('is ended by the reader, or by its budget, and the answer follows', async ({ page, address }) => {
     // The shipped model thinks for a fraction of a second: what clicks is as quick, and has a few tries.
     await page.addInitScript(() => {
-      new MutationObserver(() => document.querySelector<HTMLElement>('[data-testid="answer-now"]:not([disabled])')?.click()).observe(document, { childList: true, subtree: true });
+      new MutationObserver(() => sessionStorage['patient'] || document.querySelector<HTMLElement>('[data-testid="answer-now"]:not([disabled])')?.click()).observe(document, { childList: true, subtree: true });
       localStorage['limpid.settings'] ??= JSON.stringify({ showThinking: 'open' });
     });
     const WHOLE = 'thousands3=3'; // how this thinking ends
@@ -141,6 +141,7 @@ test.describe('thinking', () => {
     await expect(ended.locator('.thinking-body')).toContainText('times');
     await expect(ended.locator('.thinking-body')).not.toContainText(WHOLE);
     await expect(ended.locator('.markdown').last()).toContainText(/\d/);
+    await page.evaluate(() => (sessionStorage['patient'] = 'yes')); // from here on only the budget ends it
     await page.goto(`${address}#/settings`);
     await page.getByLabel('Thinking budget').fill('12');
     await page.keyboard.press('Tab');
