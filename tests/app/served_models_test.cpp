@@ -139,8 +139,8 @@ TEST_F(Models, TellWhoWaitsAndWhoRuns) {
     ChatRequest request = question(20);
     request.account = account;
     request.token_events = true;
-    lease->chat().submit(request, [&, first = std::string_view(account) == "acc_a" && ended == 0](const ChatEvent& event) mutable {
-      if (std::exchange(first, false)) {
+    lease->chat().submit(request, [&, events = std::string_view(account) == "acc_a" ? 0 : 100](const ChatEvent& event) mutable {
+      if (++events == 4) {  // what runs is told at the end of a step
         begun.set_value();
         goes_on.wait();  // the engine stands still here
       }

@@ -333,8 +333,13 @@ TEST_F(ChatApi, WhatIsCancelledWhileItWaitsCostsNothing) {
   model_.microseconds = 0;
   wait_until_over();
   std::lock_guard lock(admission_->mutex);
-  EXPECT_EQ(admission_->settled.size(), 64U);
-  for (const Consumption& one : admission_->settled) EXPECT_EQ(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+  // Those that ran may have been ended in the middle of their prompt: they pay what was computed.
+  EXPECT_EQ(admission_->settled.size() + static_cast<std::size_t>(admission_->given_back), 66U);
+  EXPECT_GT(admission_->settled.size(), 0U);
+  for (const Consumption& one : admission_->settled) {
+    EXPECT_GT(one.prompt_tokens, 0);
+    EXPECT_LE(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+  }
 }
 
 // The server's own default is no reason to refuse.
