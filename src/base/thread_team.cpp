@@ -1,6 +1,5 @@
 #include "base/thread_team.h"
 
-#include <pthread.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -37,20 +36,6 @@ class FlushDenormals {
 #endif
 };
 
-void pin_to(int index) {
-  cpu_set_t mask;
-  if (sched_getaffinity(0, sizeof mask, &mask) != 0) return;
-  int seen = 0;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &mask) || seen++ != index) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
-    pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-    return;
-  }
-}
-
 }  // namespace
 
 void Barrier::wait() noexcept {
@@ -65,9 +50,8 @@ void Barrier::wait() noexcept {
   turn_.wait(kBarrierSpin, [&] { return phase_.load(std::memory_order_acquire) != phase; });
 }
 
-ThreadTeam::ThreadTeam(int threads, bool pin) : barrier_(threads), errors_(static_cast<std::size_t>(threads)) {
-  if (pin) pin_to(0);
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread, pin] { loop(thread, pin); });
+ThreadTeam::ThreadTeam(int threads) : barrier_(threads), errors_(static_cast<std::size_t>(threads)) {
+  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { loop(thread); });
 }
 
 ThreadTeam::~ThreadTeam() {
@@ -97,8 +81,7 @@ void ThreadTeam::run(const std::function<void(int)>& work) {
     if (error) std::rethrow_exception(error);
 }
 
-void ThreadTeam::loop(int thread, bool pin) {
-  if (pin) pin_to(thread);
+void ThreadTeam::loop(int thread) {
   FlushDenormals mode;
   std::uint32_t seen = 0;
   for (;;) {

@@ -30,8 +30,7 @@ class Barrier {
 
 class ThreadTeam {
  public:
-  // threads >= 1. pin: bind thread i to the i-th core of the affinity mask; only sensible when alone on the machine.
-  explicit ThreadTeam(int threads, bool pin = false);
+  explicit ThreadTeam(int threads);  // >= 1
   ~ThreadTeam();
   ThreadTeam(const ThreadTeam&) = delete;
   ThreadTeam& operator=(const ThreadTeam&) = delete;
@@ -45,7 +44,7 @@ class ThreadTeam {
   void run(const std::function<void(int)>& work);
 
  private:
-  void loop(int thread, bool pin);
+  void loop(int thread);
 
   Barrier barrier_;
   std::vector<std::exception_ptr> errors_;

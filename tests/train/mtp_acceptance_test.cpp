@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/philox.h"
 #include "models/load.h"
-#include "tests/models/run_forward.h"
+#include "tests/models/mtp_model.h"
 
 namespace limpid {
 namespace {
@@ -16,35 +16,6 @@ namespace {
 using model_test::Ids;
 
 std::string model_path(const char* name) { return std::string(REPO_DIR) + "/tests/models/data/" + name; }
-
-// The decoder with its layer behind it as one model of one more cached layer: the logits of row i are the proposal for
-// i + 2.
-class Ahead final : public Model {
- public:
-  Ahead(const Decoder& decoder, const Ids& text) : decoder_(decoder), text_(text), info_(decoder.info()) {
-    ++info_.layers;
-  }
-  const ModelInfo& info() const override { return info_; }
-  CacheLayout cache_layout(CacheType type) const override { return decoder_.cache_layout(type); }
-  std::size_t arena_bytes(int tokens, int outputs) const override {
-    return decoder_.arena_bytes(tokens, outputs) + decoder_.mtp_arena_bytes(tokens, outputs);
-  }
-  std::size_t scratch_bytes(int tokens) const override { return decoder_.mtp_scratch_bytes(tokens); }
-  Tensor forward(Exec& ex, const Batch& batch, std::span<const CacheLayer> cache) const override {
-    const Tensor hidden = decoder_.hidden(ex, batch, cache.first(cache.size() - 1));
-    Ids following;
-    for (const std::int32_t position : batch.positions)
-      following.push_back(text_[static_cast<std::size_t>(position) + 1]);
-    Batch next = batch;
-    next.ids = following;
-    return decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits;
-  }
-
- private:
-  const Decoder& decoder_;
-  const Ids& text_;
-  ModelInfo info_;
-};
 
 std::ptrdiff_t best(const std::vector<float>& logits, std::size_t row, std::size_t columns) {
   const auto first = logits.begin() + static_cast<std::ptrdiff_t>(row * columns);
@@ -64,7 +35,7 @@ TEST(MtpAcceptance, IsWhereBothHeadsChooseTheSame) {
         text.push_back(static_cast<std::int32_t>(philox(seed, {i, 0, 0, 0})[0] % static_cast<std::uint32_t>(columns)));
       const std::vector<std::uint8_t> accepted = mtp.accepted(text);
       const std::vector<float> main = model_test::run(*decoder, text, {});
-      const std::vector<float> ahead = model_test::run(Ahead(*decoder, text), Ids(text.begin(), text.end() - 1), {});
+      const std::vector<float> ahead = model_test::run(model_test::WithMtp(*decoder, MtpInput::normed, text), Ids(text.begin(), text.end() - 1), {});
       ASSERT_EQ(accepted.size(), text.size());
       EXPECT_EQ(accepted[0] + accepted[1], 0);
       for (std::size_t i = 2; i < text.size(); ++i, ++all) {
