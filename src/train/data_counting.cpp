@@ -68,7 +68,7 @@ Sample make_count(Draw& draw, const Ask& ask) {
   const std::string_view wanted = names[order[0]];
 
   Sample sample;
-  sample.problem = parity ? "parity:" : "count:";
+  sample.problem = "count:";  // of its parity too, which is read off the same count
   sample.problem += std::to_string(static_cast<int>(symbols)) + ":" + std::to_string(order[0]) + ":";
   for (const std::uint32_t i : drawn) sample.problem += std::to_string(i) + ",";
 

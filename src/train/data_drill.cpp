@@ -1,5 +1,5 @@
 // drill: the small steps of the worked solutions, practised by themselves, as a school book does: copying a row, naming the places of
-// digits, sums of one digit, comparisons as signs. Every token of a reply can be learned from its prompt, so that looking up, which whole
+// digits, sums of one digit, comparisons as signs, a line or a value from others. Every token of a reply can be learned from its prompt, so that looking up, which whole
 // problems teach slowly (docs/training.md), is learned early.
 #include <array>
 
@@ -21,20 +21,25 @@ constexpr std::string_view kTurnsChinese[][2] = {{"高", "矮"}, {"大", "小"},
 
 constexpr char kDigits[] = "0123456789";
 
-// Copy: b a c
+// Copy: b a c b
 void row(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
   const std::uint32_t kind = draw.below(4);
   const auto length = static_cast<int>(draw.between(3, 12));
+  const auto any = [&] {
+    return kind == 0   ? draw.pick(kLetters)
+           : kind == 1 ? std::string_view(kDigits).substr(draw.below(10), 1)
+           : kind == 2 ? draw.pick(zh ? Words(kThingsChinese) : Words(kThings))
+           : zh        ? chinese_name(draw.below(kChineseNames))
+                       : draw.pick(kNames);
+  };
+  // Half of the rows have one item often, as rows to be counted have: what follows it is then told by what stands before.
+  const std::string often(draw.chance(0.5) ? any() : "");
   std::string shown, last;
   for (int i = 0; i < length; ++i) {
     std::string item;
     do {
-      item = kind == 0   ? draw.pick(kLetters)
-             : kind == 1 ? std::string_view(kDigits).substr(draw.below(10), 1)
-             : kind == 2 ? draw.pick(zh ? Words(kThingsChinese) : Words(kThings))
-             : zh        ? chinese_name(draw.below(kChineseNames))
-                         : draw.pick(kNames);
+      item = !often.empty() && draw.chance(0.35) ? often : std::string(any());
     } while (item == last);
     shown += (zh && kind >= 2 && i > 0 ? "、" : "") + item;
     last = item;
@@ -86,7 +91,7 @@ void facts(Draw& draw, const Ask& ask, Sample& sample) {
   sample.answer = done;
 }
 
-// Ann is shorter than Tom, Eva is older than Bob   Ann< Tom, Eva> Bob
+// Ann is shorter than Tom, Eva is older than Bob   Ann< Tom> Ann, Bob< Eva> Bob
 void signs(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
   const std::uint32_t quality = draw.below(4);
@@ -103,7 +108,8 @@ void signs(Draw& draw, const Ask& ask, Sample& sample) {
     } else {
       sample.prompt += (i > 0 ? "," + left : left.substr(1)) + " is " + std::string(kTurns[quality][turned]) + " than" + right;
     }
-    sample.answer += (i > 0 ? "," : "") + left + (turned != 0 ? "<" : ">") + right;
+const std::string a = zh ? left : left.substr(1), b = zh ? right : right.substr(1);
+    sample.answer += (i > 0 ? "," : "") + (turned != 0 ? both_ways(a, b) : both_ways(b, a));
   }
   sample.prompt += zh ? "。" : ".";
 }
@@ -116,7 +122,10 @@ Sample make_drill(Draw& draw, const Ask& ask) {
     case 1: row(draw, ask, sample); break;
     case 2: places(draw, ask, sample); break;
     case 3: facts(draw, ask, sample); break;
-    default: signs(draw, ask, sample); break;
+    case 4: signs(draw, ask, sample); break;
+    default:
+      if (draw.chance(0.6)) drill_line(draw, ask, sample);
+      else drill_value(draw, ask, sample);
   }
   if (sample.answer[0] == ' ') sample.answer.erase(0, 1);
   sample.problem = "drill:" + sample.prompt;

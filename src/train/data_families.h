@@ -24,10 +24,19 @@ Sample make_boolean(Draw& draw, const Ask& ask);
 Sample make_target(Draw& draw, const Ask& ask);
 Sample make_word(Draw& draw, const Ask& ask);
 Sample make_talk(Draw& draw, const Ask& ask);
+Sample make_near_miss(Draw& draw, const Ask& ask);  // the hardest level of talk
 Sample make_drill(Draw& draw, const Ask& ask);
+
+// The second halves of the thinking of ordering and boolean, for drill: a line from its comparisons, a value from others.
+void drill_line(Draw& draw, const Ask& ask, Sample& sample);
+void drill_value(Draw& draw, const Ask& ask, Sample& sample);
 
 // People of the ordering problems: half of them have one character, as puzzles name them, half two.
 inline constexpr std::uint32_t kChineseNames = 16;
 std::string_view chinese_name(std::uint32_t index);
+// One token to a name where the tokenizer has it: English names with their space in front, 小明 as 明.
+std::string name_in_thinking(std::string_view name);
+// "Tom is taller than Ann" both ways round: " Ann< Tom> Ann".
+std::string both_ways(std::string_view lower, std::string_view upper);
 
 }  // namespace limpid

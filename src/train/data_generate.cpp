@@ -1,5 +1,7 @@
 #include "train/data_generate.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "train/data_families.h"
 
@@ -36,6 +38,11 @@ bool is_held_out(std::string_view problem) {
   return hash % 10 == 0;
 }
 
+bool is_held_out(const Sample& sample) {
+  return is_held_out(sample.problem) ||
+         std::any_of(sample.parts.begin(), sample.parts.end(), [](const std::string& part) { return is_held_out(part); });
+}
+
 Sample make_sample(const SampleRequest& request, std::uint64_t index) {
   const Levels levels = levels_of(request.family);
   if (request.level < 1 || request.level > levels.all) {
@@ -47,7 +54,7 @@ Sample make_sample(const SampleRequest& request, std::uint64_t index) {
                                  static_cast<std::uint32_t>(request.family);
     Draw draw(request.seed, index, domain);
     Sample sample = generate(request.family, draw, {request.level, request.language, request.thinking});
-    sample.held_out = is_held_out(sample.problem);
+    sample.held_out = is_held_out(sample);
     if (request.split != Split::any && sample.held_out != (request.split == Split::held_out)) continue;
     sample.family = request.family;
     sample.level = request.level;

@@ -23,6 +23,10 @@ struct SampleRequest {
 // Talk without a problem (greetings and the like) is never held out.
 bool is_held_out(std::string_view problem);
 
+// A sample is held out when its problem or one of its parts is: so no training sample works out a held-out problem, not
+// even as a step. The reverse does not hold: a held-out sample was never seen as a whole, but all its steps may have been.
+bool is_held_out(const Sample& sample);
+
 // Throws Error(input) for a level that the family does not have, and when the split has no problem of it (talk, level 1,
 // held out).
 Sample make_sample(const SampleRequest& request, std::uint64_t index);

@@ -75,47 +75,112 @@ std::string_view chinese_name(std::uint32_t index) {
   return kChinese[index];
 }
 
-// Neighbours in the order are compared, in any order and either way round. The thinking writes every clause with a sign,
-// then counts down the line and says which place is asked for.
+std::string name_in_thinking(std::string_view name) {
+  constexpr std::string_view kFamiliar = "小";
+  if (name.front() >= 'A' && name.front() <= 'Z') return " " + std::string(name);
+  return std::string(name.size() > kFamiliar.size() && name.starts_with(kFamiliar) ? name.substr(kFamiliar.size()) : name);
+}
+
+std::string both_ways(std::string_view lower, std::string_view upper) {
+  const std::string low = name_in_thinking(lower);
+  return low + "<" + name_in_thinking(upper) + ">" + low;
+}
+
+namespace {
+
+// People in their order, and the comparisons of neighbours: in any order and either way round.
+struct Line {
+  std::vector<std::size_t> people;
+  std::vector<Clause> clauses;
+  std::vector<std::string_view> names;
+
+  // The problem is the order itself: whoever trains on three names in one order has seen it, whatever was asked and in which
+  // words.
+  std::string problem() const {
+    std::string out = "order";
+    for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? ":" : ">") + std::to_string(people[i]);
+    return out;
+  }
+  std::string both_ways_round() const {
+    std::string out;
+    for (const Clause& c : clauses) out += (out.empty() ? "" : ",") + both_ways(names[c.lower], names[c.upper]);
+    return out;
+  }
+  // " Ann: Bob, Ann< Tom; Tom: Bob, Ann; Tom> Ann> Bob": up from `at`, along those who have somebody above until the name is
+  // found, and when it is not, down from there.
+  std::string up_and_down(std::size_t at) const {
+    std::string out;
+    for (;; --at) {
+      out += (out.empty() ? "" : ";") + name_in_thinking(names[at]) + ":";
+      for (std::size_t i = 0; i < clauses.size(); ++i) {
+        out += (i == 0 ? "" : ",") + name_in_thinking(names[clauses[i].lower]);
+        if (clauses[i].lower == at) break;
+      }
+      if (at == 0) break;
+      out += "<" + name_in_thinking(names[at - 1]);
+    }
+    out += ";" + name_in_thinking(names[0]);
+    for (std::size_t i = 1; i < names.size(); ++i) out += ">" + name_in_thinking(names[i]);
+    return out;
+  }
+};
+
+Line draw_people(Draw& draw, std::size_t count, std::uint32_t style, bool chinese) {
+  Line line;
+  line.people.resize(std::size(kNames));
+  std::iota(line.people.begin(), line.people.end(), std::size_t{0});
+  draw.shuffle(line.people);
+  for (std::size_t i = 0; i < count; ++i) {
+    line.names.push_back(chinese ? chinese_name(style + static_cast<std::uint32_t>(line.people[i])) : kNames[line.people[i]]);
+  }
+  return line;
+}
+
+void draw_clauses(Draw& draw, Line& line) {
+  const bool may_turn = draw.chance(0.5);
+  for (std::size_t i = 0; i + 1 < line.names.size(); ++i) line.clauses.push_back({i, i + 1, may_turn && draw.chance(0.5)});
+  draw.shuffle(line.clauses);
+}
+
+}  // namespace
+
+// Neighbours in the order are compared, in any order and either way round. The thinking writes every clause both ways round,
+// the lower name first and last, so that the names with somebody above follow each other by name and comma. From the upper
+// name of the first clause it goes along them until the name is found and then up; from the name that is not found it goes
+// down by ">", numbers the line and says which place is asked for. Whether somebody is above is thus read off word by word:
+// a small model does not see it at a glance (docs/log.md).
 Sample make_ordering(Draw& draw, const Ask& ask) {
   const auto count = static_cast<std::size_t>(ask.level + 2);
   const std::uint32_t style = draw.below(2) * 8;  // of Chinese names
-  std::vector<std::size_t> people(std::size(kNames));
-  std::iota(people.begin(), people.end(), std::size_t{0});
-  draw.shuffle(people);
-  const std::size_t quality_index = draw.below(std::size(kQualities));
-  const Quality& quality = kQualities[quality_index];
-  std::vector<Clause> clauses;
-  const bool may_turn = draw.chance(0.5);
-  for (std::size_t i = 0; i + 1 < count; ++i) clauses.push_back({i, i + 1, may_turn && draw.chance(0.5)});
-  draw.shuffle(clauses);
+  Line line = draw_people(draw, count, style, ask.chinese());
+  const Quality& quality = kQualities[draw.below(std::size(kQualities))];
+  draw_clauses(draw, line);
   const std::size_t rank = draw.below(static_cast<std::uint32_t>(count));
+  const std::vector<std::string_view>& names = line.names;
 
   Sample sample;
-  sample.problem = "order:" + std::to_string(quality_index) + ":" + std::to_string(rank);
-  for (const Clause& c : clauses) {
-    sample.problem += ":" + std::to_string(people[c.upper]) + ">" + std::to_string(people[c.lower]);
-  }
-  std::vector<std::string_view> names;
-  for (std::size_t i = 0; i < count; ++i) names.push_back(ask.chinese() ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNames[people[i]]);
-  const bool turned_any = std::any_of(clauses.begin(), clauses.end(), [](const Clause& c) { return c.turned; });
-  sample.prompt = say(clauses, names, quality, ask.chinese()) + (ask.chinese() ? "。" : ". ") +
+  sample.problem = line.problem();
+  const bool turned_any = std::any_of(line.clauses.begin(), line.clauses.end(), [](const Clause& c) { return c.turned; });
+  sample.prompt = say(line.clauses, names, quality, ask.chinese()) + (ask.chinese() ? "。" : ". ") +
                   ask_rank(draw, quality, rank, count, turned_any, ask.chinese());
-
-  const std::string space = ask.chinese() ? "" : " ";
-  sample.thinking = ask.chinese_thinking() ? "排:" : "order:";
-  for (std::size_t i = 0; i < clauses.size(); ++i) {
-    if (i > 0) sample.thinking += ",";
-    const Clause& c = clauses[i];
-    sample.thinking += space + std::string(names[c.turned ? c.lower : c.upper]) + (c.turned ? "<" : ">") + space +
-                       std::string(names[c.turned ? c.upper : c.lower]);
-  }
-  for (std::size_t i = 0; i < count; ++i) sample.thinking += "," + std::to_string(i + 1) + space + std::string(names[i]);
-  sample.thinking += ";" + std::to_string(rank + 1) + space + std::string(names[rank]);
+  sample.thinking = (ask.chinese_thinking() ? "排:" : "order:") + line.both_ways_round() + ";" + line.up_and_down(line.clauses[0].upper);
+  for (std::size_t i = 0; i < count; ++i) sample.thinking += (i == 0 ? ";" : ",") + std::to_string(i + 1) + name_in_thinking(names[i]);
+  sample.thinking += ";" + std::to_string(rank + 1) + name_in_thinking(names[rank]);
   sample.answer = names[rank];
   sample.check.kind = Check::Kind::text;
   sample.check.accepted = {sample.answer};
   return sample;
+}
+
+// Line: Ann< Tom> Ann, Tom< Eva> Tom; Tom   Tom: Ann, Tom< Eva; Eva: Ann, Tom; Eva> Tom> Ann
+void drill_line(Draw& draw, const Ask& ask, Sample& sample) {
+  const auto count = static_cast<std::size_t>(draw.between(2, 5));
+  Line line = draw_people(draw, count, draw.below(2) * 8, ask.chinese());
+  draw_clauses(draw, line);
+  const std::size_t at = draw.below(static_cast<std::uint32_t>(count));
+  sample.prompt = (ask.chinese() ? "上下:" : "Line:") + line.both_ways_round() + ";" + name_in_thinking(line.names[at]);
+  sample.answer = line.up_and_down(at);
+  sample.parts = {line.problem()};
 }
 
 namespace {
@@ -136,17 +201,35 @@ std::string truth(bool value, Language language, bool spaced = true) {
   return (spaced ? " " : "") + std::string(value ? "true" : "false");
 }
 
+// The words and marks of the thinking.
+struct Terms {
+  explicit Terms(Language thinking) : language(thinking), chinese(thinking == Language::chinese) {}
+  std::string op(std::uint32_t op) const { return chinese ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]); }
+  std::string not_() const { return chinese ? "非" : " not"; }
+  std::string name(std::size_t i) const { return (chinese ? "" : " ") + std::string(1, static_cast<char>('A' + static_cast<char>(i))); }
+  std::string is(const std::string& left, bool value) const { return left + "=" + truth(value, language); }
+  // Full-width marks, because an ASCII mark and the letter behind it are one piece to the tokenizer.
+  std::string comma() const { return chinese ? "，" : ","; }
+  std::string colon() const { return chinese ? "：" : ":"; }
+  std::string semicolon() const { return chinese ? "；" : ";"; }
+
+  Language language;
+  bool chinese;
+};
+
 struct Term {
   std::uint32_t op;
   bool negated, value;
 };
 
-// true and not false or true; the first term's op is not said.
+// true and not false or true; the first term's op is not said. The thinking numbers the terms as they are said and works each
+// one into what it has: x true;1 and not false= true: true and true= true;2 or true: true or true= true
 void boolean_chain(Draw& draw, const Ask& ask, Sample& sample) {
   std::vector<Term> terms;
   for (int i = 0; i <= ask.level + 1; ++i) terms.push_back({draw.below(3), draw.chance(0.2), draw.chance(0.5)});
   const bool zh = ask.chinese();
-  std::string said, working;
+  const Terms say(ask.thinking);
+  std::string said, working = "x";
   sample.problem = "chain:";
   bool state = false;
   for (std::size_t i = 0; i < terms.size(); ++i) {
@@ -155,32 +238,32 @@ void boolean_chain(Draw& draw, const Ask& ask, Sample& sample) {
     if (i > 0) said += zh ? "，" + std::string(kOpsChinese[term.op]) : " " + std::string(kOps[term.op]) + " ";
     said += (term.negated ? (zh ? "非" : "not ") : "") + truth(term.value, ask.language, false);
     sample.problem += (i > 0 ? std::string(kSigns[term.op]) : "") + (term.negated ? "!" : "") + (term.value ? "1" : "0");
-    if (i == 0) {
-      state = value;
-      working = "x" + truth(state, ask.thinking);
-      continue;
-    }
-    working += "," + std::to_string(i) + truth(state, ask.thinking) + std::string(kSigns[term.op]) + truth(value, ask.thinking);
-    state = apply(term.op, state, value);
-    working += "=" + truth(state, ask.thinking);
+    if (i > 0) working += say.semicolon() + std::to_string(i) + say.op(term.op);
+    working += term.negated ? say.is(say.not_() + truth(term.value, ask.thinking), value) : truth(value, ask.thinking);
+    const bool before = state;
+    state = i == 0 ? value : apply(term.op, state, value);
+    if (i > 0) working += say.colon() + say.is(truth(before, ask.thinking) + say.op(term.op) + truth(value, ask.thinking), state);
   }
   sample.prompt = fill(draw.pick(zh ? Words(kChainChinese) : Words(kChainEnglish)), {{"e", said}});
   sample.thinking = working;
   sample.answer = truth(state, ask.language, false);
 }
 
-// A is true. B is not A. C is A and B. What is C?
+// A is true. B is not A. C is A and B. What is C? In the thinking a value always stands behind its name and "=", as an
+// operand too, so that it is looked up by the two tokens before it:
+//   A= true, B: not A= true, B= false, C: A= true and B= false, C= false
 void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
+  const Terms say(ask.thinking);
   std::vector<bool> values;
   sample.problem = "names";
   std::string said, working;
   for (int i = 0; i <= ask.level + 1; ++i) {
+    const auto self = static_cast<std::size_t>(i);
     const std::string name(1, static_cast<char>('A' + i));
     const std::uint32_t kind = i == 0 ? 0 : i == 1 ? draw.below(2) : draw.below(3);
     said += name + (zh ? "是" : " is ");
-    if (i > 0) working += ",";
-    working += std::to_string(i + 1) + name + "=";
+    if (i > 0) working += say.comma();
     bool value = false;
     if (kind == 0) {  // a fact
       value = draw.chance(0.5);
@@ -190,10 +273,11 @@ void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
       const auto pick = [&] { return static_cast<std::size_t>(draw.below(static_cast<std::uint32_t>(i))); };
       const std::size_t a = pick();
       const std::string left(1, static_cast<char>('A' + static_cast<char>(a)));
+      working += say.name(self) + say.colon();
       if (kind == 1) {
         value = !values[a];
         said += (zh ? "非" : "not ") + left;
-        working += "!" + truth(values[a], ask.thinking) + "=";
+        working += say.not_() + say.is(say.name(a), values[a]);
         sample.problem += ":!" + left;
       } else {
         std::size_t b = pick();
@@ -202,12 +286,13 @@ void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
         const std::string right(1, static_cast<char>('A' + static_cast<char>(b)));
         value = apply(op, values[a], values[b]);
         said += left + (zh ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]) + " ") + right;
-        working += truth(values[a], ask.thinking) + std::string(kSigns[op]) + truth(values[b], ask.thinking) + "=";
-        sample.problem += ":" + left + std::string(kSigns[op]) + right;
+        working += say.is(say.name(a), values[a]) + say.op(op) + say.is(say.name(b), values[b]);
+        sample.problem += ":" + std::min(left, right) + std::string(kSigns[op]) + std::max(left, right);
       }
+      working += say.comma();
     }
     values.push_back(value);
-    working += truth(value, ask.thinking);
+    working += say.is(say.name(self), value);
     said += zh ? "。" : ". ";
   }
   const std::string last(1, static_cast<char>('A' + ask.level + 1));
@@ -217,6 +302,30 @@ void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
 }
 
 }  // namespace
+
+// A= true, B= false, C= true. D is B and C.   D: B= false and C= true, D= false
+void drill_value(Draw& draw, const Ask& ask, Sample& sample) {
+  const Terms say(ask.language);
+  const std::uint32_t known = 2 + draw.below(4);
+  std::vector<bool> values;
+  for (std::uint32_t i = 0; i < known; ++i) {
+    values.push_back(draw.chance(0.5));
+    sample.prompt += (i > 0 ? say.comma() : "") + say.is(say.name(i), values[i]);
+  }
+  const std::uint32_t a = draw.below(known), b = (a + 1 + draw.below(known - 1)) % known, op = draw.below(3);
+  sample.prompt += (ask.chinese() ? "。" : ".") + say.name(known) + (ask.chinese() ? "是" : " is");
+  sample.answer = say.name(known) + say.colon();
+  if (op == 2) {
+    sample.prompt += say.not_() + say.name(a);
+    sample.answer += say.not_() + say.is(say.name(a), values[a]);
+  } else {
+    sample.prompt += say.name(a) + say.op(op) + say.name(b);
+    sample.answer += say.is(say.name(a), values[a]) + say.op(op) + say.is(say.name(b), values[b]);
+  }
+  sample.prompt += ask.chinese() ? "。" : ".";
+  sample.answer += say.comma() + say.is(say.name(known), op == 2 ? !values[a] : apply(op, values[a], values[b]));
+  if (sample.prompt[0] == ' ') sample.prompt.erase(0, 1);
+}
 
 Sample make_boolean(Draw& draw, const Ask& ask) {
   Sample sample;

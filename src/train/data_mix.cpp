@@ -1,5 +1,6 @@
 #include "train/data_mix.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -111,7 +112,7 @@ MixedSample mixed_sample(const Mix& mix, Split split, std::uint64_t seed, std::u
   request.level = static_cast<int>(draw.between(chosen->least_level, chosen->most_level));
   // Talk that is no problem is never held out: its other levels stand in.
   if (split == Split::held_out && request.family == Family::talk && request.level == 1) {
-    request.level = std::max(2, chosen->most_level);
+    request.level = std::clamp(chosen->most_level, 2, 3);
   }
   const bool chinese = draw.chance(chosen->chinese), other = draw.chance(mix.other_language);
   request.language = chinese ? Language::chinese : Language::english;

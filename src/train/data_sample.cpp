@@ -19,8 +19,8 @@ constexpr std::array<FamilyFacts, kFamilies> kFacts = {{
     {"boolean", {3, 5}, "level L: L + 1 operations"},
     {"target", {3, 4}, "three numbers in the order given: 1-6, 1-9; 1-9 in any order; then 1-15 in any order"},
     {"word", {4, 5}, "word problems: 1-2 digits, 3 digits, times, two steps; then two steps with larger numbers"},
-    {"talk", {3, 3}, "talk; number words below 100; number words below 10000"},
-    {"drill", {4, 4}, "the small steps: copying; places of digits; sums of digits; comparisons as signs"},
+    {"talk", {4, 4}, "talk; number words below 100; below 10000; what looks like a problem and is declined"},
+    {"drill", {5, 5}, "the small steps: copying; places of digits; sums of digits; comparisons as signs; lines and values looked up"},
 }};
 
 const FamilyFacts& facts(Family family) { return kFacts[static_cast<std::size_t>(family)]; }

@@ -35,11 +35,12 @@ struct Sample {
   Language thinking_language = Language::english;  // of the worked solution
   int level = 1;
   std::string problem;   // what is asked, whatever the words: the split is by its hash
+  std::vector<std::string> parts;  // problems of other families that the thinking works out whole on its way
   std::string prompt;    // as a person types it
   std::string thinking;  // the worked solution; empty where there is nothing to work out
   std::string answer;    // canonical
   Check check;
-  bool held_out = false;  // on which side of the split the problem is
+  bool held_out = false;  // the problem or one of its parts is held out
 };
 
 // The reply that a model learns, in R1's form: "<think>\nthinking\n</think>\n\nanswer"; the direct answer has an empty

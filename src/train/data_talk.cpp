@@ -1,4 +1,5 @@
-// talk: what a person says to a model that is not a problem: greetings, what it is, what it cannot do, number words.
+// talk: what a person says to a model that is not a problem: greetings, what it is, what it cannot do, number words, and
+// what looks like a problem and is none (data_near_miss.cpp).
 #include <array>
 
 #include "train/data_columns.h"
@@ -50,6 +51,9 @@ constexpr std::string_view kObject[] = {"an email to my boss", "a poem about the
 constexpr std::string_view kVerbChinese[] = {"写", "帮我写", "解释", "告诉我", "翻译", "总结", "推荐", "请讲讲", "我想要", "什么是", "为什么有", "怎么做"};
 constexpr std::string_view kObjectChinese[] = {"一封邮件", "一首诗", "今天的新闻", "法国的首都", "一个故事", "一个笑话", "天气", "蛋糕", "代码",
                                                "这段文字", "人生的意义", "我的作文", "一部电影", "中国历史", "旅行计划", "爱", "股票", "一首歌", "水", "物理"};
+constexpr std::string_view kLetters[] = {"How many {l} are in {w}?", "How many {l}'s are there in {w}?", "How often is {l} in the word {w}?"};
+constexpr std::string_view kLettersChinese[] = {"{w}里有几个{l}？", "单词{w}里有多少个{l}？", "{w}这个词里{l}出现几次？"};
+constexpr std::string_view kWordsWithLetters[] = {"strawberry", "banana", "coffee", "mississippi", "hello", "letter", "cheese", "computer", "elephant", "tomorrow"};
 constexpr std::string_view kSorry = "I cannot do that. I do sums and little puzzles: try 347 + 895.";
 constexpr std::string_view kSorryChinese = "这个我不会。我只会算术和小谜题，比如347 + 895。";
 
@@ -85,6 +89,10 @@ void talk(Draw& draw, const Ask& ask, Sample& sample) {
   } else {
     if (kind == 9) {
       sample.prompt = nonsense(draw, zh);
+    } else if (kind == 8 && draw.chance(0.3)) {  // it counts what stands in a row, not inside a word
+      const std::string_view word = draw.pick(kWordsWithLetters);
+      sample.prompt = fill(draw.pick(zh ? Words(kLettersChinese) : Words(kLetters)),
+                           {{"w", word}, {"l", word.substr(draw.below(static_cast<std::uint32_t>(word.size())), 1)}});
     } else {
       sample.prompt = std::string(draw.pick(zh ? Words(kVerbChinese) : Words(kVerb))) + (zh ? "" : " ") +
                       std::string(draw.pick(zh ? Words(kObjectChinese) : Words(kObject)));
@@ -105,7 +113,7 @@ void number_words(Draw& draw, const Ask& ask, Sample& sample) {
   const std::int64_t value = ask.level == 2 ? draw.between(0, 99) : draw.between(100, 9999);
   const bool to_words = draw.chance(0.5), zh = ask.chinese();
   const std::string digits = std::to_string(value), words = number_in_words(value, ask.language);
-  sample.problem = (to_words ? "words:" : "digits:") + digits;
+  sample.problem = "number:" + digits;  // both ways: whoever has seen one has seen the pair
   sample.prompt = to_words ? fill(draw.pick(zh ? Words(kToWordsChinese) : Words(kToWords)), {{"a", digits}})
                            : fill(draw.pick(zh ? Words(kToDigitsChinese) : Words(kToDigits)), {{"w", words}});
   sample.thinking = "x" + with_places(value, ask.thinking);
@@ -117,7 +125,9 @@ void number_words(Draw& draw, const Ask& ask, Sample& sample) {
 
 Sample make_talk(Draw& draw, const Ask& ask) {
   Sample sample;
-  if (ask.level == 1) {
+  if (ask.level == 4) {
+    sample = make_near_miss(draw, ask);
+  } else if (ask.level == 1) {
     talk(draw, ask, sample);
     sample.check.kind = Check::Kind::text;
   } else {

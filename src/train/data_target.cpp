@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "train/data_columns.h"
 #include "train/data_families.h"
 
 namespace limpid {
@@ -22,38 +23,65 @@ std::optional<int> apply(char op, int a, int b) {
   return op == '+' ? a + b : a * b;
 }
 
+// The ones of m op n and what is left above them: ones28 of 44*7, ones7- of 11-4, with the carry or the borrow in sight, then
+// tens, which are all that is not ones (182 has tens18).
+struct Columns {
+  int ones, last, tens;
+  bool borrow;
+};
+
+Columns columns(char op, int m, int n) {
+  const int above = m / 10, below = m % 10;
+  if (op == '+') return {below + n, (below + n) % 10, above + (below + n) / 10, false};
+  if (op == '*') return {below * n, below * n % 10, above * n + below * n / 10, false};
+  const int borrowed = below < n ? (n - below + 9) / 10 : 0, ones = below - n + 10 * borrowed;
+  return {ones, ones, above - borrowed, borrowed > 0};
+}
+
 // The search that the thinking shows: (a op b) op c over the pairs and operators in a fixed order, no value below zero.
-// With `any_order` the pairs are (1, 2), (1, 3), (2, 3), each the larger number first when it is not.
+// With `any_order` the pairs are (1, 2), (1, 3), (2, 3), each the larger number first when it is not. Of each value the ones
+// are worked out first, and the tens only where the ones are the target's:
+//   make 54 ones4 tens5;6+5=11:+4 ones5 no-4 ones7 no*4 ones4 tens4 no;...
 struct Search {
   int target;
-  bool zh;
+  Language language;
   std::string shown;  // the tries
   int tries = 0;
   std::string answer;
 
+  std::string verdict(bool yes) const {
+    if (language == Language::chinese) return yes ? "是" : "否";
+    return yes ? " yes" : " no";
+  }
+
+  bool reached(char op, int m, int n) {
+    ++tries;
+    const Columns value = columns(op, m, n);
+    shown += op + std::to_string(n) + place_name(0, language) + std::to_string(value.ones) + (value.borrow ? "-" : "");
+    bool yes = value.last == target % 10;
+    if (yes) {
+      shown += place_name(1, language) + std::to_string(value.tens);
+      yes = value.tens == target / 10;
+    }
+    shown += verdict(yes);
+    return yes;
+  }
+
   bool pair(int a, int b, int c) {
     for (const char op : {'+', '-', '*'}) {
-      if (!shown.empty()) shown += ";";
-      shown += std::to_string(a) + op + std::to_string(b);
+      shown += ";" + std::to_string(a) + op + std::to_string(b);
       const std::optional<int> middle = apply(op, a, b);
       if (!middle) {
-        shown += zh ? "否" : " no";
+        shown += verdict(false);
         continue;
       }
       shown += "=" + std::to_string(*middle) + ":";
       for (const char next : {'+', '-', '*'}) {
-        ++tries;
-        shown += next + std::to_string(c);
-        const std::optional<int> value = apply(next, *middle, c);
-        if (value) shown += "=" + std::to_string(*value);
-        if (value == target) {
-          shown += zh ? "是" : " yes";
-          const bool brackets = next == '*' && op != '*';
-          answer = (brackets ? "(" : "") + std::to_string(a) + op + std::to_string(b) + (brackets ? ")" : "") + next +
-                   std::to_string(c);
-          return true;
-        }
-        shown += zh ? "否" : " no";
+        if (!reached(next, *middle, c)) continue;
+        const bool brackets = next == '*' && op != '*';
+        answer = (brackets ? "(" : "") + std::to_string(a) + op + std::to_string(b) + (brackets ? ")" : "") + next +
+                 std::to_string(c);
+        return true;
       }
     }
     return false;
@@ -89,7 +117,7 @@ Sample make_target(Draw& draw, const Ask& ask) {
     }
     value = apply("+-*"[draw.below(3)], order[0], order[1]);
     if (value) value = apply("+-*"[draw.below(3)], *value, order[2]);
-    search = Search{value.value_or(-1), ask.chinese_thinking(), "", 0, ""};
+    search = Search{value.value_or(-1), ask.thinking, "", 0, ""};
   } while (!value || *value > 999 || !search.run(numbers, any_order) || (ask.level <= 3 && search.tries > 12));
 
   const std::string target = std::to_string(*value);
@@ -103,7 +131,8 @@ Sample make_target(Draw& draw, const Ask& ask) {
   const std::string list = ask.chinese() ? (style == 0 ? a + "，" + b + "，" + c : style == 1 ? a + "、" + b + "和" + c : a + "、" + b + "、" + c)
                                          : (style == 0 ? a + ", " + b + ", " + c : style == 1 ? a + " " + b + " " + c : a + ", " + b + " and " + c);
   sample.prompt = fill(draw.pick(ask.chinese() ? Words(kChinese) : Words(kEnglish)), {{"t", target}, {"l", list}});
-  sample.thinking = (ask.chinese_thinking() ? "凑" : "make ") + target + ";" + search.shown;
+  sample.thinking = (ask.chinese_thinking() ? "凑" : "make ") + target + place_name(0, ask.thinking) +
+                    std::to_string(*value % 10) + place_name(1, ask.thinking) + std::to_string(*value / 10) + search.shown;
   sample.answer = search.answer;
   sample.check.kind = Check::Kind::expression;
   sample.check.accepted = {sample.answer};

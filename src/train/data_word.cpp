@@ -81,18 +81,30 @@ Numbers draw_numbers(Draw& draw, int level) {
   return n;
 }
 
-// One-step stories share their problems with the plain families, so that the split holds across them.
-std::string problem_of(const Numbers& n) {
+std::string sum_problem(std::int64_t a, std::int64_t b) {
+  return std::to_string(std::min(a, b)) + "+" + std::to_string(std::max(a, b));
+}
+std::string difference_problem(std::int64_t a, std::int64_t b) { return std::to_string(a) + "-" + std::to_string(b); }
+std::string product_problem(std::int64_t a, std::int64_t b) {
+  return std::to_string(std::min(a, b)) + "*" + std::to_string(std::max(a, b));
+}
+
+// A story of one step is the problem of the plain family, and one of two has two such problems for parts, so that the split
+// holds across families.
+void name_problem(const Numbers& n, Sample& sample) {
   const std::string a = std::to_string(n.a), b = std::to_string(n.b), c = std::to_string(n.c);
-  const std::string low = std::to_string(std::min(n.a, n.b)), high = std::to_string(std::max(n.a, n.b));
   switch (n.story) {
-    case Story::add: return low + "+" + high;
-    case Story::subtract: return a + "-" + b;
-    case Story::times: return low + "*" + high;
-    case Story::add_subtract: return "word:" + a + "+" + b + "-" + c;
+    case Story::add: sample.problem = sum_problem(n.a, n.b); return;
+    case Story::subtract: sample.problem = difference_problem(n.a, n.b); return;
+    case Story::times: sample.problem = product_problem(n.a, n.b); return;
+    case Story::add_subtract:
+      sample.problem = "word:" + a + "+" + b + "-" + c;
+      sample.parts = {sum_problem(n.a, n.b), difference_problem(n.middle, n.c)};
+      return;
     case Story::times_subtract: break;
   }
-  return "word:" + a + "*" + b + "-" + c;
+  sample.problem = "word:" + a + "*" + b + "-" + c;
+  sample.parts = {product_problem(n.a, n.b), difference_problem(n.middle, n.c)};
 }
 
 }  // namespace
@@ -100,7 +112,7 @@ std::string problem_of(const Numbers& n) {
 Sample make_word(Draw& draw, const Ask& ask) {
   const Numbers n = draw_numbers(draw, ask.level);
   Sample sample;
-  sample.problem = problem_of(n);
+  name_problem(n, sample);
   const std::uint32_t first = draw.below(8), second = (first + 1 + draw.below(7)) % 8, thing = draw.below(6);
   const bool zh = ask.chinese();
   const std::string_view things = zh ? kThingsChinese[thing] : kThings[thing];

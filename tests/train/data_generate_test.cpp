@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdio>
 #include <map>
 #include <set>
 
@@ -48,6 +50,24 @@ TEST(DataGenerate, GoldenSamples) {
   EXPECT_EQ(chinese.prompt + "|" + chinese.thinking, "62+907|加x十6个2y百9十0个7=个2+7=9十6+0=6百0+9=9");
 }
 
+// Every step is a look-up by what stands just before: a name and a sign, a name and "=", the ones of a number.
+TEST(DataGenerate, ThinkingIsWrittenInLocalSteps) {
+  const auto thinking = [](Family family, std::uint64_t index, Language language = Language::english) {
+    return make_sample(request(family, 2, language), index).thinking;
+  };
+  EXPECT_EQ(thinking(Family::ordering, 0),
+            "order: Mia< Sam> Mia, Ann< Max> Ann, Sam< Ann> Sam; Sam: Mia, Ann, Sam< Ann; Ann: Mia, Ann< Max; Max: Mia, Ann, Sam; Max> Ann> Sam> Mia;"
+            "1 Max,2 Ann,3 Sam,4 Mia;4 Mia");
+  EXPECT_EQ(thinking(Family::ordering, 0, Language::chinese), "排:强<芳>强,红<华>红,芳<红>芳;芳:强,红,芳<红;红:强,红<华;华:强,红,芳;华>红>芳>强;1华,2红,3芳,4强;4强");
+  EXPECT_EQ(thinking(Family::boolean, 0), " A= true, B: not A= true, B= false, C: not A= true, C= false, D= true");
+  EXPECT_EQ(thinking(Family::boolean, 0, Language::chinese), "A=真，B：非A=真，B=假，C：非A=真，C=假，D=真");
+  EXPECT_EQ(thinking(Family::boolean, 1),
+            "x false;1 or true: false or true= true;2 and not false= true: true and true= true;3 and true: true and true= true");
+  EXPECT_EQ(thinking(Family::target, 1), "make 9 ones9 tens0;2+1=3:+3 ones6 no-3 ones0 no*3 ones9 tens0 yes");
+  EXPECT_EQ(thinking(Family::target, 0, Language::chinese),
+            "凑40个0十4;4+2=6:+5个11否-5个1否*5个30十3否;4-2=2:+5个7否-5个7-否*5个10十1否;4*2=8:+5个13否-5个3否*5个40十4是");
+}
+
 TEST(DataGenerate, SidesOfTheSplitDoNotMeet) {
   for (std::size_t f = 0; f < kFamilies; ++f) {
     const auto family = static_cast<Family>(f);
@@ -60,7 +80,7 @@ TEST(DataGenerate, SidesOfTheSplitDoNotMeet) {
         for (std::uint64_t i = 0; i < 300; ++i) {
           const Sample sample = make_sample(r, i);
           EXPECT_EQ(sample.held_out, split == Split::held_out);
-          EXPECT_EQ(is_held_out(sample.problem), sample.held_out);
+          EXPECT_EQ(is_held_out(sample), sample.held_out);
           problems[split].insert(sample.problem);
         }
       }
@@ -74,6 +94,76 @@ TEST(DataGenerate, AStoryIsOnTheSideOfItsSum) {
   for (std::uint64_t i = 0; i < 50; ++i) {
     const std::string problem = make_sample(story, i).problem;
     EXPECT_TRUE(problem.find_first_not_of("0123456789+-") == std::string::npos) << problem;  // as addsub writes it
+  }
+}
+
+// A story of two steps works out two problems of the plain families; in training neither may be a held-out one.
+TEST(DataGenerate, NoTrainingSampleWorksOutAHeldOutProblem) {
+  for (const int level : {4, 5}) {
+    std::set<std::string> worked;
+    int steps_alone = 0;
+    for (std::uint64_t i = 0; i < 400; ++i) {
+      for (const Split split : {Split::train, Split::held_out}) {
+        SampleRequest r = request(Family::word, level);
+        r.split = split;
+        const Sample sample = make_sample(r, i);
+        ASSERT_EQ(sample.parts.size(), 2u) << sample.problem;
+        long long a = 0, b = 0, c = 0;
+        char op = 0;
+        ASSERT_EQ(std::sscanf(sample.problem.c_str(), "word:%lld%c%lld-%lld", &a, &op, &b, &c), 4) << sample.problem;
+        ASSERT_TRUE(op == '*' || op == '+');
+        EXPECT_EQ(sample.parts[0], std::to_string(std::min(a, b)) + op + std::to_string(std::max(a, b)));
+        EXPECT_EQ(sample.parts[1], std::to_string(op == '*' ? a * b : a + b) + "-" + std::to_string(c));
+        const bool whole = is_held_out(sample.problem), any = whole || is_held_out(sample.parts[0]) || is_held_out(sample.parts[1]);
+        EXPECT_EQ(any, split == Split::held_out) << sample.problem;
+        steps_alone += any && !whole;
+        if (split == Split::train) worked.insert(sample.parts.begin(), sample.parts.end());
+      }
+    }
+    EXPECT_GT(steps_alone, 0);
+    SampleRequest plain = request(Family::multiply, 1);
+    plain.split = Split::held_out;
+    for (std::uint64_t i = 0; i < 400; ++i) EXPECT_EQ(worked.count(make_sample(plain, i).problem), 0u);
+  }
+}
+
+// Whatever is asked of an order, in whichever words and clauses, it is on one side.
+TEST(DataGenerate, AnOrderOfNamesIsOneProblem) {
+  std::map<Split, std::set<std::string>> orders;
+  std::map<std::string, std::set<std::string>> answers;
+  for (const Split split : {Split::train, Split::held_out}) {
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+      SampleRequest r = request(Family::ordering, 1);
+      r.split = split;
+      const Sample sample = make_sample(r, i);
+      orders[split].insert(sample.problem);
+      answers[sample.problem].insert(sample.answer);
+    }
+  }
+  EXPECT_GT(orders[Split::train].size(), 290u);  // of 8 * 7 * 6, and no more problems than orders
+  EXPECT_GT(orders[Split::held_out].size(), 20u);
+  EXPECT_LE(answers.size(), 336u);
+  for (const auto& [problem, names] : answers) EXPECT_LE(names.size(), 3u) << problem;
+  for (const std::string& order : orders[Split::held_out]) EXPECT_EQ(orders[Split::train].count(order), 0u) << order;
+}
+
+// What looks like a problem and is none is declined, for one of two reasons, and has a held-out side.
+TEST(DataGenerate, NearMissesAreDeclined) {
+  for (const Language language : {Language::english, Language::chinese}) {
+    std::set<std::string> answers, problems;
+    for (std::uint64_t i = 0; i < 300; ++i) {
+      SampleRequest r = request(Family::talk, 4, language);
+      r.split = i % 3 == 0 ? Split::held_out : Split::train;
+      const Sample sample = make_sample(r, i);
+      EXPECT_EQ(sample.held_out, i % 3 == 0);
+      EXPECT_TRUE(sample.thinking.empty());
+      answers.insert(sample.answer);
+      problems.insert(sample.problem);
+      r.language = language == Language::english ? Language::chinese : Language::english;
+      EXPECT_EQ(make_sample(r, i).problem, sample.problem);
+    }
+    EXPECT_EQ(answers.size(), 2u);
+    EXPECT_GT(problems.size(), 200u);
   }
 }
 
