@@ -91,7 +91,7 @@ void facts(Draw& draw, const Ask& ask, Sample& sample) {
   sample.answer = done;
 }
 
-// Ann is shorter than Tom, Eva is older than Bob   Ann< Tom> Ann, Bob< Eva> Bob
+// Ann is shorter than Tom, Eva is older than Bob   Tom> Ann, Eva> Bob
 void signs(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
   const std::uint32_t quality = draw.below(4);
@@ -108,8 +108,8 @@ void signs(Draw& draw, const Ask& ask, Sample& sample) {
     } else {
       sample.prompt += (i > 0 ? "," + left : left.substr(1)) + " is " + std::string(kTurns[quality][turned]) + " than" + right;
     }
-const std::string a = zh ? left : left.substr(1), b = zh ? right : right.substr(1);
-    sample.answer += (i > 0 ? "," : "") + (turned != 0 ? both_ways(a, b) : both_ways(b, a));
+    const std::string a = zh ? left : left.substr(1), b = zh ? right : right.substr(1);
+    sample.answer += (i > 0 ? "," : "") + (turned != 0 ? is_above(b, a) : is_above(a, b));
   }
   sample.prompt += zh ? "。" : ".";
 }

@@ -36,7 +36,7 @@ inline constexpr std::uint32_t kChineseNames = 16;
 std::string_view chinese_name(std::uint32_t index);
 // One token to a name where the tokenizer has it: English names with their space in front, 小明 as 明.
 std::string name_in_thinking(std::string_view name);
-// "Tom is taller than Ann" both ways round: " Ann< Tom> Ann".
-std::string both_ways(std::string_view lower, std::string_view upper);
+// "Tom is taller than Ann": " Tom> Ann".
+std::string is_above(std::string_view upper, std::string_view lower);
 
 }  // namespace limpid

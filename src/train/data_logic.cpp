@@ -81,9 +81,8 @@ std::string name_in_thinking(std::string_view name) {
   return std::string(name.size() > kFamiliar.size() && name.starts_with(kFamiliar) ? name.substr(kFamiliar.size()) : name);
 }
 
-std::string both_ways(std::string_view lower, std::string_view upper) {
-  const std::string low = name_in_thinking(lower);
-  return low + "<" + name_in_thinking(upper) + ">" + low;
+std::string is_above(std::string_view upper, std::string_view lower) {
+  return name_in_thinking(upper) + ">" + name_in_thinking(lower);
 }
 
 namespace {
@@ -101,25 +100,13 @@ struct Line {
     for (std::size_t i = 0; i < names.size(); ++i) out += (i == 0 ? ":" : ">") + std::to_string(people[i]);
     return out;
   }
-  std::string both_ways_round() const {
+  std::string signs() const {  // " Ann> Bob, Tom> Ann"
     std::string out;
-    for (const Clause& c : clauses) out += (out.empty() ? "" : ",") + both_ways(names[c.lower], names[c.upper]);
+    for (const Clause& c : clauses) out += (out.empty() ? "" : ",") + is_above(names[c.upper], names[c.lower]);
     return out;
   }
-  // " Ann: Bob, Ann< Tom; Tom: Bob, Ann; Tom> Ann> Bob": up from `at`, along those who have somebody above until the name is
-  // found, and when it is not, down from there.
-  std::string up_and_down(std::size_t at) const {
-    std::string out;
-    for (;; --at) {
-      out += (out.empty() ? "" : ";") + name_in_thinking(names[at]) + ":";
-      for (std::size_t i = 0; i < clauses.size(); ++i) {
-        out += (i == 0 ? "" : ",") + name_in_thinking(names[clauses[i].lower]);
-        if (clauses[i].lower == at) break;
-      }
-      if (at == 0) break;
-      out += "<" + name_in_thinking(names[at - 1]);
-    }
-    out += ";" + name_in_thinking(names[0]);
+  std::string downwards() const {  // " Tom> Ann> Bob"
+    std::string out = name_in_thinking(names[0]);
     for (std::size_t i = 1; i < names.size(); ++i) out += ">" + name_in_thinking(names[i]);
     return out;
   }
@@ -144,11 +131,9 @@ void draw_clauses(Draw& draw, Line& line) {
 
 }  // namespace
 
-// Neighbours in the order are compared, in any order and either way round. The thinking writes every clause both ways round,
-// the lower name first and last, so that the names with somebody above follow each other by name and comma. From the upper
-// name of the first clause it goes along them until the name is found and then up; from the name that is not found it goes
-// down by ">", numbers the line and says which place is asked for. Whether somebody is above is thus read off word by word:
-// a small model does not see it at a glance (docs/log.md).
+// Neighbours in the order are compared, in any order and either way round. The thinking writes every clause as "upper> lower",
+// then the line from the top down, where "name>" is followed by what followed it before, numbers it, and says which place
+// is asked for. Only the top is seen at a glance. Ways that look for it word by word were worse (docs/log.md).
 Sample make_ordering(Draw& draw, const Ask& ask) {
   const auto count = static_cast<std::size_t>(ask.level + 2);
   const std::uint32_t style = draw.below(2) * 8;  // of Chinese names
@@ -163,7 +148,7 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
   const bool turned_any = std::any_of(line.clauses.begin(), line.clauses.end(), [](const Clause& c) { return c.turned; });
   sample.prompt = say(line.clauses, names, quality, ask.chinese()) + (ask.chinese() ? "。" : ". ") +
                   ask_rank(draw, quality, rank, count, turned_any, ask.chinese());
-  sample.thinking = (ask.chinese_thinking() ? "排:" : "order:") + line.both_ways_round() + ";" + line.up_and_down(line.clauses[0].upper);
+  sample.thinking = (ask.chinese_thinking() ? "排:" : "order:") + line.signs() + ";" + line.downwards();
   for (std::size_t i = 0; i < count; ++i) sample.thinking += (i == 0 ? ";" : ",") + std::to_string(i + 1) + name_in_thinking(names[i]);
   sample.thinking += ";" + std::to_string(rank + 1) + name_in_thinking(names[rank]);
   sample.answer = names[rank];
@@ -172,14 +157,13 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
   return sample;
 }
 
-// Line: Ann< Tom> Ann, Tom< Eva> Tom; Tom   Tom: Ann, Tom< Eva; Eva: Ann, Tom; Eva> Tom> Ann
+// Line: Tom> Ann, Eva> Tom   Eva> Tom> Ann
 void drill_line(Draw& draw, const Ask& ask, Sample& sample) {
   const auto count = static_cast<std::size_t>(draw.between(2, 5));
   Line line = draw_people(draw, count, draw.below(2) * 8, ask.chinese());
   draw_clauses(draw, line);
-  const std::size_t at = draw.below(static_cast<std::uint32_t>(count));
-  sample.prompt = (ask.chinese() ? "上下:" : "Line:") + line.both_ways_round() + ";" + name_in_thinking(line.names[at]);
-  sample.answer = line.up_and_down(at);
+  sample.prompt = (ask.chinese() ? "上下:" : "Line:") + line.signs();
+  sample.answer = line.downwards();
   sample.parts = {line.problem()};
 }
 

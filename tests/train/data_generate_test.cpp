@@ -55,10 +55,8 @@ TEST(DataGenerate, ThinkingIsWrittenInLocalSteps) {
   const auto thinking = [](Family family, std::uint64_t index, Language language = Language::english) {
     return make_sample(request(family, 2, language), index).thinking;
   };
-  EXPECT_EQ(thinking(Family::ordering, 0),
-            "order: Mia< Sam> Mia, Ann< Max> Ann, Sam< Ann> Sam; Sam: Mia, Ann, Sam< Ann; Ann: Mia, Ann< Max; Max: Mia, Ann, Sam; Max> Ann> Sam> Mia;"
-            "1 Max,2 Ann,3 Sam,4 Mia;4 Mia");
-  EXPECT_EQ(thinking(Family::ordering, 0, Language::chinese), "排:强<芳>强,红<华>红,芳<红>芳;芳:强,红,芳<红;红:强,红<华;华:强,红,芳;华>红>芳>强;1华,2红,3芳,4强;4强");
+  EXPECT_EQ(thinking(Family::ordering, 0), "order: Sam> Mia, Max> Ann, Ann> Sam; Max> Ann> Sam> Mia;1 Max,2 Ann,3 Sam,4 Mia;4 Mia");
+  EXPECT_EQ(thinking(Family::ordering, 0, Language::chinese), "排:芳>强,华>红,红>芳;华>红>芳>强;1华,2红,3芳,4强;4强");
   EXPECT_EQ(thinking(Family::boolean, 0), " A= true, B: not A= true, B= false, C: not A= true, C= false, D= true");
   EXPECT_EQ(thinking(Family::boolean, 0, Language::chinese), "A=真，B：非A=真，B=假，C：非A=真，C=假，D=真");
   EXPECT_EQ(thinking(Family::boolean, 1),

@@ -252,26 +252,13 @@ def right(s):
 
 
 def order_thought(s):
-    """Clauses both ways, from name to name upward, the line down, numbered: all of it as the comparisons have it."""
+    """Every clause with its sign; the line down; numbered; the place that is asked for."""
     order = [n.removeprefix("小") for n in line_up(s["prompt"])[0][0]]
-    head, *climb, line, places, asked = re.sub(r"^(order|排):|\s", "", s["thinking"]).split(";")
-    lower = []
-    for clause in head.split(","):
-        first, second, again = re.match(r"(\w+)<(\w+)>(\w+)$", clause).groups()
-        if first != again or order.index(first) != order.index(second) + 1:
-            return False
-        lower.append(first)
-    at = order[order.index(lower[0]) - 1]
-    for step in climb:
-        name, along, up = re.match(r"(\w+):([^<]+)(?:<(\w+))?$", step).groups()
-        end = lower.index(at) + 1 if at in lower else len(lower)
-        if name != at or along.split(",") != lower[:end] or (up is None) != (at not in lower):
-            return False
-        if up is not None:
-            if order.index(up) != order.index(at) - 1:
-                return False
-            at = up
-    return (at == order[0] and line.split(">") == order and places == ",".join(f"{i}{n}" for i, n in enumerate(order, 1))
+    head, line, places, asked = re.sub(r"^(order|排):|\s", "", s["thinking"]).split(";")
+    pairs = [clause.split(">") for clause in head.split(",")]
+    return (sorted(order.index(low) for _, low in pairs) == list(range(1, len(order)))
+            and all(order.index(low) == order.index(high) + 1 for high, low in pairs)
+            and line.split(">") == order and places == ",".join(f"{i}{n}" for i, n in enumerate(order, 1))
             and asked[1:] == s["answer"].removeprefix("小") == order[int(asked[0]) - 1])
 
 
