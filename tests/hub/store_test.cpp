@@ -179,7 +179,9 @@ TEST(Adopt, WhatCannotBeReadIsPassedOverOrNamed) {
   fs::permissions(folder / "locked", fs::perms::none);
   fs::permissions(folder.path(), fs::perms(0755));
   const uid_t user = geteuid();
-  if (user == 0) ASSERT_EQ(seteuid(65534), 0);  // root may read everything
+  if (user == 0) {
+    ASSERT_EQ(seteuid(65534), 0);  // root may read everything
+  }
   const std::vector<FoundModel> found = find_models(folder.path());
   std::string message;
   ErrorKind kind{};
