@@ -95,6 +95,7 @@ export const en = {
   deleteAccountHint: 'Keys stop at once; conversations on the server are deleted; what is left of the balance is lost.',
   deleteConversation: 'Delete “{title}”?',
   deleted: 'Deleted',
+  deletedElsewhere: '“{title}” was deleted in another window.',
   deleteMessage: 'Delete this and what follows',
   diagram: 'Diagram',
   documents: 'Documents',

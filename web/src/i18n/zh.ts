@@ -97,6 +97,7 @@ export const zh: Record<keyof typeof en, string> = {
   deleteAccountHint: '密钥立即失效；服务器上的对话会被删除；剩余余额作废。',
   deleteConversation: '删除“{title}”？',
   deleted: '已删除',
+  deletedElsewhere: '“{title}”已在另一个窗口中删除。',
   deleteMessage: '删除此条及其后内容',
   diagram: '图表',
   documents: '文档',

@@ -4,7 +4,7 @@ import { serverEvents } from '../../src/api/sse';
 import { columns } from '../../src/glass/Strip';
 import { countExperts, mostChosen } from '../../src/glass/ExpertMap';
 import { thin } from '../../src/glass/Chart';
-import { publicCost } from '../../src/glass/GlassBox';
+import { publicCost } from '../../src/glass/Figures';
 import { phraseTokens } from '../../src/glass/focus';
 import { joinTokens, level, readable } from '../../src/glass/tokens';
 import { withFiles, withPassages } from '../../src/files/templates';
