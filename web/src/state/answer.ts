@@ -172,6 +172,7 @@ class Gatherer {
   content: string;
   trace: TokenTrace;
   usage: Usage | undefined;
+  perSecond: number | undefined; // as the server says
   finish: string | undefined;
   eventId = '';
   private scheduled = false;
@@ -192,6 +193,7 @@ class Gatherer {
     const choice = chunk.choices[0];
     const changes: Partial<Run> = {};
     if (chunk.usage) this.usage = changes.usage = chunk.usage;
+    if (chunk.timings?.predicted_per_second) this.perSecond = chunk.timings.predicted_per_second;
     if (chunk.id && run.completion !== chunk.id) changes.completion = chunk.id;
     if (run.reconnecting) changes.reconnecting = false;
     if (choice) {
@@ -320,6 +322,7 @@ async function finish(conversation: string, message: Message, gathered: Gatherer
   const aborted = aborts.get(message.id)?.signal.aborted ?? false;
   const state = error ? 'failed' : aborted || gathered.finish === 'cancelled' ? 'stopped' : gathered.finish === 'length' ? 'length' : 'done';
   const decode = run && run.firstToken ? (end - run.firstToken) / 1000 : 0;
+  // How fast it was written, not how fast it came: a slow line, or an answer that is taken up again, says nothing of the model.
   const tokens = gathered.usage?.completion_tokens ?? run?.tokens ?? 0;
   change(conversation, (c) => {
     const here = c.messages[message.id];
@@ -336,7 +339,7 @@ async function finish(conversation: string, message: Message, gathered: Gatherer
           ...(error ? { error: explain(error) } : {}),
           figures: {
             ...(gathered.usage ? { usage: gathered.usage } : {}),
-            ...(decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
+            ...(gathered.perSecond ? { tokensPerSecond: gathered.perSecond } : decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
             ...(run && gathered.thinking ? { thinkingSeconds: ((run.thinkingEnd || end) - run.started) / 1000 } : {}),
             ...(run ? { seconds: (end - run.started) / 1000 } : {}),
           },

@@ -105,6 +105,47 @@ test.describe('a conversation', () => {
     await page.waitForSelector('[data-ready="true"]');
     await page.getByTestId('import-file').setInputFiles(file);
     await expect(page.getByTestId('answer')).toContainText('42');
+    // Taken in again later it adds nothing, and takes nothing away.
+    await ask(page, 'What is 1 + 1?');
+    await answered(page);
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByTestId('import-file').setInputFiles(file);
+    await expect(page.getByTestId('question')).toHaveCount(2);
+  });
+
+  test('says how fast an answer was written, not how fast it came', async ({ page, address }) => {
+    await page.addInitScript(() => {
+      const real = window.fetch.bind(window);
+      window.fetch = async (...asked) => {
+        const response = await real(...asked);
+        if (response.url.includes('chat/completions')) void response.clone().text().then((text) => { (window as unknown as { heard: string }).heard = text; });
+        return response;
+      };
+    });
+    await open(page, address);
+    await slowly(page, 2500);
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    const speed = Number(/"predicted_per_second":([\d.]+)/.exec(await page.evaluate(() => (window as unknown as { heard: string }).heard))?.[1]);
+    expect(speed).toBeGreaterThan(0);
+    await expect(answer.getByTestId('figures')).toContainText(`${speed < 20 ? speed.toFixed(1) : Math.round(speed)} tokens/s`);
+  });
+
+  test('offers the way to the end only where there is one', async ({ page, address }) => {
+    await fakeAnswer(page, 'A paragraph.\n\n'.repeat(80));
+    await open(page, address);
+    await ask(page, 'x');
+    await answered(page);
+    const end = page.getByRole('button', { name: 'To the end' });
+    await expect(end).toHaveCount(0);
+    await page.getByTestId('thread').evaluate((box) => { box.scrollTop = 0; });
+    await end.click();
+    await expect(end).toHaveCount(0);
+    await page.getByTestId('thread').evaluate((box) => { box.scrollTop = 0; });
+    await expect(end).toBeVisible();
+    await page.getByTestId('new-chat').click();
+    await expect(page.getByTestId('welcome')).toBeVisible();
+    await expect(end).toHaveCount(0);
   });
 });
 
