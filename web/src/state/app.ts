@@ -80,6 +80,8 @@ export function say(text: string, kind: 'info' | 'error' = 'info'): void {
 }
 
 export function put(conversation: Conversation, save = true): void {
+  // It is stored under its id from now on: the next new one is another.
+  if (conversation.id === fresh.value.id) fresh.value = newConversation();
   conversations.value = { ...conversations.value, [conversation.id]: conversation };
   if (save) saver?.save(conversation.id);
 }
@@ -87,6 +89,13 @@ export function put(conversation: Conversation, save = true): void {
 export function change(id: string, by: (conversation: Conversation) => Conversation, save = true): void {
   const conversation = conversations.value[id];
   if (conversation) put(by(conversation), save);
+}
+
+/** What is shown, stored or not yet. */
+export function changeCurrent(by: (conversation: Conversation) => Conversation): void {
+  const conversation = current.value;
+  if (conversation === fresh.value) fresh.value = by(conversation);
+  else put(by(conversation));
 }
 
 export function startNew(folder = ''): void {

@@ -127,6 +127,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           if (passage) openPassage(passage);
         }} />
       )}
+      {message.state === 'done' && !message.content.trim() && <p class="quiet">{t('noAnswer')}</p>}
       {message.state === 'failed' && <p class="problem" role="alert">{t('answerFailed')}: {message.error === 'lost' ? t('lost') : message.error}</p>}
       {message.state === 'length' && <p class="quiet">{t('answerCut')}</p>}
       {message.state === 'stopped' && <p class="quiet">{t('answerStopped')}</p>}
