@@ -8,13 +8,14 @@ import './style/pages.css';
 import { language } from './i18n';
 import { effect } from '@preact/signals';
 import { current, flush, info, listenToAddress, place } from './state/app';
-import { enter, refresh } from './state/session';
+import { enter, followOthers, refresh } from './state/session';
 import { set } from './state/settings';
 import { App } from './ui/App';
 import { onKey } from './ui/shortcuts';
 
 async function start(): Promise<void> {
   listenToAddress();
+  followOthers();
   addEventListener('keydown', onKey);
   // What waits to be written is written before the page goes.
   addEventListener('pagehide', () => void flush());

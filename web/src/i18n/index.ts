@@ -1,4 +1,5 @@
-// Words in the reader's language. `t('key', {n: 3})` puts values in for {n}. en.ts is the list of keys; a language that
+// Words in the reader's language. `t('key', {n: 3})` puts values in for {n}; {n, file, files} takes the word along that
+// goes with the number. en.ts is the list of keys; a language that
 // lacks one does not compile.
 import { computed } from '@preact/signals';
 
@@ -20,7 +21,10 @@ export const language = computed<Language>(() =>
 );
 
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return words[language.value][key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  return words[language.value][key].replace(/\{(\w+)(?:, ([^,}]+), ([^,}]+))?\}/g, (whole, name: string, one?: string, more?: string) => {
+    const value = values[name];
+    return value === undefined ? whole : more ? `${value} ${String(value) === '1' ? one : more}` : String(value);
+  });
 }
 
 export function number(value: number, digits = 0): string {

@@ -1,13 +1,21 @@
 // The reader's own documents: folders that the server indexes, for answers that cite them.
 import { useEffect, useState } from 'preact/hooks';
 
-import { api } from '../api/client';
+import { api, ServerError } from '../api/client';
 import type { Folder, Passage } from '../api/types';
 import { number, t } from '../i18n';
 import { explain } from '../i18n/explain';
 import { say } from '../state/app';
 import { openPassage } from '../ui/dialogs';
 import { IconButton } from '../ui/icons';
+
+function whyNot(error: unknown, path: string): string {
+  if (!(error instanceof ServerError)) return explain(error);
+  if (error.status === 404) return t('folderMissing', { path });
+  if (error.message.includes('indexed already')) return t('folderThere', { path });
+  if (error.message.includes('absolute path')) return t('folderWhole');
+  return explain(error);
+}
 
 export function Folders() {
   const [folders, setFolders] = useState<Folder[] | null>(null);
@@ -35,7 +43,7 @@ export function Folders() {
       setPath('');
       await load();
     } catch (error) {
-      say(explain(error), 'error');
+      say(whyNot(error, path.trim()), 'error');
     }
   };
   const look = async () => {

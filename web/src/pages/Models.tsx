@@ -5,6 +5,7 @@ import { useEffect, useState } from 'preact/hooks';
 import { api } from '../api/client';
 import type { PlannedModel, PullState } from '../api/types';
 import { bytes, number, t } from '../i18n';
+import { goodAt, whyTooLarge } from '../i18n/describe';
 import { explain } from '../i18n/explain';
 import { connect, info, model, models, say } from '../state/app';
 import { set } from '../state/settings';
@@ -56,7 +57,7 @@ export function Fits({ most = 1000 }: { most?: number }) {
       {most > 10 && large.length > 0 && (
         <details>
           <summary>{t('modelsTooLarge')}</summary>
-          <ul class="cards">{large.map((m) => <li key={m.name} class="card"><h3>{m.title}</h3><p>{m.description}</p><p class="quiet">{bytes(m.bytes)}{m.reason ? ` · ${m.reason}` : ''}</p></li>)}</ul>
+          <ul class="cards">{large.map((m) => <li key={m.name} class="card"><h3>{m.title}</h3><p>{goodAt(m.description)}</p><p class="quiet">{bytes(m.bytes)}{m.reason ? ` · ${whyTooLarge(m.reason)}` : ''}</p></li>)}</ul>
         </details>
       )}
     </>
@@ -72,7 +73,7 @@ export function Models() {
         {models.value.map((m) => (
           <li key={m.id} class={`card ${m.id === model.value?.id ? 'chosen' : ''}`}>
             <h3>{m.id} {m.loaded && <span class="tag">{t('loaded')}</span>}</h3>
-            {m.description && <p>{m.description}</p>}
+            <p>{m.id === 'r1-nano' ? t('nanoCan') : kind(m.description ?? '')}</p>
             <p class="quiet">
               {[m.parameters ? t('parameters', { n: compact(m.parameters), active: compact(m.active_parameters ?? m.parameters) }) : '', m.bytes ? bytes(m.bytes) : '', m.context_length ? t('contextTokens', { n: number(m.context_length) }) : '', m.thinks ? t('thinks') : ''].filter(Boolean).join(' · ')}
             </p>
@@ -90,6 +91,11 @@ export function Models() {
   );
 }
 
+/** "qwen2, 1543.7 million parameters, Q4_K": the number stands in the line below, in the reader's language. */
+function kind(description: string): string {
+  return description.replace(/, [\d.]+ million parameters/, '');
+}
+
 function compact(value: number): string {
   return value >= 1e9 ? `${number(value / 1e9, value < 1e10 ? 1 : 0)} B` : `${number(value / 1e6, value < 1e7 ? 1 : 0)} M`;
 }
@@ -98,7 +104,7 @@ function Planned({ model: m, pull, canPull, onPull, onCancel }: { model: Planned
   return (
     <li class="card">
       <h3>{m.title}</h3>
-      {m.description && <p>{m.description}</p>}
+      {m.description && <p>{goodAt(m.description)}</p>}
       <p class="quiet">{bytes(m.bytes)}{m.tokens_per_second ? ` · ${t('expected', { n: number(m.tokens_per_second, m.tokens_per_second < 10 ? 1 : 0) })}` : ''}</p>
       {pull?.state === 'running' ? (
         <div>

@@ -6,7 +6,7 @@ import { api, useCsrf } from '../api/client';
 import { language, t } from '../i18n';
 import { explain } from '../i18n/explain';
 import { info, place } from '../state/app';
-import { enter, signOut } from '../state/session';
+import { enter, newSession, signOut } from '../state/session';
 import { set } from '../state/settings';
 
 function Frame({ label, children }: { label: string; children: preact.ComponentChildren }) {
@@ -55,6 +55,7 @@ export function SignIn() {
       if (joining) await api.signUp(name, password, code.trim());
       const { csrf_token } = await api.signIn(name, password);
       useCsrf(csrf_token);
+      newSession();
       await enter();
     } catch (error) {
       setProblem(explain(error));

@@ -9,7 +9,8 @@ import { explain } from '../i18n/explain';
 import { withFiles, withPassages } from '../files/templates';
 import { change, conversations, current, flush, go, model, online, put, say } from './app';
 import { settings } from './settings';
-import { add, type Attachment, type Conversation, type Message, newId, path, titleFrom, type TokenTrace, update } from './tree';
+import { inTurn, tell } from './tabs';
+import { add, type Attachment, type Conversation, type Message, newId, path, remove, titleFrom, type TokenTrace, update } from './tree';
 
 export interface Run {
   conversation: string;
@@ -25,6 +26,7 @@ export interface Run {
   completion: string;
   stopping: boolean;
   reconnecting: boolean;
+  elsewhere?: boolean; // another window receives it, and tells
 }
 
 /** By id of the answer's message. */
@@ -34,6 +36,11 @@ export const traceVersion = signal(0);
 
 const aborts = new Map<string, AbortController>();
 
+/** Whether it is this window that receives the answer. */
+export function isOurs(message: string): boolean {
+  return aborts.has(message);
+}
+
 export function runOf(conversation: string): Run | undefined {
   return Object.values(runs.value).find((r) => r.conversation === conversation);
 }
@@ -41,6 +48,26 @@ export function runOf(conversation: string): Run | undefined {
 function setRun(id: string, by: Partial<Run>): void {
   const run = runs.value[id];
   if (run) runs.value = { ...runs.value, [id]: { ...run, ...by } };
+}
+
+export function forgetRun(id: string): void {
+  const rest = { ...runs.value };
+  delete rest[id];
+  runs.value = rest;
+}
+
+/** To the other windows: how far an answer of this one is. The tokens' probabilities come when it is kept. */
+export function tellLive(id: string): void {
+  const run = runs.value[id];
+  const message = run && conversations.value[run.conversation]?.messages[id];
+  if (!message) return;
+  const { trace: _trace, ...rest } = message;
+  tell({ kind: 'live', conversation: run.conversation, message: rest, run: message.state === 'streaming' ? run : null, origin: performance.timeOrigin });
+}
+
+/** As long as an answer is under way no other window takes it up; where this one goes, the next one does. */
+export function whileOurs(id: string, what: () => Promise<void>): Promise<void> {
+  return inTurn(`limpid.answer.${id}`, what);
 }
 
 const SMALL_CONTEXT = 2048; // tokens: no room for instructions beside passages
@@ -111,10 +138,11 @@ export function answer(conversation: Conversation, think: boolean, start?: Start
       prefix: true,
     });
   }
-  void flush();
   begin(conversation.id, message);
   const abort = aborts.get(message.id) as AbortController;
-  void follow(conversation.id, message, () => api.chat(query(wire, think), abort.signal));
+  const under = follow(conversation.id, message, () => api.chat(query(wire, think), abort.signal));
+  void whileOurs(message.id, () => under);
+  void flush();
 }
 
 function begin(conversation: string, message: Message): void {
@@ -144,6 +172,7 @@ class Gatherer {
   content: string;
   trace: TokenTrace;
   usage: Usage | undefined;
+  perSecond: number | undefined; // as the server says
   finish: string | undefined;
   eventId = '';
   private scheduled = false;
@@ -164,6 +193,7 @@ class Gatherer {
     const choice = chunk.choices[0];
     const changes: Partial<Run> = {};
     if (chunk.usage) this.usage = changes.usage = chunk.usage;
+    if (chunk.timings?.predicted_per_second) this.perSecond = chunk.timings.predicted_per_second;
     if (chunk.id && run.completion !== chunk.id) changes.completion = chunk.id;
     if (run.reconnecting) changes.reconnecting = false;
     if (choice) {
@@ -227,10 +257,20 @@ class Gatherer {
         }),
       save,
     );
+    if (this.tellsNow()) tellLive(this.message.id);
     if (this.savesNow()) {
       change(this.conversation, (c) => c, true);
       void flush();
     }
+  }
+
+  private lastTold = 0;
+  private tellsNow(): boolean {
+    // The whole text is told each time: a long one less often.
+    const now = performance.now();
+    if (now - this.lastTold < (this.content.length + this.thinking.length > 8000 ? 600 : 150)) return false;
+    this.lastTold = now;
+    return true;
   }
 
   private lastSave = 0;
@@ -252,7 +292,7 @@ async function follow(conversation: string, message: Message, ask: () => AsyncGe
   } catch (problem) {
     error = await recover(message.id, gathered, abort, problem);
   }
-  finish(conversation, message, gathered, abort.signal.aborted ? undefined : error);
+  await finish(conversation, message, gathered, abort.signal.aborted ? undefined : error);
 }
 
 /** The connection broke: the rest of the answer is asked for, with growing pauses. Gives the error that remains. */
@@ -262,6 +302,7 @@ async function recover(id: string, gathered: Gatherer, abort: AbortController, p
     if (abort.signal.aborted || !run?.completion || !gathered.eventId) return problem;
     if (!(problem instanceof ServerError) || !problem.unreachable) return problem;
     setRun(id, { reconnecting: true });
+    tellLive(id);
     await new Promise((wake) => setTimeout(wake, Math.min(250 * 2 ** attempt, 4000)));
     if (abort.signal.aborted) return undefined;
     try {
@@ -274,16 +315,19 @@ async function recover(id: string, gathered: Gatherer, abort: AbortController, p
   return problem;
 }
 
-function finish(conversation: string, message: Message, gathered: Gatherer, error: unknown): void {
+async function finish(conversation: string, message: Message, gathered: Gatherer, error: unknown): Promise<void> {
   const run = runs.value[message.id];
   gathered.show(false);
   const end = performance.now();
   const aborted = aborts.get(message.id)?.signal.aborted ?? false;
   const state = error ? 'failed' : aborted || gathered.finish === 'cancelled' ? 'stopped' : gathered.finish === 'length' ? 'length' : 'done';
   const decode = run && run.firstToken ? (end - run.firstToken) / 1000 : 0;
+  // How fast it was written, not how fast it came: a slow line, or an answer that is taken up again, says nothing of the model.
   const tokens = gathered.usage?.completion_tokens ?? run?.tokens ?? 0;
   change(conversation, (c) => {
-    const { resume: _resume, ...rest } = c.messages[message.id] as Message;
+    const here = c.messages[message.id];
+    if (!here) return c; // deleted while it came
+    const { resume: _resume, ...rest } = here;
     return {
       ...c,
       updated: Date.now(),
@@ -295,7 +339,7 @@ function finish(conversation: string, message: Message, gathered: Gatherer, erro
           ...(error ? { error: explain(error) } : {}),
           figures: {
             ...(gathered.usage ? { usage: gathered.usage } : {}),
-            ...(decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
+            ...(gathered.perSecond ? { tokensPerSecond: gathered.perSecond } : decode > 0 && tokens > 1 ? { tokensPerSecond: (tokens - 1) / decode } : {}),
             ...(run && gathered.thinking ? { thinkingSeconds: ((run.thinkingEnd || end) - run.started) / 1000 } : {}),
             ...(run ? { seconds: (end - run.started) / 1000 } : {}),
           },
@@ -303,17 +347,17 @@ function finish(conversation: string, message: Message, gathered: Gatherer, erro
       },
     };
   });
-  void flush();
+  tellLive(message.id);
   aborts.delete(message.id);
-  const rest = { ...runs.value };
-  delete rest[message.id];
-  runs.value = rest;
+  forgetRun(message.id);
   if (error instanceof ServerError && error.unreachable) online.value = false;
+  await flush();
 }
 
 export function stop(message: string): void {
   const run = runs.value[message];
   if (!run) return;
+  if (run.elsewhere) return tell({ kind: 'stop', message });
   if (run.completion) void api.control(run.completion, 'cancel').catch(() => undefined);
   aborts.get(message)?.abort();
 }
@@ -434,23 +478,20 @@ export function branchFromToken(id: string, part: 'thinking' | 'answer', index: 
     });
 }
 
-/** After a reload: streams that the server still has go on; others are marked as stopped. */
-export function takeUpStreams(): void {
-  for (const conversation of Object.values(conversations.value)) {
-    for (const message of Object.values(conversation.messages)) {
-      if (message.state !== 'streaming' || runs.value[message.id]) continue;
-      const resume = message.resume;
-      begin(conversation.id, message);
-      const abort = aborts.get(message.id) as AbortController;
-      if (!resume) {
-        finishLost(conversation.id, message);
-        continue;
-      }
-      void follow(conversation.id, message, () => api.resume(resume.completion, resume.event, abort.signal));
-    }
-  }
+/** A message and what hangs below it go, and what is under way there ends. */
+export function removeMessage(id: string): void {
+  const before = current.value;
+  const after = remove(before, id);
+  for (const gone of Object.keys(before.messages)) if (!after.messages[gone]) stop(gone);
+  change(before.id, () => after);
 }
 
-function finishLost(conversation: string, message: Message): void {
-  finish(conversation, message, new Gatherer(conversation, message), new Error('lost'));
+/** After a reload, or when the window that received it is gone: what the server still has goes on; else it is lost. */
+export async function takeUp(conversation: string, message: Message): Promise<void> {
+  if (isOurs(message.id)) return;
+  const { resume } = message;
+  begin(conversation, message);
+  const abort = aborts.get(message.id) as AbortController;
+  if (resume) await follow(conversation, message, () => api.resume(resume.completion, resume.event, abort.signal));
+  else await finish(conversation, message, new Gatherer(conversation, message), new Error('lost'));
 }

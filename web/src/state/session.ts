@@ -2,9 +2,10 @@
 import { api, signedOut } from '../api/client';
 import { t } from '../i18n';
 import { explain } from '../i18n/explain';
-import { closeStore, connect, flush, go, info, needsSignIn, place, ready, say, useStore } from './app';
-import { runs, stopAll, takeUpStreams } from './answer';
-import { drafts, settings } from './settings';
+import { closeStore, connect, flush, go, info, needsSignIn, place, ready, reload, say, useStore } from './app';
+import { runs, stopAll } from './answer';
+import { takeUpStreams } from './elsewhere';
+import { followSettings, lastOwner, settings, settingsOf } from './settings';
 
 function kindOfStore(): 'browser' | 'server' {
   const chosen = settings.value.history;
@@ -12,13 +13,15 @@ function kindOfStore(): 'browser' | 'server' {
   return server && info.value?.features.history ? 'server' : 'browser';
 }
 
-const OWNER = 'limpid.owner'; // who was here last: his are shown while the server is away
+const SESSION = 'limpid.session'; // changes when somebody signs in or out in a window of this browser
+
+let opened = ''; // kind of store and owner, as opened
 
 /** The conversations of who is here, from where they are kept. */
 export async function openHistory(): Promise<void> {
-  const owner = info.value ? (info.value.user?.name ?? '') : (localStorage.getItem(OWNER) ?? '');
-  localStorage.setItem(OWNER, owner);
-  drafts.owner = owner ? `${owner}/` : '';
+  const owner = info.value ? (info.value.user?.name ?? '') : lastOwner();
+  settingsOf(owner);
+  opened = `${kindOfStore()}/${owner}`;
   try {
     await useStore(kindOfStore(), owner, (error) => say(`${t('notSaved')}: ${explain(error)}`, 'error'));
   } catch (error) {
@@ -36,6 +39,15 @@ export async function enter(): Promise<void> {
   if (connected) takeUpStreams();
 }
 
+/** The browser has one session for all of its windows: the others are told that it is another one now. */
+export function newSession(): void {
+  try {
+    localStorage.setItem(SESSION, String(Date.now()));
+  } catch {
+    // they will hear it from the server
+  }
+}
+
 export async function signOut(everywhere = false): Promise<void> {
   stopAll();
   await flush();
@@ -43,19 +55,50 @@ export async function signOut(everywhere = false): Promise<void> {
   await left();
 }
 
+function close(): void {
+  stopAll();
+  runs.value = {};
+  closeStore();
+  opened = '';
+  go('#/');
+}
+
 /** The session is over, or the account is gone. */
 export async function left(): Promise<void> {
-  stopAll();
-  closeStore();
-  go('#/');
+  close();
+  settingsOf('');
+  newSession();
   await connect();
+}
+
+/** Another window signed in or out. */
+async function sessionChanged(): Promise<void> {
+  const before = info.value?.user?.name ?? '';
+  await connect();
+  const now = info.value?.user?.name ?? '';
+  if (needsSignIn.value || before !== now) {
+    if (opened.startsWith('browser/')) await flush();
+    close();
+  }
+  if (needsSignIn.value) settingsOf('');
+  else if (before !== now) await enter();
+}
+
+/** What other windows of this browser choose: settings, where conversations are kept, who is here. */
+export function followOthers(): void {
+  followSettings(() => {
+    if (opened && opened !== `${kindOfStore()}/${info.value?.user?.name ?? lastOwner()}`) void openHistory();
+  });
+  addEventListener('storage', (event) => { if (event.key === SESSION) void sessionChanged(); });
+  // A window that was frozen has heard nothing.
+  document.addEventListener('resume', () => void reload());
 }
 
 /** What other devices wrote in the meantime, where the server keeps the conversations. */
 let refreshed = 0;
 export function refresh(): void {
   const now = performance.now();
-  if (!info.value || needsSignIn.value || kindOfStore() !== 'server' || Object.keys(runs.value).length || now - refreshed < 10_000) return;
+  if (!info.value || needsSignIn.value || kindOfStore() !== 'server' || now - refreshed < 10_000) return;
   refreshed = now;
   void openHistory();
 }

@@ -66,28 +66,72 @@ export function readSettings(text: string | null): Settings {
   return out;
 }
 
-function stored(): string | null {
+function stored(key: string): string | null {
   try {
-    return localStorage.getItem(KEY);
+    return localStorage.getItem(key);
   } catch {
     return null;
   }
 }
 
-export const settings = signal<Settings>(readSettings(stored()));
+function store(key: string, text: string): void {
+  try {
+    localStorage.setItem(key, text);
+  } catch {
+    // private mode or a full store: this session only
+  }
+}
+
+const OWNER = 'limpid.owner';
+/** Who was here last: his settings, and his conversations while the server is away. Empty without accounts. */
+export function lastOwner(): string {
+  return stored(OWNER) ?? '';
+}
+
+let owner = lastOwner();
+const keyOf = (whose: string) => (whose ? `${KEY}/${whose}` : KEY);
+
+export const settings = signal<Settings>(readSettings(stored(keyOf(owner)) ?? stored(KEY)));
 
 export function set<K extends keyof Settings>(key: K, value: Settings[K]): void {
   settings.value = { ...settings.value, [key]: value };
 }
 
+let written = JSON.stringify(settings.value);
 effect(() => {
   const text = JSON.stringify(settings.value);
-  try {
-    localStorage.setItem(KEY, text);
-  } catch {
-    // private mode or a full store: this session only
-  }
+  if (text === written) return;
+  written = text;
+  store(keyOf(owner), text);
+  // The page where one signs in has the language and the colours of who was here last; nothing else is anybody else's.
+  const { language, theme } = settings.value;
+  if (owner) store(KEY, JSON.stringify({ ...readSettings(stored(KEY)), language, theme }));
 });
+
+function take(found: Settings): void {
+  written = JSON.stringify(found);
+  settings.value = found;
+}
+
+/** Each account has settings of its own in a browser; a new one begins with the browser's, without texts. */
+export function settingsOf(name: string): void {
+  store(OWNER, name);
+  drafts.owner = name ? `${name}/` : '';
+  if (name === owner) return;
+  const browsers = readSettings(stored(KEY));
+  owner = name;
+  const own = stored(keyOf(name));
+  take(own === null ? { ...browsers, presets: [] } : readSettings(own));
+}
+
+/** What another window has chosen holds here, too; but whether the list is in sight is each window's own affair. */
+export function followSettings(changed: () => void): void {
+  addEventListener('storage', (event) => {
+    if (event.key !== keyOf(owner) || event.newValue === null) return;
+    take({ ...readSettings(event.newValue), sidebar: settings.value.sidebar });
+    changed();
+  });
+}
 
 effect(() => {
   if (typeof document === 'undefined') return;
@@ -96,20 +140,25 @@ effect(() => {
   else document.documentElement.dataset.theme = theme;
 });
 
-/** What was typed and not sent, by conversation. */
+/** What was typed and not sent, by conversation: this window's (a reload keeps it), or else the last one's. */
 export const drafts = {
-  owner: '', // of the account, where there are accounts
+  owner: owner ? `${owner}/` : '', // of the account, where there are accounts
   get(id: string): string {
+    const key = `limpid.draft.${this.owner}${id}`;
     try {
-      return localStorage.getItem(`limpid.draft.${this.owner}${id}`) ?? '';
+      return sessionStorage.getItem(key) ?? localStorage.getItem(key) ?? '';
     } catch {
       return '';
     }
   },
   set(id: string, text: string): void {
+    const key = `limpid.draft.${this.owner}${id}`;
     try {
-      if (text) localStorage.setItem(`limpid.draft.${this.owner}${id}`, text);
-      else localStorage.removeItem(`limpid.draft.${this.owner}${id}`);
+      const before = sessionStorage.getItem(key) ?? localStorage.getItem(key);
+      sessionStorage.setItem(key, text);
+      // Sent or wiped out here: what another window is writing stays.
+      if (text) localStorage.setItem(key, text);
+      else if (localStorage.getItem(key) === before) localStorage.removeItem(key);
     } catch {
       // not kept
     }

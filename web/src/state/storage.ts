@@ -1,11 +1,15 @@
 // Where conversations live: in this browser (IndexedDB), or with the account on the server. Both hold whole
-// conversations by id; the newest `updated` wins. Drafts stay in the browser.
+// conversations by id. Whoever writes one reads it first and merges (merge.ts): other windows and devices write, too.
 import { api, ServerError } from '../api/client';
+import { merge } from './merge';
+import { inTurn } from './tabs';
 import type { Conversation } from './tree';
 
 export interface ConversationStore {
   all(): Promise<Conversation[]>;
-  save(conversation: Conversation): Promise<void>;
+  get(id: string): Promise<Conversation | undefined>;
+  /** Gives what is kept now; nothing where somebody deleted it. `base`: what this window knew to be kept. */
+  save(mine: Conversation, base: Conversation | undefined): Promise<Conversation | undefined>;
   remove(id: string): Promise<void>;
 }
 
@@ -18,7 +22,6 @@ function request<T>(r: IDBRequest<T>): Promise<T> {
 
 export class BrowserStore implements ConversationStore {
   private db: Promise<IDBDatabase> | null = null;
-  private opened: IDBDatabase | null = null;
 
   constructor(private readonly name = 'limpid') {}
 
@@ -27,13 +30,11 @@ export class BrowserStore implements ConversationStore {
       const opening = indexedDB.open(this.name, 1);
       opening.onupgradeneeded = () => opening.result.createObjectStore('conversations', { keyPath: 'id' });
       opening.onsuccess = () => {
-        // Another tab wants a newer version: let go, so that it is not held up.
+        // Another window wants a newer version: let go, so that it is not held up.
         opening.result.onversionchange = () => {
           opening.result.close();
-          this.opened = null;
           this.db = null;
         };
-        this.opened = opening.result;
         resolve(opening.result);
       };
       opening.onerror = () => reject(opening.error ?? new Error('IndexedDB'));
@@ -41,20 +42,30 @@ export class BrowserStore implements ConversationStore {
     return this.db;
   }
 
-  async all(): Promise<Conversation[]> {
-    const db = await this.open();
-    return request(db.transaction('conversations').objectStore('conversations').getAll() as IDBRequest<Conversation[]>);
+  private async table(mode: IDBTransactionMode): Promise<IDBObjectStore> {
+    return (await this.open()).transaction('conversations', mode).objectStore('conversations');
   }
 
-  /** Once the database is open the write is under way when this returns: a page that goes does not take it along. */
-  async save(conversation: Conversation): Promise<void> {
-    const db = this.opened ?? (await this.open());
-    await request(db.transaction('conversations', 'readwrite').objectStore('conversations').put(conversation));
+  async all(): Promise<Conversation[]> {
+    return request((await this.table('readonly')).getAll() as IDBRequest<Conversation[]>);
+  }
+
+  async get(id: string): Promise<Conversation | undefined> {
+    return request((await this.table('readonly')).get(id) as IDBRequest<Conversation | undefined>);
+  }
+
+  /** One transaction: nobody writes between the reading and the writing. */
+  async save(mine: Conversation, base: Conversation | undefined): Promise<Conversation | undefined> {
+    const table = await this.table('readwrite');
+    const theirs = await request(table.get(mine.id) as IDBRequest<Conversation | undefined>);
+    if (!theirs && base) return undefined;
+    const merged = theirs ? merge(base, mine, theirs) : mine;
+    await request(table.put(merged));
+    return merged;
   }
 
   async remove(id: string): Promise<void> {
-    const db = await this.open();
-    await request(db.transaction('conversations', 'readwrite').objectStore('conversations').delete(id));
+    await request((await this.table('readwrite')).delete(id));
   }
 }
 
@@ -78,62 +89,85 @@ export function fitting(conversation: Conversation, most = MOST_SENT): Conversat
 
 const AT_ONCE = 6; // conversations that are fetched at the same time
 
-/** The server lists them and gives one at a time; what is here in the same version is not fetched again. */
+/** The server lists them and gives one at a time; what is here in the same version is not fetched again. What the server
+ *  calls `updated` is the version: it grows with every writing, a renaming too, which leaves the time of the last message
+ *  in the conversation as it is. */
 export class ServerStore implements ConversationStore {
-  private known: Map<string, Conversation>;
+  private kept = new Map<string, { version: number; conversation: Conversation }>();
+  private turn: Promise<unknown> = Promise.resolve();
 
-  constructor(known: Conversation[] = []) {
-    this.known = new Map(known.map((c) => [c.id, c]));
+  /** One at a time: in this window, and, where the browser has locks, in all of them. */
+  private alone<T>(what: () => Promise<T>): Promise<T> {
+    const next = this.turn.then(() => inTurn('limpid.history', what));
+    this.turn = next.catch(() => undefined);
+    return next;
   }
 
-  async all(): Promise<Conversation[]> {
-    const listed = await api.conversations();
-    const found = new Map<string, Conversation>();
-    const missing: string[] = [];
-    for (const { id, updated } of listed) {
-      const here = this.known.get(id);
-      if (here?.updated === updated) found.set(id, here);
-      else missing.push(id);
+  private async fetch(id: string): Promise<Conversation | undefined> {
+    try {
+      const { body, updated } = await api.conversation(id);
+      this.kept.set(id, { version: updated, conversation: body as Conversation });
+      return body as Conversation;
+    } catch (error) {
+      if (!(error instanceof ServerError && error.status === 404)) throw error;
+      this.kept.delete(id); // deleted meanwhile
+      return undefined;
     }
-    const fetchSome = async () => {
-      for (let id = missing.shift(); id !== undefined; id = missing.shift()) {
-        try {
-          found.set(id, (await api.conversation(id)).body as Conversation);
-        } catch (error) {
-          // Deleted meanwhile, by another device.
-          if (!(error instanceof ServerError && error.status === 404)) throw error;
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: AT_ONCE }, fetchSome));
-    this.known = found;
-    return listed.flatMap(({ id }) => found.get(id) ?? []);
   }
-  async save(conversation: Conversation): Promise<void> {
-    await api.saveConversation(conversation.id, conversation.updated, fitting(conversation));
-    this.known.set(conversation.id, conversation);
+
+  all(): Promise<Conversation[]> {
+    return this.alone(async () => {
+      const listed = await api.conversations();
+      const missing = listed.filter(({ id, updated }) => this.kept.get(id)?.version !== updated).map(({ id }) => id);
+      const fetchSome = async () => {
+        for (let id = missing.shift(); id !== undefined; id = missing.shift()) await this.fetch(id);
+      };
+      await Promise.all(Array.from({ length: AT_ONCE }, fetchSome));
+      return listed.flatMap(({ id }) => this.kept.get(id)?.conversation ?? []);
+    });
   }
-  async remove(id: string): Promise<void> {
-    await api.deleteConversation(id);
-    this.known.delete(id);
+
+  get(id: string): Promise<Conversation | undefined> {
+    return this.alone(() => this.fetch(id));
+  }
+
+  save(mine: Conversation, base: Conversation | undefined): Promise<Conversation | undefined> {
+    return this.alone(async () => {
+      const theirs = await this.fetch(mine.id);
+      if (!theirs && base) return undefined;
+      const conversation = theirs ? merge(base, mine, theirs) : mine;
+      const version = Math.max(Date.now(), conversation.updated, (this.kept.get(mine.id)?.version ?? 0) + 1);
+      await api.saveConversation(mine.id, version, fitting(conversation));
+      this.kept.set(mine.id, { version, conversation });
+      return conversation;
+    });
+  }
+
+  remove(id: string): Promise<void> {
+    return this.alone(async () => {
+      await api.deleteConversation(id);
+      this.kept.delete(id);
+    });
   }
 }
 
-/** Writes soon, not at once: a stream changes its conversation many times a second. flush() writes what waits. */
+/** Writes in a moment, one writing after another; flush() writes what waits now. `write` takes what is to be written
+ *  when its turn comes. */
 export class LazySaver {
-  private waiting = new Map<string, Conversation>();
+  private waiting = new Set<string>();
   private timer: ReturnType<typeof setTimeout> | null = null;
+  private under: Promise<void> = Promise.resolve();
   private ended = false;
   onError: (error: unknown) => void = () => undefined;
 
   constructor(
-    private readonly store: ConversationStore,
-    private readonly delay = 800,
+    private readonly write: (id: string) => Promise<void>,
+    private readonly delay = 50,
   ) {}
 
-  save(conversation: Conversation): void {
+  save(id: string): void {
     if (this.ended) return;
-    this.waiting.set(conversation.id, conversation);
+    this.waiting.add(id);
     this.timer ??= setTimeout(() => void this.flush(), this.delay);
   }
 
@@ -149,21 +183,25 @@ export class LazySaver {
     this.waiting.delete(id);
   }
 
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
     if (this.timer) clearTimeout(this.timer);
     this.timer = null;
-    const now = [...this.waiting.values()];
+    this.under = this.under.then(() => this.writeAll());
+    return this.under;
+  }
+
+  private async writeAll(): Promise<void> {
+    const now = [...this.waiting];
     this.waiting.clear();
-    const writes = now.map((conversation) => this.store.save(conversation));
-    for (const [index, write] of writes.entries()) {
+    await Promise.all(now.map(async (id) => {
       try {
-        await write;
+        await this.write(id);
       } catch (error) {
-        const conversation = now[index] as Conversation;
-        if (!this.ended && !this.waiting.has(conversation.id)) this.waiting.set(conversation.id, conversation);
+        if (this.ended) return;
+        this.waiting.add(id);
         this.onError(error);
       }
-    }
-    if (this.waiting.size) this.timer ??= setTimeout(() => void this.flush(), this.delay * 5);
+    }));
+    if (this.waiting.size) this.timer ??= setTimeout(() => void this.flush(), 4000);
   }
 }

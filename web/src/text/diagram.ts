@@ -58,6 +58,8 @@ export function offerDiagram(framed: HTMLElement, source: string): void {
       const picture = document.createElement('img');
       picture.className = 'diagram';
       picture.alt = t('diagram');
+      // As large as it was drawn, where there is room: a picture of two boxes does not fill the page.
+      picture.width = Math.ceil(Number(/viewBox="[-\d.]+ [-\d.]+ ([\d.]+)/.exec(svg)?.[1])) || 600;
       picture.src = URL.createObjectURL(new Blob([svg], { type: 'image/svg+xml' }));
       framed.querySelector('pre')?.before(picture);
       button.remove();

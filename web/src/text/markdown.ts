@@ -90,6 +90,17 @@ md.core.ruler.push('citations', (state) => {
   }
 });
 
+// "- [ ] to do" and "- [x] done".
+md.core.ruler.push('tasks', ({ tokens }) => {
+  for (let i = 2; i < tokens.length; i += 1) {
+    const first = tokens[i]?.children?.[0];
+    const task = first?.type === 'text' ? /^\[([ xX])\](?= )/.exec(first.content) : null;
+    if (!first || !task || tokens[i]?.type !== 'inline' || tokens[i - 2]?.type !== 'list_item_open') continue;
+    first.content = (task[1] === ' ' ? '☐' : '☑') + first.content.slice(3);
+    tokens[i - 2]?.attrJoin('class', 'task');
+  }
+});
+
 const purify = typeof window === 'undefined' ? null : DOMPurify(window);
 purify?.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName === 'A') {

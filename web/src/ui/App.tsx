@@ -2,7 +2,7 @@
 import { t } from '../i18n';
 import { connect, info, startNew, model, models, needsSignIn, notice, online, place, ready } from '../state/app';
 import { set, settings } from '../state/settings';
-import { change, current } from '../state/app';
+import { changeCurrent, current } from '../state/app';
 import { lazy } from './lazy';
 import { Composer } from './Composer';
 import { Dialogs } from './dialogs';
@@ -56,7 +56,7 @@ function Top() {
           <span class="visually-hidden">{t('systemPrompt')}</span>
           <select value={presets.find((p) => p.text === conversation.system)?.id ?? ''} onChange={(e) => {
             const text = presets.find((p) => p.id === e.currentTarget.value)?.text ?? '';
-            change(conversation.id, (c) => ({ ...c, system: text }));
+            changeCurrent((c) => ({ ...c, system: text }));
           }}>
             <option value="">{t('noPreset')}</option>
             {presets.map((p) => <option key={p.id} value={p.id}>{p.name}</option>)}

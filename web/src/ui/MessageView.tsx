@@ -2,15 +2,15 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 import { glassFocus, selectedTokens } from '../glass/focus';
-import { GlassBox, Figures, Live } from '../glass/GlassBox';
-import { TokenText } from '../glass/TokenText';
+import { Figures } from '../glass/Figures';
 import { number, t } from '../i18n';
 import { change, current, info, say } from '../state/app';
-import { askQuestion, continueAnswer, regenerate, runs } from '../state/answer';
+import { askQuestion, continueAnswer, regenerate, removeMessage, runs } from '../state/answer';
 import { settings } from '../state/settings';
-import { type Message, remove, show, siblings } from '../state/tree';
+import { type Message, show, siblings } from '../state/tree';
 import { openCompare, openPassage } from './dialogs';
 import { IconButton } from './icons';
+import { GlassBox, Live, TokenText } from './glass';
 import { Markdown } from './Markdown';
 import { speak, speaking } from './speak';
 import { Thinking } from './Thinking';
@@ -62,7 +62,7 @@ export function Question({ message }: { message: Message }) {
             <Branches message={message} />
             <IconButton icon="copy" size={16} label={t('copy')} onClick={() => void copy(message.content)} />
             <IconButton icon="edit" size={16} label={t('edit')} onClick={() => setEditing(message.content)} testId="edit-question" />
-            <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
+            <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => removeMessage(message.id)} />
           </div>
         </div>
       ) : (
@@ -127,6 +127,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           if (passage) openPassage(passage);
         }} />
       )}
+      {message.state === 'done' && !message.content.trim() && <p class="quiet">{t('noAnswer')}</p>}
       {message.state === 'failed' && <p class="problem" role="alert">{t('answerFailed')}: {message.error === 'lost' ? t('lost') : message.error}</p>}
       {message.state === 'length' && <p class="quiet">{t('answerCut')}</p>}
       {message.state === 'stopped' && <p class="quiet">{t('answerStopped')}</p>}
@@ -145,7 +146,7 @@ export function Answer({ message, question }: { message: Message; question: Mess
           <IconButton icon="skip" size={16} label={t('continueAnswer')} onClick={() => continueAnswer(message.id)} testId="continue" />
           {traced && <IconButton icon="eye" size={16} label={t('showTokens')} pressed={tokens} onClick={() => setTokens(!tokens)} testId="show-tokens" />}
           {'speechSynthesis' in globalThis && <IconButton icon={speaking.value === message.id ? 'stop' : 'speak'} size={16} label={speaking.value === message.id ? t('stopReading') : t('readAloud')} pressed={speaking.value === message.id} onClick={() => speak(message.id, message.content)} testId="read-aloud" />}
-          <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => change(current.value.id, (c) => remove(c, message.id))} />
+          <IconButton icon="trash" size={16} label={t('deleteMessage')} onClick={() => removeMessage(message.id)} />
           <Figures message={message} />
         </div>
       )}

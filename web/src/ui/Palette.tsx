@@ -39,7 +39,7 @@ export function commands(): Command[] {
   if (run) list.unshift({ name: t('stop'), keys: 'Esc', run: () => stop(run.message) });
   if (run?.phase === 'thinking') list.unshift({ name: t('answerNow'), keys: 'Ctrl Shift Enter', run: () => stopThinking(run.message) });
   if (!run && last?.role === 'assistant') {
-    list.unshift({ name: t('continueAnswer'), run: () => continueAnswer(last.id) });
+    list.unshift({ name: t('continueAnswer'), keys: 'Ctrl Shift E', run: () => continueAnswer(last.id) });
     list.unshift({ name: t('again'), keys: 'Ctrl Shift G', run: () => regenerate(last.id) });
   }
   if (info.value?.features.folders) list.push({ name: t('documents'), run: () => go('#/folders') });
@@ -64,6 +64,8 @@ export function Palette() {
       : [];
     return [...matching, ...chats].slice(0, 40);
   }, [query, settings.value, conversations.value]);
+  // What the arrows reach is in sight.
+  useEffect(() => { dialog.current?.querySelector('li.current')?.scrollIntoView({ block: 'nearest' }); }, [at]);
   const choose = (command: Command | undefined) => {
     if (!command) return;
     close();

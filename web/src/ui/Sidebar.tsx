@@ -6,6 +6,7 @@ import { t, when } from '../i18n';
 import { change, conversations, current, go, info, place, put, removeConversation, say, startNew } from '../state/app';
 import { runs } from '../state/answer';
 import { find } from '../state/find';
+import { merge } from '../state/merge';
 import { set } from '../state/settings';
 import { toMarkdown } from '../state/transfer';
 import type { Conversation } from '../state/tree';
@@ -96,8 +97,12 @@ export function Sidebar() {
   );
 }
 
+/** What is here already keeps its name and place, and gets the messages that it lacks. */
 export function importInto(found: Conversation[]): number {
-  for (const conversation of found) put(conversation);
+  for (const conversation of found) {
+    const here = conversations.value[conversation.id];
+    put(here ? merge(undefined, conversation, here) : conversation);
+  }
   const newest = [...found].sort((a, b) => b.updated - a.updated)[0];
   if (newest) go(`#/c/${newest.id}`);
   return found.length;

@@ -6,7 +6,7 @@ import { seconds, t } from '../i18n';
 import { continueFromThinking, type Run, stopThinking } from '../state/answer';
 import { settings } from '../state/settings';
 import type { Message } from '../state/tree';
-import { TokenText } from '../glass/TokenText';
+import { TokenText } from './glass';
 import { Icon, IconButton } from './icons';
 import { Markdown } from './Markdown';
 

@@ -2,7 +2,7 @@
 // scrolled to otherwise. A new conversation begins with what the model can do.
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 
-import { t } from '../i18n';
+import { language, t } from '../i18n';
 import { current, info, model, shown } from '../state/app';
 import { askQuestion, runOf, runs } from '../state/answer';
 import { settings } from '../state/settings';
@@ -21,7 +21,7 @@ function Welcome() {
   return (
     <section class="welcome" data-testid="welcome">
       <h1>{t('welcome')}</h1>
-      {chosen && <p>{t('welcomeModel', { name: chosen.id })} {nano ? t('nanoCan') : chosen.description ?? ''}</p>}
+      {chosen && <p>{t('welcomeModel', { name: chosen.id })}{language.value === 'zh' ? '' : ' '}{nano ? t('nanoCan') : chosen.description ?? ''}</p>}
       {nano && <p class="quiet">{t('nanoCannot')}</p>}
       <div class="examples">
         {examples(nano).map((text) => (
@@ -56,6 +56,7 @@ export function Thread() {
   };
   useLayoutEffect(() => {
     stick.current = true;
+    setAway(false);
     toEnd();
   }, [id]);
   useLayoutEffect(() => {

@@ -63,6 +63,91 @@ test.describe('a conversation', () => {
     await expect(page.getByTestId('composer')).toHaveValue('half a thought');
   });
 
+  test('is not written over by a new one that begins where it began: by the Back button', async ({ page, address }) => {
+    await open(page, address);
+    await ask(page, 'What is 1 + 2?');
+    await answered(page);
+    await page.goBack();
+    await expect(page.getByTestId('welcome')).toBeVisible();
+    await ask(page, 'What is 3 + 4?');
+    await expect(await answered(page)).toContainText('7');
+    await expect(page.locator('.conversation')).toHaveText(['What is 3 + 4?', 'What is 1 + 2?']);
+    await page.reload();
+    await page.locator('.conversation a', { hasText: '1 + 2' }).click();
+    await expect(page.getByTestId('answer')).toContainText('3');
+  });
+
+  test('has a preset from its beginning, if one is chosen', async ({ page, address }) => {
+    await open(page, address);
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByRole('button', { name: 'Add a preset' }).click();
+    await page.getByLabel('Name').last().fill('Pirate');
+    await page.locator('.preset textarea').fill('Talk like a pirate.');
+    await page.getByTestId('new-chat').click();
+    await page.getByLabel('System prompt').selectOption('Pirate');
+    const asked = page.waitForRequest((r) => r.url().includes('chat/completions'));
+    await ask(page, 'What is 1 + 2?');
+    expect((JSON.parse((await asked).postData() ?? '{}') as { messages: object[] }).messages).toEqual([
+      { role: 'system', content: 'Talk like a pirate.' },
+      { role: 'user', content: 'What is 1 + 2?' },
+    ]);
+    await answered(page);
+    await expect(page.getByLabel('System prompt')).toHaveValue(/.+/);
+    // The next one begins without.
+    await page.getByTestId('new-chat').click();
+    await expect(page.getByLabel('System prompt')).toHaveValue('');
+  });
+
+  test('is led by keys alone', async ({ page, address }) => {
+    await open(page, address);
+    const keys = page.keyboard;
+    await ask(page, 'What is 12 + 30?');
+    await answered(page);
+    await keys.press('Control+Shift+G');
+    await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('2 / 2');
+    await keys.press('Control+Shift+E');
+    await expect(page.getByTestId('answer').getByTestId('branches')).toContainText('3 / 3');
+    await answered(page);
+    await keys.press('Control+b');
+    await expect(page.getByTestId('sidebar')).toHaveCount(0);
+    await keys.press('Control+b');
+    await keys.press('Control+.');
+    await expect(page.getByTestId('deepthink')).toHaveAttribute('aria-pressed', 'false');
+    await keys.press('Control+.');
+    await keys.press('Control+Shift+O');
+    await expect(page.getByTestId('welcome')).toBeVisible();
+    // The palette: arrows to the last command, which is in sight then; words; a conversation by its words.
+    await keys.press('Control+k');
+    await expect(page.getByTestId('palette')).toBeVisible();
+    for (let i = 0; i < 30; i += 1) await keys.press('ArrowDown');
+    await expect(page.locator('.palette li').last()).toHaveAttribute('aria-selected', 'true');
+    await expect(page.locator('.palette li').last()).toBeInViewport({ ratio: 0.9 });
+    await keys.type('12 30');
+    await keys.press('Enter');
+    await expect(page.getByTestId('answer')).toContainText('42');
+    await keys.press('Control+,');
+    await expect(page.getByTestId('settings-page')).toBeVisible();
+    await page.goBack();
+    const fast = await slowly(page, 1500);
+    await ask(page, 'What is 347 + 895?');
+    await expect(page.getByTestId('thinking').last()).toContainText('ones');
+    await keys.press('Control+Shift+Enter');
+    await fast();
+    await expect(await answered(page)).toHaveAttribute('data-state', 'done');
+    await slowly(page, 1500);
+    await keys.press('Control+Shift+G');
+    await expect(page.getByTestId('stop')).toBeVisible();
+    await keys.press('Escape');
+    await expect(page.getByTestId('answer').last()).toHaveAttribute('data-state', 'stopped');
+  });
+
+  test('says so where an answer is empty', async ({ page, address }) => {
+    await fakeAnswer(page, '', { thinking: 'Hm.' });
+    await open(page, address);
+    await ask(page, 'x');
+    await expect(await answered(page)).toContainText('(no answer)');
+  });
+
   test('is renamed, put into a folder, found and deleted', async ({ page, address }) => {
     await open(page, address);
     await ask(page, 'What is 11 + 22?');
@@ -105,6 +190,47 @@ test.describe('a conversation', () => {
     await page.waitForSelector('[data-ready="true"]');
     await page.getByTestId('import-file').setInputFiles(file);
     await expect(page.getByTestId('answer')).toContainText('42');
+    // Taken in again later it adds nothing, and takes nothing away.
+    await ask(page, 'What is 1 + 1?');
+    await answered(page);
+    await page.getByRole('link', { name: 'Settings' }).click();
+    await page.getByTestId('import-file').setInputFiles(file);
+    await expect(page.getByTestId('question')).toHaveCount(2);
+  });
+
+  test('says how fast an answer was written, not how fast it came', async ({ page, address }) => {
+    await page.addInitScript(() => {
+      const real = window.fetch.bind(window);
+      window.fetch = async (...asked) => {
+        const response = await real(...asked);
+        if (response.url.includes('chat/completions')) void response.clone().text().then((text) => { (window as unknown as { heard: string }).heard = text; });
+        return response;
+      };
+    });
+    await open(page, address);
+    await slowly(page, 2500);
+    await ask(page, 'What is 347 + 895?');
+    const answer = await answered(page);
+    const speed = Number(/"predicted_per_second":([\d.]+)/.exec(await page.evaluate(() => (window as unknown as { heard: string }).heard))?.[1]);
+    expect(speed).toBeGreaterThan(0);
+    await expect(answer.getByTestId('figures')).toContainText(`${speed < 20 ? speed.toFixed(1) : Math.round(speed)} tokens/s`);
+  });
+
+  test('offers the way to the end only where there is one', async ({ page, address }) => {
+    await fakeAnswer(page, 'A paragraph.\n\n'.repeat(80));
+    await open(page, address);
+    await ask(page, 'x');
+    await answered(page);
+    const end = page.getByRole('button', { name: 'To the end' });
+    await expect(end).toHaveCount(0);
+    await page.getByTestId('thread').evaluate((box) => { box.scrollTop = 0; });
+    await end.click();
+    await expect(end).toHaveCount(0);
+    await page.getByTestId('thread').evaluate((box) => { box.scrollTop = 0; });
+    await expect(end).toBeVisible();
+    await page.getByTestId('new-chat').click();
+    await expect(page.getByTestId('welcome')).toBeVisible();
+    await expect(end).toHaveCount(0);
   });
 });
 

@@ -73,4 +73,6 @@ test('formulas, code and diagrams are shown', async ({ page, address }) => {
   await expect(answer.locator('.hljs-keyword').first()).toHaveText('def');
   await answer.getByRole('button', { name: 'Draw' }).click();
   await expect(answer.locator('img.diagram')).toBeVisible({ timeout: 30_000 });
+  // Two small boxes stay small.
+  expect((await answer.locator('img.diagram').boundingBox())?.width).toBeLessThan(400);
 });

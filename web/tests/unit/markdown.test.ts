@@ -15,6 +15,11 @@ describe('renderMarkdown', () => {
     expect(html.querySelectorAll('td').length).toBe(2);
     expect(html.querySelector('li')?.textContent).toBe('x');
   });
+  it('shows boxes of tasks', () => {
+    const html = page('- [ ] to do\n- [x] **done**\n- [y] text\n- [ ]x\n\n[ ] no list\n');
+    expect([...html.querySelectorAll('li')].map((li) => [li.className, li.textContent])).toEqual([['task', '☐ to do'], ['task', '☑ done'], ['', '[y] text'], ['', '[ ]x']]);
+    expect(html.querySelector('div > p')?.textContent ?? html.textContent).toContain('[ ] no list');
+  });
   it('keeps the sides of columns, without a style', () => {
     const html = page('| a | b | c |\n|:--|--:|:-:|\n| 1 | 2 | 3 |\n');
     expect([...html.querySelectorAll('td')].map((td) => td.className)).toEqual(['', 'right', 'center']);

@@ -1,19 +1,22 @@
+import { readFileSync } from 'node:fs';
+
 import { describe, expect, it } from 'vitest';
 
 import { serverEvents } from '../../src/api/sse';
 import { columns } from '../../src/glass/Strip';
 import { countExperts, mostChosen } from '../../src/glass/ExpertMap';
 import { thin } from '../../src/glass/Chart';
-import { publicCost } from '../../src/glass/GlassBox';
+import { publicCost } from '../../src/glass/Figures';
 import { phraseTokens } from '../../src/glass/focus';
 import { joinTokens, level, readable } from '../../src/glass/tokens';
 import { withFiles, withPassages } from '../../src/files/templates';
 import { decodeText } from '../../src/files/read';
-import { languageOf } from '../../src/i18n';
+import { languageOf, number, t } from '../../src/i18n';
+import { goodAt, whyTooLarge } from '../../src/i18n/describe';
 import { en } from '../../src/i18n/en';
 import { zh } from '../../src/i18n/zh';
 import { pieces, spokenText } from '../../src/text/spoken';
-import { DEFAULTS, readSettings } from '../../src/state/settings';
+import { DEFAULTS, readSettings, set } from '../../src/state/settings';
 
 function stream(bytes: Uint8Array, size: number): ReadableStream<Uint8Array> {
   return new ReadableStream({
@@ -82,8 +85,27 @@ describe('words', () => {
     for (const [key, text] of Object.entries(en)) {
       const other = zh[key as keyof typeof en];
       expect(other).toBeTruthy();
-      expect([...other.matchAll(/\{\w+\}/g)].map(String).sort()).toEqual([...text.matchAll(/\{\w+\}/g)].map(String).sort());
+      const values = (words: string) => [...words.matchAll(/\{(\w+)(?:, [^,}]+, [^,}]+)?\}/g)].map(([, name]) => name).sort();
+      expect(values(other)).toEqual(values(text));
+      expect(text.match(/\{/g)?.length ?? 0).toBe(values(text).length);
     }
+  });
+  it('go with their number', () => {
+    expect(t('indexed', { files: number(1), passages: number(2) })).toBe('1 file, 2 passages');
+    expect(t('characters', { n: number(1001) })).toBe('1,001 characters');
+    expect(t('contextOf', { n: 1, all: 2 })).toBe('1 of 2 tokens');
+  });
+  it('say in both languages what every model of the catalogue is good at, and why one does not fit', () => {
+    const catalogue = JSON.parse(readFileSync('../src/hub/catalogue.json', 'utf8')) as { models: { reasoning?: { good_at: string } }[] };
+    const all = catalogue.models.flatMap((m) => m.reasoning?.good_at ?? []);
+    expect(all.length).toBeGreaterThan(5);
+    expect(all.map(goodAt)).toEqual(all);
+    expect(whyTooLarge('needs 404.43 GB of memory, 16.00 GB are there')).toBe('needs 404.43 GB of memory, 16.00 GB there');
+    set('language', 'zh');
+    for (const words of all) expect(goodAt(words)).toMatch(/[\u4e00-\u9fff]/);
+    expect(whyTooLarge('needs 9.0 GB of disk, 1.0 GB are free')).toBe('需要 9.0 GB 磁盘空间，可用 1.0 GB');
+    expect(whyTooLarge('anything else')).toBe('anything else');
+    set('language', 'auto');
   });
   it('follow the browser until a language is chosen', () => {
     expect(languageOf('auto', ['zh-TW', 'en'])).toBe('zh');
