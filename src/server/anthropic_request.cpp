@@ -109,7 +109,7 @@ void read_sampling_of(RequestFields& fields, AnswerRequest& answer) {
 }  // namespace
 
 AnthropicRequest parse_anthropic(std::string_view body, bool counting, const std::vector<std::string>& served,
-                                 std::set<std::string>* names) {
+                                 std::set<std::string>* names, ClaudeNames claude) {
   try {
     const Json json = parse_body(body);
     RequestFields fields(json, "");
@@ -119,6 +119,9 @@ AnthropicRequest parse_anthropic(std::string_view body, bool counting, const std
     answer.model = fields.required_text("model");
     const ModelName name = model_name(answer.model, served);
     answer.served = name.rules == ApiRules::own ? answer.model : "default";
+    if (claude == ClaudeNames::the_default && answer.model.starts_with("claude") &&
+        std::ranges::find(served, answer.model) == served.end())
+      answer.served = "default";
     const bool thinking = read_thinking(fields, name, out);
     read_anthropic_messages(fields, thinking, answer.chat.prompt);
     Json tools = read_anthropic_tools(fields);

@@ -20,9 +20,14 @@ struct AnthropicRequest {
   AnthropicOptions options;
 };
 
+enum class ClaudeNames {
+  unknown,
+  the_default,  // "claude..." stands for the default model, as at DeepSeek's /anthropic
+};
+
 // counting: for count_tokens, which has no max_tokens. served, fields: as of parse_openai_chat. Throws ApiError, 400
 // also where a value is wrong: this format has no 422.
 AnthropicRequest parse_anthropic(std::string_view body, bool counting, const std::vector<std::string>& served,
-                                 std::set<std::string>* fields = nullptr);
+                                 std::set<std::string>* fields = nullptr, ClaudeNames claude = ClaudeNames::unknown);
 
 }  // namespace limpid

@@ -10,14 +10,21 @@ namespace limpid {
 
 namespace {
 
+// At DeepSeek's address programs that know Claude's names only are served too.
+AnthropicRequest parse(const Answering& answering, const Call& call, bool counting) {
+  const bool deepseek = call.request().path.starts_with("/anthropic/");
+  return parse_anthropic(call.request().body, counting, served_ids(answering.models), nullptr,
+                         deepseek ? ClaudeNames::the_default : ClaudeNames::unknown);
+}
+
 void messages(Answering& answering, Call& call) {
-  AnthropicRequest request = parse_anthropic(call.request().body, false, served_ids(answering.models));
+  AnthropicRequest request = parse(answering, call, false);
   auto encoder = std::make_unique<AnthropicEncoder>(request.options);
   answer(answering, call, std::move(request.answer), std::move(encoder), "msg_");
 }
 
 void count_tokens(const Answering& answering, Call& call) {
-  const AnthropicRequest request = parse_anthropic(call.request().body, true, served_ids(answering.models));
+  const AnthropicRequest request = parse(answering, call, true);
   const std::shared_ptr<ModelLease> lease = lease_for(answering, call.identity, request.answer.served);
   reply_json(call, fmt::format(R"({{"input_tokens":{}}})", lease->chat().prompt(request.answer.chat).ids.size()));
 }

@@ -34,6 +34,19 @@ void reply(HttpExchange& exchange, const ErrorBody& body, const std::string& req
   exchange.respond(std::move(response));
 }
 
+// Of a page whose origin is allowed: what it asks for, whatever its client calls them (x-stainless-..., anthropic-...).
+// Which origins may call is the decision; a header more or less gives nobody anything.
+std::string allowed_headers(const ServedRequest& request) {
+  constexpr std::size_t kMost = 4096;
+  const std::string_view asked = request.header("Access-Control-Request-Headers");
+  const auto in_list = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("!#$%&'*+-.^_`|~, ").find(c) != std::string_view::npos;
+  };
+  if (!asked.empty() && asked.size() <= kMost && std::ranges::all_of(asked, in_list)) return std::string(asked);
+  return "Authorization, Content-Type, Last-Event-ID, x-api-key";
+}
+
 void check_scope(const Route& route, const Identity& identity) {
   if (route.session && !identity.session)
     throw forbidden("this is done in the browser, logged in; an API key cannot");
@@ -93,7 +106,7 @@ void Dispatcher::answer(std::shared_ptr<HttpExchange> exchange, const Standing* 
       !origin.empty() && std::ranges::find(options_.origins, origin) != options_.origins.end()) {
     fields.emplace_back("Access-Control-Allow-Origin", origin);
     fields.emplace_back("Access-Control-Expose-Headers", "X-Request-Id, Retry-After");
-    fields.emplace_back("Vary", "Origin");
+    fields.emplace_back("Vary", "Origin, Access-Control-Request-Headers");
   }
   auto record = std::make_shared<AccessRecord>();
   record->time = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
@@ -152,7 +165,7 @@ void Dispatcher::dispatch(Call& call, const std::shared_ptr<RecordedExchange>& r
     call.exchange->respond({204,
                             {{"Allow", match.allowed},
                              {"Access-Control-Allow-Methods", match.allowed},
-                             {"Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, x-api-key"},
+                             {"Access-Control-Allow-Headers", allowed_headers(request)},
                              {"Access-Control-Max-Age", "600"}},
                             {}});
     return;

@@ -18,7 +18,8 @@ namespace limpid {
 
 enum class ApiRules {
   own,  // thinking changes nothing about the other parameters
-  // R1 days: thinking ignores temperature, top_p and penalties; logprobs are an error, reasoning_content sent back is.
+  // R1 days: thinking ignores temperature, top_p and penalties; tools, JSON output, logprobs, completions and
+  // reasoning_content sent back are errors.
   r1,
   // Today: thinking ignores temperature and penalties; reasoning_content sent back is ignored, but an assistant message
   // with tool calls must bring it.

@@ -30,6 +30,16 @@ std::string text_of(const Json& message, const char* field) {
   return found != message.end() && found->is_string() ? found->get<std::string>() : std::string();
 }
 
+// "content", which check_messages() has seen: text, or parts of text, a line each as in every other message.
+std::string content_of(const Json& message) {
+  const auto content = message.find("content");
+  if (content == message.end() || !content->is_array()) return text_of(message, "content");
+  std::string text;
+  for (std::size_t i = 0; i < content->size(); ++i)
+    text += (i > 0 ? "\n" : "") + (*content)[i]["text"].get<std::string>();
+  return text;
+}
+
 // The last message, with "prefix": true, is the beginning of the answer.
 void take_prefix(Json& messages, PromptRequest& prompt) {
   for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -40,7 +50,7 @@ void take_prefix(Json& messages, PromptRequest& prompt) {
       throw bad_request(place + ".prefix: the message must be the assistant's", place + ".role");
     AnswerStart start;
     start.thinking = text_of(messages[i], "reasoning_content");
-    start.answer = text_of(messages[i], "content");
+    start.answer = content_of(messages[i]);
     start.thinking_done = !start.answer.empty();
     if (const auto done = messages[i].find("reasoning_done"); done != messages[i].end() && done->is_boolean())
       start.thinking_done = start.thinking_done || done->get<bool>();
@@ -49,6 +59,20 @@ void take_prefix(Json& messages, PromptRequest& prompt) {
     break;
   }
   if (messages.empty()) throw bad_request("messages: there is nothing before the prefix", "messages");
+}
+
+// What deepseek-reasoner could not do in the R1 days was an error; temperature and the like were no more than ignored.
+void check_reasoner(RequestFields& fields) {
+  const auto refuse = [](const std::string& field, const char* what) {
+    throw bad_request(fmt::format("{}: deepseek-reasoner does not support {}", field, what), field);
+  };
+  if (const Json* tools = fields.find("tools"); tools != nullptr && tools->is_array() && !tools->empty())
+    refuse("tools", "function calling");
+  if (std::optional<RequestFields> format = fields.object("response_format"))
+    if (const auto type = format->text("type"); type && type->starts_with("json"))
+      refuse("response_format", "JSON output");
+  if (fields.boolean("logprobs").value_or(false)) refuse("logprobs", "it");
+  if (fields.has("top_logprobs")) refuse("top_logprobs", "it");
 }
 
 void check_sent_back(const Json& messages, ApiRules rules, bool thinking) {
@@ -118,6 +142,7 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   answer.default_max_tokens = name.default_max_tokens;
 
   read_messages(fields, answer);
+  if (name.rules == ApiRules::r1) check_reasoner(fields);
   read_structure(fields, answer);
   read_sampling(fields, answer);
   std::optional<bool> thinking = read_thinking(fields, answer);
@@ -142,8 +167,6 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   out.options.experts = answer.chat.report_experts;
 
   check_sent_back(answer.chat.prompt.messages, name.rules, thinking.value_or(false));
-  if (name.rules == ApiRules::r1 && out.options.logprobs)
-    throw bad_request("logprobs: deepseek-reasoner does not support it", "logprobs");
   if (name.rules != ApiRules::own && thinking.value_or(false)) ignore_sampling(answer, name.rules == ApiRules::r1);
   if (out.options.logprobs) answer.chat.sampling.logprobs = out.options.top_logprobs;
   return out;

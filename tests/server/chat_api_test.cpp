@@ -206,6 +206,13 @@ TEST_F(ChatApi, APrefixIsContinuedAndNotSaidAgain) {
   body["messages"].push_back({{"role", "assistant"}, {"content", "The sum is "}, {"prefix", true}});
   say(body, "42.");
   EXPECT_EQ(answer("/beta/chat/completions", body)["choices"][0]["message"]["content"], "42.");
+  const Json part = {{"type", "text"}, {"text", "The sum is "}};
+  body["messages"][1]["content"] = Json::array({part});
+  const PromptRequest parts = parse_openai_chat(body.dump(), {"script"}).answer.chat.prompt;
+  EXPECT_TRUE(chat_->builder().build(parts).text.ends_with("</think>\n\nThe sum is ")) << "parts count like text";
+  EXPECT_EQ(answer("/beta/chat/completions", body)["choices"][0]["message"]["content"], "42.");
+  body["messages"][1]["content"] = Json::array({{{"type", "text"}, {"text", "Well,"}}, part});
+  EXPECT_EQ(parse_openai_chat(body.dump(), {"script"}).answer.chat.prompt.start->answer, "Well,\nThe sum is ");
   body["messages"][1] = {{"role", "assistant"}, {"content", ""}, {"reasoning_content", "Edited: 40"}, {"prefix", true}};
   const PromptRequest prompt = parse_openai_chat(body.dump(), {"script"}).answer.chat.prompt;
   EXPECT_TRUE(chat_->builder().build(prompt).text.ends_with("<think>\nEdited: 40"));

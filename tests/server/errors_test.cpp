@@ -38,6 +38,9 @@ TEST_F(ApiErrors, ABodyOfAWrongFormIs400AndNamesTheField) {
       {R"({"messages": [{"role": "user", "content": 5}]})", 400, "messages[0].content"},
       {R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", 400, "messages[0].content[0]"},
       {R"({"messages": [{"role": "user", "content": "Hi", "prefix": true}]})", 400, "messages[0].role"},
+      {R"({"messages": [{"role": "user", "content": "Hi"},
+          {"role": "assistant", "content": [{"type": "text", "text": "A"}, {"type": "refusal"}], "prefix": true}]})",
+       400, "messages[1].content[1]"},
       {R"({"messages": [{"role": "user", "content": "Hi"}], "temperature": "hot"})", 400, "temperature"},
       {R"({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1.5})", 400, "max_tokens"},
       {R"({"messages": [{"role": "user", "content": "Hi"}], "stream": "yes"})", 400, "stream"},
@@ -179,6 +182,28 @@ TEST_F(ApiErrors, ForeignPagesAreTurnedAway) {
   const auto asked = call("OPTIONS", kPath, "", {{"Host", "localhost"}, {"Origin", "https://app.example.org"}});
   EXPECT_EQ(asked->status(), 204);
   EXPECT_EQ(asked->header("Access-Control-Allow-Methods"), "POST");
+  // As the official clients' browser builds ask.
+  for (const char* names :
+       {"authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count",
+        "anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-timeout"}) {
+    const auto named = call("OPTIONS", kPath, "", {{"Host", "localhost"},
+                                                   {"Origin", "https://app.example.org"},
+                                                   {"Access-Control-Request-Method", "POST"},
+                                                   {"Access-Control-Request-Headers", names}});
+    EXPECT_EQ(named->status(), 204);
+    EXPECT_EQ(named->header("Access-Control-Allow-Headers"), names);
+    EXPECT_EQ(named->header("Access-Control-Allow-Origin"), "https://app.example.org");
+    EXPECT_NE(named->header("Vary").find("Access-Control-Request-Headers"), std::string::npos);
+    const auto foreign = call("OPTIONS", kPath, "", {{"Host", "localhost"},
+                                                     {"Origin", "http://evil.example"},
+                                                     {"Access-Control-Request-Headers", names}});
+    EXPECT_EQ(foreign->status(), 403);
+    EXPECT_EQ(foreign->header("Access-Control-Allow-Origin"), "");
+  }
+  const auto odd = call("OPTIONS", kPath, "", {{"Host", "localhost"},
+                                               {"Origin", "https://app.example.org"},
+                                               {"Access-Control-Request-Headers", "a\"b; c"}});
+  EXPECT_EQ(odd->header("Access-Control-Allow-Headers").find('"'), std::string::npos) << "names only";
   EXPECT_EQ(call("OPTIONS", kPath, "", {{"Host", "localhost"}, {"Origin", "http://evil.example"}})->status(), 403);
 }
 
@@ -188,6 +213,21 @@ TEST_F(ApiErrors, DeepseeksRulesForThinking) {
   body["logprobs"] = true;
   EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "logprobs");
   body.erase("logprobs");
+  body["top_logprobs"] = 2;
+  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "top_logprobs") << "without logprobs, too";
+  body.erase("top_logprobs");
+  body["tools"].push_back({{"type", "function"}, {"function", {{"name", "f"}}}});
+  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "tools");
+  body["tools"] = Json::array();
+  for (const char* type : {"json_object", "json_schema"}) {
+    body["response_format"]["type"] = type;
+    EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "response_format");
+  }
+  body["response_format"]["type"] = "text";
+  body["logprobs"] = false;
+  say(body, "Hm</think>Yes");
+  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Yes") << "what asks for nothing is no error";
+  for (const char* name : {"logprobs", "tools", "response_format"}) body.erase(name);
   const Json said{{"role", "assistant"}, {"content", "Yes"}, {"reasoning_content", "Hm"}};
   body["messages"].push_back(said);
   body["messages"].push_back({{"role", "user"}, {"content", "And?"}});

@@ -134,5 +134,24 @@ TEST_F(Routes, TheLogHoldsNoWordOfARequest) {
   EXPECT_EQ(log_[0].status + log_[1].status + log_[2].status, 200 + 200 + 404);
 }
 
+// DeepSeek's address takes Claude's names; the plain one does not know them.
+TEST_F(Routes, ClaudesNamesStandForTheDefaultModelUnderAnthropic) {
+  Json body = asks("Hi");
+  body["model"] = "claude-sonnet-5";
+  body["max_tokens"] = 9;
+  Json plain = body;
+  plain["model"] = "script";
+  plain["thinking"]["type"] = "disabled";
+  say(plain, "Yes.");
+  const Json message = answer("/anthropic/v1/messages", body);
+  EXPECT_EQ(message["content"][0]["text"], "Yes.");
+  EXPECT_EQ(message["model"], "claude-sonnet-5");
+  EXPECT_EQ(answer("/anthropic/v1/messages/count_tokens", body)["input_tokens"], model_.prompt);
+  for (const char* path : {"/v1/messages", "/v1/messages/count_tokens"})
+    EXPECT_EQ(answer(path, body, 404)["error"]["type"], "not_found_error");
+  body["model"] = "gpt-9";
+  answer("/anthropic/v1/messages", body, 404);
+}
+
 }  // namespace
 }  // namespace limpid
