@@ -59,6 +59,9 @@ void ChatAnswer::add(const ChatEvent& event) {
     case ChatEvent::Kind::answer:
       answer += event.text;
       break;
+    case ChatEvent::Kind::call_begin:
+    case ChatEvent::Kind::call_arguments:  // tool_call has all of it
+      break;
     case ChatEvent::Kind::tool_call:
       calls.push_back(event.call);
       break;
@@ -162,6 +165,10 @@ StreamParser::Options ChatEngine::parser_options(const ChatRequest& request, con
     const GrammarScope scope = grammar_scope(request, prompt);
     options.thinks = scope.inside_thinking || scope.may_think;
     if (!request.grammar->writes_calls()) options.tools = ToolFormat::none;
+    if (request.grammar->writes_value()) {
+      options.only_calls_or_text = true;
+      if (!scope.begun.empty()) options.tools = ToolFormat::none;  // it is no call that was begun
+    }
   }
   return options;
 }

@@ -79,7 +79,9 @@ struct ChatEvent {
     token,  // `token`; before the text that it brings. Only where asked for
     thinking,
     answer,               // `text`: whole characters
-    tool_call,            // `call`
+    call_begin,           // `call`: its name, id and index
+    call_arguments,       // a piece of them, in `call.arguments`
+    tool_call,            // `call`, all of it, when it is complete or the answer cut
     answer_was_thinking,  // there was a </think> without any <think>: what came as answer so far was thinking
     finished,             // `result`; once, last
   };

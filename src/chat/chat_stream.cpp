@@ -68,8 +68,18 @@ void ChatStream::deliver(std::vector<StreamEvent> events) {
       case StreamEvent::Kind::thinking:
         out.kind = ChatEvent::Kind::thinking;
         break;
+      case StreamEvent::Kind::call_begin:
+        out.kind = ChatEvent::Kind::call_begin;
+        name_once(event.call);
+        call_id_ = event.call.id;
+        break;
+      case StreamEvent::Kind::call_arguments:
+        out.kind = ChatEvent::Kind::call_arguments;
+        break;
       case StreamEvent::Kind::tool_call:
         out.kind = ChatEvent::Kind::tool_call;
+        event.call.id = call_id_;
+        ++calls_;
         break;
       case StreamEvent::Kind::answer_was_thinking:
         out.kind = ChatEvent::Kind::answer_was_thinking;
@@ -77,8 +87,6 @@ void ChatStream::deliver(std::vector<StreamEvent> events) {
       case StreamEvent::Kind::answer:
         break;
     }
-    if (event.kind == StreamEvent::Kind::tool_call) name_once(event.call);
-    calls_ += event.kind == StreamEvent::Kind::tool_call;
     out.text = std::move(event.text);
     out.call = std::move(event.call);
     emit(std::move(out));

@@ -39,6 +39,7 @@ class ChatStream {
   bool wanted_ = true;  // the handler still listens
   int calls_ = 0;
   std::set<std::string> call_ids_;
+  std::string call_id_;  // of the call that has begun
   std::chrono::steady_clock::time_point first_token_{}, thinking_end_{};
   bool any_token_ = false, thought_ = false;
 };

@@ -23,16 +23,19 @@ namespace limpid {
 class GrammarNet;
 class GrammarVocabulary;
 
+enum class GrammarWrites { value, calls, calls_or_value };
+
 class Grammar {
  public:
-  Grammar(GrammarNet net, bool writes_calls);
+  Grammar(GrammarNet net, GrammarWrites writes);
   ~Grammar();
   const GrammarNet& net() const { return *net_; }
-  bool writes_calls() const { return writes_calls_; }  // tool calls; else what it writes is the answer
+  bool writes_calls() const { return writes_ != GrammarWrites::value; }  // tool calls, perhaps with text before them
+  bool writes_value() const { return writes_ != GrammarWrites::calls; }  // JSON, which is the answer
 
  private:
   std::unique_ptr<const GrammarNet> net_;
-  const bool writes_calls_;
+  const GrammarWrites writes_;
 };
 
 // Any JSON object.
@@ -51,10 +54,11 @@ struct ToolRules {
   bool parallel = true;             // more than one call in an answer
 };
 // Calls of these tools (the OpenAI form, chat/messages.h) in the model's format. Arguments always follow the function's
-// parameters; where they cannot be held and the function is not "strict", they are any JSON object. Throws
-// Error(unsupported) for ToolFormat::none, Error(input) naming the tool.
+// parameters; where they cannot be held and the function is not "strict", they are any JSON object. answer, if any: the
+// schema of an answer that is no call, instead of free text; without meaning where a call is required. Throws
+// Error(unsupported) for ToolFormat::none, Error(input) naming the tool, or the place in the schema ("#/...").
 std::shared_ptr<const Grammar> tool_grammar(const nlohmann::ordered_json& tools, const ToolRules& rules,
-                                            ToolFormat format);
+                                            ToolFormat format, const nlohmann::ordered_json* answer = nullptr);
 
 // Where in the model's output the grammar begins and ends.
 struct GrammarScope {

@@ -90,13 +90,19 @@ class ToolNet {
  public:
   ToolNet(ToolFormat format, bool parallel) : format_(format), parallel_(parallel) {}
 
-  GrammarNet build(const std::vector<Tool>& tools, ToolUse use) {
+  // answer: its schema where it is no call; none: it is free.
+  GrammarNet build(const std::vector<Tool>& tools, ToolUse use, const Json* answer) {
     const NetRule calls = all_calls(tools);
     if (use == ToolUse::required) return net_.finish(calls);
     const NetRule root = net_.declare("an answer");
     const NetState end = net_.state();
     net_.final(end);
-    if (format_ == ToolFormat::hermes) {
+    if (answer != nullptr) {
+      const NetState start = net_.state();
+      net_.call(start, calls, end);
+      net_.call(start, SchemaRules(lines_, *answer).compile(*answer, "#"), end);
+      net_.define(root, start);
+    } else if (format_ == ToolFormat::hermes) {
       net_.define(root, text_until(kHermesBegin, calls, end));
     } else if (format_ == ToolFormat::llama3) {
       net_.define(root, text_without_object(calls, end));
@@ -259,11 +265,13 @@ class ToolNet {
 }  // namespace
 
 std::shared_ptr<const Grammar> tool_grammar(const nlohmann::ordered_json& tools, const ToolRules& rules,
-                                            ToolFormat format) {
+                                            ToolFormat format, const nlohmann::ordered_json* answer) {
   if (format == ToolFormat::none)
     fail(ErrorKind::unsupported, "tools: this model's chat template has no format for tool calls");
   const std::vector<Tool> chosen = chosen_tools(tools, rules);
-  return std::make_shared<const Grammar>(ToolNet(format, rules.parallel).build(chosen, rules.use), true);
+  const bool value = answer != nullptr && rules.use == ToolUse::automatic;
+  return std::make_shared<const Grammar>(ToolNet(format, rules.parallel).build(chosen, rules.use, answer),
+                                         value ? GrammarWrites::calls_or_value : GrammarWrites::calls);
 }
 
 }  // namespace limpid

@@ -125,14 +125,12 @@ void AnthropicEncoder::close(SentEvents& out) {
   ++index_;
 }
 
-void AnthropicEncoder::add_call(const ToolCall& call, SentEvents& out) {
+void AnthropicEncoder::open_call(const ToolCall& call, SentEvents& out) {
   close(out);
+  block_ = Block::call;
   out.push_back(named("content_block_start",
                       fmt::format(R"(,"index":{},"content_block":{{"type":"tool_use","id":{},"name":{},"input":{{}}}})",
                                   index_, json_string(call_id(call)), json_string(call.name))));
-  out.push_back(named("content_block_delta", delta("input_json_delta", "partial_json", input_of(call))));
-  out.push_back(named("content_block_stop", fmt::format(R"(,"index":{})", index_)));
-  ++index_;
 }
 
 void AnthropicEncoder::event(int, const ChatEvent& event, SentEvents& out) {
@@ -146,8 +144,14 @@ void AnthropicEncoder::event(int, const ChatEvent& event, SentEvents& out) {
       open(Block::text, out);
       out.push_back(named("content_block_delta", delta("text_delta", "text", event.text)));
       return;
+    case ChatEvent::Kind::call_begin:
+      open_call(event.call, out);
+      return;
+    case ChatEvent::Kind::call_arguments:
+      out.push_back(named("content_block_delta", delta("input_json_delta", "partial_json", event.call.arguments)));
+      return;
     case ChatEvent::Kind::tool_call:
-      add_call(event.call, out);
+      close(out);
       return;
     case ChatEvent::Kind::answer_was_thinking:
       close(out);  // nothing can be taken back in this format: the answer begins in a block of its own

@@ -27,11 +27,11 @@ class AnthropicEncoder : public AnswerEncoder {
   std::string whole(const std::vector<ChatAnswer>& answers) override;
 
  private:
-  enum class Block { none, thinking, text };
+  enum class Block { none, thinking, text, call };
 
   void open(Block kind, SentEvents& out);
   void close(SentEvents& out);
-  void add_call(const ToolCall& call, SentEvents& out);
+  void open_call(const ToolCall& call, SentEvents& out);
   std::string delta(std::string_view type, std::string_view field, std::string_view text) const;
   std::string message(std::string_view content, std::string_view stop, std::string_view usage) const;
   std::string stop_fields(const ChatResult& result) const;

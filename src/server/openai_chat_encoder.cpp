@@ -12,13 +12,15 @@ namespace limpid {
 
 namespace {
 
-std::string call_json(const ToolCall& call, int index, bool streamed) {
+// The fields of a call; of one that begins in a stream the arguments are still empty.
+std::string call_fields(const ToolCall& call) {
   const std::string id = call.id.empty() ? random_id("call_") : call.id;
-  std::string out = "{";
-  if (streamed) out += fmt::format(R"("index":{},)", index);
-  out += fmt::format(R"("id":{},"type":"function","function":{{"name":{},"arguments":{}}}}})", json_string(id),
+  return fmt::format(R"("id":{},"type":"function","function":{{"name":{},"arguments":{}}})", json_string(id),
                      json_string(call.name), json_string(call.arguments));
-  return out;
+}
+
+std::string delta_of_call(int index, std::string_view fields) {
+  return fmt::format(R"("tool_calls":[{{"index":{},{}}}])", index, fields);
 }
 
 // {"content": [...], "reasoning_content": [...]}; the second as DeepSeek has it, where the model thinks.
@@ -131,9 +133,15 @@ void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& ou
       return say(choice, delta_of_text(event.text, true), true, {}, out);
     case ChatEvent::Kind::answer:
       return say(choice, delta_of_text(event.text, false), false, {}, out);
-    case ChatEvent::Kind::tool_call:
-      return say(choice, fmt::format(R"("tool_calls":[{}])", call_json(event.call, state.calls++, true)), false, {},
-                 out);
+    case ChatEvent::Kind::call_begin:
+      return say(choice, delta_of_call(event.call.index, call_fields(event.call)), false, {}, out);
+    case ChatEvent::Kind::call_arguments:
+      return say(choice,
+                 delta_of_call(event.call.index, fmt::format(R"("function":{{"arguments":{}}})",
+                                                             json_string(event.call.arguments))),
+                 false, {}, out);
+    case ChatEvent::Kind::tool_call:  // its pieces have been said
+      return;
     case ChatEvent::Kind::answer_was_thinking:
       // Nothing can be taken back in this format: a field of our own says it.
       out.push_back({chunk(choice, "", {}, {}, R"("content_was_reasoning":true)"), {}});
@@ -165,7 +173,7 @@ std::string OpenaiChatEncoder::whole_choice(int index, const ChatAnswer& answer)
   }
   if (!answer.calls.empty()) {
     std::string calls;
-    for (const ToolCall& call : answer.calls) append(calls, call_json(call, 0, false));
+    for (const ToolCall& call : answer.calls) append(calls, "{" + call_fields(call) + "}");
     out += fmt::format(R"(,"tool_calls":[{}])", calls);
   }
   out += R"(},"logprobs":)";

@@ -24,7 +24,6 @@ class OpenaiChatEncoder : public AnswerEncoder {
   struct Choice {
     std::string thinking, answer;  // "{...},{...}"
     std::string experts;           // likewise
-    int calls = 0;
     std::int64_t written = 0, thought = 0, cached = 0;  // tokens so far
   };
 

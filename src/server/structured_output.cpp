@@ -68,7 +68,8 @@ AnswerFormat read_format(RequestFields& fields) {
   format->required("type");
   const std::string type = *format->choice("type", {"text", "json_object", "json_schema"});
   if (type == "text") return {};
-  if (type == "json_object") return {json_object_grammar, "object"};
+  if (type == "json_object")
+    return {json_object_grammar, "object", std::make_shared<const Json>(Json{{"type", "object"}})};
   format->required("json_schema");
   RequestFields inner = *format->object("json_schema");
   return schema_format(inner.required("schema"), inner.path("schema"));
@@ -86,14 +87,15 @@ ApiError wrong_message(const Error& error) {
 
 // A schema that cannot be held is the request's to mend: 422, with its place.
 AnswerFormat schema_format(const Json& schema, const std::string& place) {
-  return {[schema, place]() -> Shared {
+  const auto kept = std::make_shared<const Json>(schema);
+  return {[kept, place]() -> Shared {
             try {
-              return json_schema_grammar(schema);
+              return json_schema_grammar(*kept);
             } catch (const Error& error) {
               throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
             }
           },
-          sha256_hex(fmt::format("schema {}\n{}", place, text(schema)))};
+          sha256_hex(fmt::format("schema {}\n{}", place, text(schema))), kept};
 }
 
 void read_structure(RequestFields& fields, AnswerRequest& answer) {
@@ -104,18 +106,18 @@ void read_structure(RequestFields& fields, AnswerRequest& answer) {
 
 void set_structure(Json tools, const std::optional<ToolRules>& rules, AnswerFormat format, AnswerRequest& answer) {
   const bool with_tools = !tools.is_null() && rules;
-  if (format.grammar && with_tools)
-    throw bad_parameter("response_format: with tools an answer is text or calls; ask for one of the two",
-                        "response_format");
-  if (format.grammar) answer.grammar = [grammar = std::move(format.grammar)](ToolFormat) { return grammar(); };
-  answer.grammar_key = std::move(format.key);
-  if (!with_tools) return;
-  answer.grammar_key = sha256_hex(fmt::format("tools {} {} {}\n{}", rules->use == ToolUse::required,
-                                              rules->name.value_or(""), rules->parallel, text(tools)));
-  answer.grammar = [tools, rules = *rules](ToolFormat model_format) -> Shared {
-    if (model_format == ToolFormat::none && rules.use == ToolUse::automatic) return nullptr;
+  if (!with_tools) {
+    if (format.grammar) answer.grammar = [grammar = std::move(format.grammar)](ToolFormat) { return grammar(); };
+    answer.grammar_key = std::move(format.key);
+    return;
+  }
+  answer.grammar_key = sha256_hex(fmt::format("tools {} {} {} {}\n{}", rules->use == ToolUse::required,
+                                              rules->name.value_or(""), rules->parallel, format.key, text(tools)));
+  answer.grammar = [tools, rules = *rules, format = std::move(format)](ToolFormat model_format) -> Shared {
+    Shared alone = format.grammar ? format.grammar() : nullptr;  // what is wrong with it is said of its own field
+    if (model_format == ToolFormat::none && rules.use == ToolUse::automatic) return alone;
     try {
-      return tool_grammar(tools, rules, model_format);
+      return tool_grammar(tools, rules, model_format, format.schema.get());
     } catch (const Error& error) {
       if (error.kind() == ErrorKind::unsupported)
         throw bad_request("tool_choice: this model knows no tool calls", "tool_choice");

@@ -18,13 +18,14 @@ inline constexpr std::size_t kMostTools = 128;
 struct AnswerFormat {
   std::function<std::shared_ptr<const Grammar>()> grammar;
   std::string key;  // of all that it is made of
+  std::shared_ptr<const nlohmann::ordered_json> schema;
 };
 
 // Fills in the tools of the prompt, AnswerRequest::grammar and its key. Throws ApiError naming the field.
 void read_structure(RequestFields& fields, AnswerRequest& answer);
 
 // The parts that every wire format shares. tools: OpenAI's form, checked; null: none. rules: nothing where the model is
-// not to be told of them. Throws 422 where an answer is asked to be both.
+// not to be told of them. An answer that may be calls or of the format is one or the other, never both.
 void set_structure(nlohmann::ordered_json tools, const std::optional<ToolRules>& rules, AnswerFormat format,
                    AnswerRequest& answer);
 // place: the schema's, for the 422 of one that cannot be held.

@@ -20,6 +20,13 @@ bool agrees(std::string_view text, std::string_view mark) {
   return text.substr(0, size) == mark.substr(0, size);
 }
 
+// Bytes at the end of `text` that the mark may begin with.
+std::size_t partial_mark(std::string_view text, std::string_view mark) {
+  for (std::size_t size = std::min(text.size(), mark.size() - 1); size > 0; --size)
+    if (text.substr(text.size() - size) == mark.substr(0, size)) return size;
+  return 0;
+}
+
 // Whether the first key of an object may be that of a call; the text begins with its brace.
 bool may_be_call(std::string_view object) {
   const std::string_view key = object.substr(1 + white_prefix(object.substr(1)));
@@ -88,12 +95,15 @@ void StreamParser::enter(Part part) {
   after_mark_ = true;
   space_.clear();
   searched_ = 0;
-  scan_ = {};
+  scan_ = CallObject(options_.tools);
+  head_.reset();
+  seen_ = solid_ = 0;
 }
 
 // A mark that would mean something here.
 bool StreamParser::counts(Mark mark) const {
   const bool thinking = part_ == Part::thinking;
+  const bool call = thinking || start_ || !options_.only_calls_or_text;
   switch (mark) {
     case Mark::open_think:
       return start_;
@@ -101,10 +111,10 @@ bool StreamParser::counts(Mark mark) const {
       return thinking || !thought_ || start_;
     case Mark::section:
     case Mark::call:
-      return true;
+      return call;
     case Mark::hermes:
     case Mark::python:
-      return !thinking;
+      return call && !thinking;
   }
   return false;
 }
@@ -209,22 +219,35 @@ bool StreamParser::between_calls(bool final) {
 }
 
 bool StreamParser::call(bool final, Events& out) {
+  constexpr std::size_t kLongestHead = 4096;  // in a longer one nothing is looked for again and again
   const std::size_t end = rest().find(marks_.call_end, searched_);
   if (end == std::string_view::npos && !final) {
     searched_ = rest().size() - std::min(rest().size(), marks_.call_end.size() - 1);
+    const std::string_view body = rest().substr(0, rest().size() - partial_mark(rest(), marks_.call_end));
+    if (!head_ && body.size() <= kLongestHead) {
+      head_ = marked_head(options_.tools, body, false);
+      if (head_) begin_call(head_->name, head_->id, out);
+    }
+    if (!head_) return false;
+    // White space, and the fence, may end the arguments and are no part of them then.
+    for (seen_ = std::max(seen_, head_->arguments); seen_ < body.size(); ++seen_)
+      if (!is_white(body[seen_]) && !(head_->fenced && body[seen_] == '`')) solid_ = seen_ + 1;
+    if (solid_ > head_->arguments) say_arguments(body.substr(head_->arguments, solid_ - head_->arguments), out);
     return false;
   }
   const std::string_view body = rest().substr(0, end);
-  std::optional<ToolCall> read = read_marked_call(options_.tools, body);
+  if (!head_) {
+    head_ = marked_head(options_.tools, body, true);
+    if (head_) begin_call(head_->name, head_->id, out);
+  }
   const std::size_t size =
       std::min(rest().size(), end == std::string_view::npos ? body.size() : end + marks_.call_end.size());
-  if (!read) {
+  if (!head_) {
     give_up(size, out);
     return true;
   }
-  read->complete = end != std::string_view::npos;
+  end_call(marked_arguments(*head_, body), end != std::string_view::npos, out);
   at_ += size;
-  emit(std::move(*read), out);
   enter(Part::between_calls);
   return true;
 }
@@ -255,7 +278,9 @@ bool StreamParser::json(bool final, Events& out) {
   const std::size_t white = white_prefix(rest());
   if (white == rest().size() && !final) return false;
   if (white < rest().size() && rest()[white] == '{') {
-    const std::optional<std::size_t> end = scan_.find(rest());
+    scan_.read(rest());
+    if (scan_.begun()) return object_call(final, out);
+    const std::optional<std::size_t> end = scan_.end();
     if (!hermes && !in_python_ && !end && !final && !may_be_call(rest())) return give_up(0, out), true;
     if (!end && !final) return false;
     std::optional<ToolCall> read = end ? read_json_call(rest().substr(0, *end)) : std::nullopt;
@@ -265,7 +290,7 @@ bool StreamParser::json(bool final, Events& out) {
       const std::string_view tail = rest().substr(*end + gap);
       if (tail.size() < behind.size() && agrees(tail, behind) && !final) return false;
       at_ += *end + (tail.starts_with(behind) ? gap + behind.size() : 0);
-      emit(std::move(*read), out);
+      emit(*read, out);
       in_python_ = false;
       enter(Part::answer);  // another of Llama's objects is a bare one
       return true;
@@ -280,6 +305,39 @@ bool StreamParser::json(bool final, Events& out) {
     return false;
   }
   give_up(std::min(rest().size(), close == std::string_view::npos ? close : close + hermes_end.size()), out);
+  return true;
+}
+
+// One that is a call: its arguments as they come; up to the end of the object, or of Hermes' mark where a brace is
+// missing.
+bool StreamParser::object_call(bool final, Events& out) {
+  const bool hermes = options_.tools == ToolFormat::hermes;
+  if (!open_) begin_call(scan_.name(), {}, out);
+  const std::string_view arguments =
+      rest().substr(scan_.arguments(), scan_.arguments_end() - scan_.arguments());
+  say_arguments(arguments, out);
+  if (!scan_.arguments_done() && !final) return false;
+  const std::size_t end = scan_.end().value_or(std::string_view::npos);
+  const std::size_t close = hermes && scan_.arguments_done()
+                                ? rest().find(hermes_end, std::max(searched_, scan_.arguments_end()))
+                                : std::string_view::npos;
+  std::size_t size = rest().size();
+  if (close < end) {
+    size = close + hermes_end.size();
+  } else if (end != std::string_view::npos) {
+    const std::string_view behind = hermes ? hermes_end : next_mark;
+    const std::size_t gap = white_prefix(rest().substr(end));
+    const std::string_view tail = rest().substr(end + gap);
+    if (tail.size() < behind.size() && agrees(tail, behind) && !final) return false;
+    size = end + (tail.starts_with(behind) ? gap + behind.size() : 0);
+  } else if (!final) {
+    searched_ = rest().size() - std::min(rest().size(), hermes_end.size() - 1);
+    return false;
+  }
+  end_call(arguments, scan_.complete(), out);
+  at_ += size;
+  in_python_ = false;
+  enter(Part::answer);
   return true;
 }
 
@@ -320,9 +378,37 @@ void StreamParser::emit(StreamEvent::Kind kind, std::string text, Events& out) {
   }
 }
 
-void StreamParser::emit(ToolCall call, Events& out) {
-  call.index = calls_++;
+void StreamParser::begin_call(const std::string& name, const std::string& id, Events& out) {
+  ToolCall head;
+  head.name = name;
+  head.id = id;
+  head.index = calls_++;
+  given_ = 0;
+  open_ = head;
+  out.push_back({StreamEvent::Kind::call_begin, {}, std::move(head)});
+}
+
+void StreamParser::say_arguments(std::string_view so_far, Events& out) {
+  if (so_far.size() <= given_) return;
+  ToolCall piece;
+  piece.index = open_->index;
+  piece.arguments = so_far.substr(given_);
+  given_ = so_far.size();
+  out.push_back({StreamEvent::Kind::call_arguments, {}, std::move(piece)});
+}
+
+void StreamParser::end_call(std::string_view arguments, bool complete, Events& out) {
+  say_arguments(arguments, out);
+  ToolCall call = std::move(*open_);
+  open_.reset();
+  call.arguments = arguments;
+  call.complete = complete;
   out.push_back({StreamEvent::Kind::tool_call, {}, std::move(call)});
+}
+
+void StreamParser::emit(const ToolCall& call, Events& out) {
+  begin_call(call.name, call.id, out);
+  end_call(call.arguments, call.complete, out);
 }
 
 }  // namespace limpid

@@ -17,6 +17,7 @@
 // an unclosed thinking
 //   was thinking, a call cut off in its arguments is a call with complete = false, everything else that was held back
 //   is text.
+// - A call is one as soon as its name and the beginning of its arguments have been read; those come as they are written.
 // Text is held back only while it may still become a mark, is white space that a mark may follow, or belongs to a tool
 // call.
 //
@@ -25,6 +26,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -36,10 +38,12 @@
 namespace limpid {
 
 struct StreamEvent {
-  enum class Kind { thinking, answer, tool_call, answer_was_thinking };
+  // A call comes as call_begin (its name, id and index), call_arguments (pieces of them, in call.arguments, never empty)
+  // and tool_call (all of it); the pieces together are its arguments.
+  enum class Kind { thinking, answer, call_begin, call_arguments, tool_call, answer_was_thinking };
   Kind kind = Kind::answer;
   std::string text;  // of thinking and answer: whole UTF-8 characters, never empty
-  ToolCall call;     // of tool_call
+  ToolCall call;
 };
 
 class StreamParser {
@@ -48,6 +52,7 @@ class StreamParser {
     bool thinks = false;           // the model knows <think>; where it does not, the marks are text
     bool starts_thinking = false;  // the prompt ended with <think>\n
     ToolFormat tools = ToolFormat::none;
+    bool only_calls_or_text = false;  // a call counts only where nothing was said: text may hold the marks
   };
   explicit StreamParser(Options options);
 
@@ -71,6 +76,7 @@ class StreamParser {
   bool between_calls(bool final);
   bool call(bool final, Events& out);
   bool json(bool final, Events& out);
+  bool object_call(bool final, Events& out);
   bool python(bool final, Events& out);
   Match match(Mark& mark, std::size_t& size) const;
   bool counts(Mark mark) const;
@@ -78,7 +84,10 @@ class StreamParser {
   void enter(Part part);
   void say(std::string_view text, Events& out);
   void emit(StreamEvent::Kind kind, std::string text, Events& out);
-  void emit(ToolCall call, Events& out);
+  void begin_call(const std::string& name, const std::string& id, Events& out);
+  void say_arguments(std::string_view so_far, Events& out);
+  void end_call(std::string_view arguments, bool complete, Events& out);
+  void emit(const ToolCall& call, Events& out);
   void give_up(std::size_t size, Events& out);
   std::string_view rest() const { return std::string_view(held_).substr(at_); }
 
@@ -90,7 +99,11 @@ class StreamParser {
   std::size_t at_ = 0;
   std::string space_;         // white space that waits for what follows it
   std::string opened_;        // the mark of the call that is being read, for the case that it is none
-  JsonEnd scan_;              // of the JSON being read
+  CallObject scan_;           // of the JSON being read
+  std::optional<ToolCall> open_;     // the call that has begun, without arguments
+  std::optional<MarkedHead> head_;   // of the call between marks
+  std::size_t given_ = 0;            // bytes of its arguments that were said
+  std::size_t seen_ = 0, solid_ = 0;  // bytes of rest(): looked at; up to the last one that stays part of the arguments
   std::size_t searched_ = 0;  // bytes of rest() that hold no end of the call
   Part part_ = Part::answer;
   Part before_ = Part::answer;  // the part to which a failed call belongs

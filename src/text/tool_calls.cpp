@@ -1,5 +1,6 @@
 #include "text/tool_calls.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace limpid {
@@ -36,47 +37,56 @@ Json parsed(std::string_view text) {
   return Json::parse(text, nullptr, false);
 }
 
-std::optional<ToolCall> read_deepseek(std::string_view body) {
+constexpr std::string_view kWhite = " \t\r\n";
+constexpr std::string_view kFence = "```";
+
+// V3.1 writes NAME, the separator and an object; V3 and R1 "function", the separator, NAME on the rest of the line, and
+// the object between fences. A fence behind the end of a line is the latter, too, whatever stands before the separator.
+std::optional<MarkedHead> deepseek_head(std::string_view body, bool whole) {
   const std::string_view separator = tool_marks(ToolFormat::deepseek).separator;
   const std::size_t cut = body.find(separator);
   if (cut == std::string_view::npos) return std::nullopt;
-  const std::string_view head = trimmed(body.substr(0, cut)), tail = body.substr(cut + separator.size());
-  ToolCall call;
-  const std::size_t fence = tail.find("```");
-  const std::size_t line = tail.find('\n');
-  const std::string_view first_line = trimmed(tail.substr(0, line));
-  if (head == "function" || (line != std::string_view::npos && fence != std::string_view::npos && line < fence)) {
-    call.name = first_line;  // V3 and R1
-    std::string_view arguments = line == std::string_view::npos ? std::string_view{} : trimmed(tail.substr(line));
-    if (arguments.starts_with("```")) {
-      const std::size_t start = arguments.find('\n');
-      arguments = start == std::string_view::npos ? std::string_view{} : trimmed(arguments.substr(start));
-      if (arguments.ends_with("```")) arguments = trimmed(arguments.substr(0, arguments.size() - 3));
-    }
-    call.arguments = arguments;
-  } else {
-    call.name = head;
-    call.arguments = trimmed(tail);
-  }
-  if (call.name.empty()) return std::nullopt;
-  return call;
+  const std::size_t tail = cut + separator.size();
+  const std::size_t first = body.find_first_not_of(kWhite, tail);
+  if (first == std::string_view::npos && !whole) return std::nullopt;
+  MarkedHead head;
+  head.name = trimmed(body.substr(0, cut));
+  head.arguments = std::min(first, body.size());
+  if (first != std::string_view::npos && body[first] == '{') return head;
+
+  const std::size_t line = std::min(body.find('\n', tail), body.size()), fence = body.find(kFence, tail);
+  const bool function = head.name == "function";
+  if (!function && !whole) return std::nullopt;
+  if (!function && (fence == std::string_view::npos || line > fence)) return head;
+  if (line == body.size() && !whole) return std::nullopt;
+  head.name = trimmed(body.substr(tail, line - tail));
+  head.arguments = std::min(body.find_first_not_of(kWhite, line), body.size());
+  const std::string_view rest = body.substr(head.arguments);
+  if (!whole && rest.size() < kFence.size() && kFence.starts_with(rest)) return std::nullopt;
+  if (!rest.starts_with(kFence)) return head;
+  head.fenced = true;
+  const std::size_t behind = std::min(body.find('\n', head.arguments), body.size());
+  head.arguments = std::min(body.find_first_not_of(kWhite, behind), body.size());
+  if (head.arguments == body.size() && !whole) return std::nullopt;
+  return head;
 }
 
-std::optional<ToolCall> read_kimi(std::string_view body) {
+// functions.NAME:INDEX, the separator, and an object.
+std::optional<MarkedHead> kimi_head(std::string_view body, bool whole) {
   const std::string_view separator = tool_marks(ToolFormat::kimi).separator;
   const std::size_t cut = body.find(separator);
   if (cut == std::string_view::npos) return std::nullopt;
-  ToolCall call;
-  call.id = trimmed(body.substr(0, cut));
-  call.arguments = trimmed(body.substr(cut + separator.size()));
-  std::string_view name = call.id;  // functions.NAME:INDEX
+  MarkedHead head;
+  head.id = trimmed(body.substr(0, cut));
+  std::string_view name = head.id;
   if (name.starts_with("functions.")) name.remove_prefix(10);
   const std::size_t colon = name.rfind(':');
   if (colon != std::string_view::npos && name.find_first_not_of("0123456789", colon + 1) == std::string_view::npos)
     name = name.substr(0, colon);
-  call.name = name;
-  if (call.name.empty()) return std::nullopt;
-  return call;
+  head.name = name;
+  head.arguments = std::min(body.find_first_not_of(kWhite, cut + separator.size()), body.size());
+  if (head.arguments == body.size() && !whole) return std::nullopt;
+  return head;
 }
 
 }  // namespace
@@ -104,8 +114,16 @@ ToolFormat tool_format_of(std::string_view chat_template) {
   return ToolFormat::none;
 }
 
-std::optional<ToolCall> read_marked_call(ToolFormat format, std::string_view body) {
-  return format == ToolFormat::kimi ? read_kimi(body) : read_deepseek(body);
+std::optional<MarkedHead> marked_head(ToolFormat format, std::string_view body, bool whole) {
+  std::optional<MarkedHead> head = format == ToolFormat::kimi ? kimi_head(body, whole) : deepseek_head(body, whole);
+  if (head && head->name.empty()) head.reset();
+  return head;
+}
+
+std::string_view marked_arguments(const MarkedHead& head, std::string_view body) {
+  std::string_view arguments = trimmed(body.substr(head.arguments));
+  if (head.fenced && arguments.ends_with(kFence)) arguments = trimmed(arguments.substr(0, arguments.size() - kFence.size()));
+  return arguments;
 }
 
 std::optional<ToolCall> read_json_call(std::string_view object) {
@@ -153,23 +171,50 @@ ToolCall read_python_call(std::string_view text) {
   return call;
 }
 
-std::optional<std::size_t> JsonEnd::find(std::string_view text) {
-  for (; at_ < text.size(); ++at_) {
+void CallObject::read(std::string_view text) {
+  for (; at_ < text.size() && !end_; ++at_) {
     const char c = text[at_];
     if (escape_) {
       escape_ = false;
     } else if (string_) {
       escape_ = c == '\\';
       string_ = c != '"';
+      if (!string_ && depth_ == 1) string_ends(text);
     } else if (c == '"') {
       string_ = true;
+      string_begin_ = at_;
     } else if (c == '{' || c == '[') {
+      const bool arguments = key_ == "arguments" || (format_ == ToolFormat::llama3 && key_ == "parameters");
+      if (depth_ == 1 && c == '{' && value_ && arguments && !begun_ && !name_.empty()) {
+        begun_ = true;
+        arguments_ = at_;
+      }
       ++depth_;
-    } else if ((c == '}' || c == ']') && (depth_ == 0 || --depth_ == 0)) {
-      return at_ + 1;
+    } else if (c == '}' || c == ']') {
+      if (depth_ == 0 || --depth_ == 0) {
+        end_ = at_ + 1;
+      } else if (depth_ == 1 && begun_ && !done_) {
+        done_ = complete_ = true;
+        arguments_end_ = at_ + 1;
+      }
+    } else if (c == '<' && begun_ && !done_) {  // no JSON has it there: the mark that ends the call
+      done_ = true;
+      arguments_end_ = at_;
+    } else if (depth_ == 1 && (c == ':' || c == ',')) {
+      value_ = c == ':';
     }
   }
-  return std::nullopt;
+}
+
+// Of a key, or of a value.
+void CallObject::string_ends(std::string_view text) {
+  const std::string_view string = text.substr(string_begin_, at_ + 1 - string_begin_);
+  if (!value_) {
+    key_ = string.substr(1, string.size() - 2);
+  } else if (key_ == "name" && name_.empty()) {
+    const Json name = Json::parse(string, nullptr, false);
+    if (name.is_string()) name_ = name.get<std::string>();
+  }
 }
 
 }  // namespace limpid

@@ -181,6 +181,32 @@ TEST_P(GrammarTools, WhatTheModelWouldSayIsTaken) {
     }
 }
 
+TEST_P(GrammarTools, WithASchemaAnAnswerIsCallsOrAValue) {
+  const Json schema = {{"type", "object"}, {"properties", {{"sum", {{"type", "integer"}}}}}, {"required", {"sum"}}};
+  const auto grammar = tool_grammar(kTools, {}, GetParam(), &schema);
+  EXPECT_TRUE(grammar->writes_calls() && grammar->writes_value());
+  std::size_t calls = 0, values = 0;
+  for (unsigned seed = 0; seed < 200; ++seed) {
+    const auto text = say(grammar, seed);
+    if (!text) continue;
+    const Read found = read(*text, GetParam());
+    for (const ToolCall& call : found.calls) expect_valid(call, *text);
+    calls += !found.calls.empty();
+    if (!found.calls.empty()) {
+      EXPECT_EQ(found.answer, "") << *text;
+      continue;
+    }
+    ++values;
+    const Json value = Json::parse(found.answer, nullptr, false);
+    EXPECT_TRUE(value.is_object() && value["sum"].is_number_integer()) << *text;
+  }
+  EXPECT_GT(calls, 0U);
+  EXPECT_GT(values, 0U);
+  const auto required = tool_grammar(kTools, {ToolUse::required, {}, true}, GetParam(), &schema);
+  EXPECT_FALSE(required->writes_value());
+  EXPECT_THROW(tool_grammar(kTools, {}, GetParam(), std::make_unique<const Json>(Json{{"pattern", "("}}).get()), Error);
+}
+
 TEST_P(GrammarTools, MarksThatAreNoTokens) {
   const auto grammar = tool_grammar(kTools, {ToolUse::required, {}, true}, GetParam());
   if (GetParam() == ToolFormat::deepseek || GetParam() == ToolFormat::kimi) {

@@ -111,6 +111,18 @@ class Chat(unittest.TestCase):
         self.assertTrue(ask(model="deepseek-reasoner").choices[0].message.reasoning_content)
         self.assertFalse(getattr(ask(model="deepseek-chat", max_tokens=16).choices[0].message, "reasoning_content", None))
 
+    def test_what_deepseek_reasoner_could_not_do(self):
+        for options in ({"tools": [CLOCK]}, {"response_format": {"type": "json_object"}}, {"logprobs": True}, {"top_logprobs": 2}):
+            with self.subTest(options=options), self.assertRaises(openai.BadRequestError) as caught:
+                ask(model="deepseek-reasoner", **options)
+            self.assertEqual(caught.exception.param, next(iter(options)))
+
+    def test_a_prefix_of_parts(self):
+        for content in ("The sum is 12", [{"type": "text", "text": "The sum is 12"}]):
+            reply = ask([*SUM, {"role": "assistant", "content": content, "prefix": True}], at=client("/beta"), max_tokens=8)
+            self.assertFalse(reply.choices[0].message.content.startswith("The"))
+            self.assertFalse(reply.choices[0].message.reasoning_content)
+
     def test_reasoning_effort(self):
         self.assertTrue(ask(reasoning_effort="high").choices[0].message.reasoning_content)
 
@@ -224,15 +236,40 @@ class Tools(unittest.TestCase):
     def test_stream(self):
         whole = self.call(seed=5, tool_choice="required", parallel_tool_calls=False).choices[0].message.tool_calls[0].function
         name = arguments = ""
-        finish = None
+        finish, pieces = None, 0
         for chunk in self.call(seed=5, tool_choice="required", parallel_tool_calls=False, stream=True):
             for choice in chunk.choices:
                 finish = choice.finish_reason or finish
                 for call in choice.delta.tool_calls or []:
                     self.assertEqual(call.index, 0)
+                    self.assertEqual((bool(call.id), call.function.name is not None, call.function.arguments == ""), (not name,) * 3)
                     name += call.function.name or ""
                     arguments += call.function.arguments or ""
+                    pieces += 1
         self.assertEqual((name, arguments, finish), (whole.name, whole.arguments, "tool_calls"))
+        self.assertGreater(pieces, 4)  # as they are written, a token at a time
+
+    def test_stream_helper(self):
+        kinds = []
+        with client().chat.completions.stream(model=TOOLS, messages=SUM, tools=[CLOCK], tool_choice="required", parallel_tool_calls=False, seed=5,
+                                              extra_body=NO_THINKING) as stream:
+            for event in stream:
+                kinds.append(event.type)
+            call = stream.get_final_completion().choices[0].message.tool_calls[0]
+        self.assertGreater(kinds.count("tool_calls.function.arguments.delta"), 2)
+        self.assertIsInstance(call.function.parsed_arguments["hour"], bool)
+
+    def test_with_a_format_an_answer_is_calls_or_of_the_format(self):
+        form = {"type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": {
+            "type": "object", "properties": {"right": {"type": "boolean"}}, "required": ["right"], "additionalProperties": False}}}
+        for seed in range(4):
+            message = self.call(seed=seed, response_format=form, parallel_tool_calls=False).choices[0].message
+            if message.tool_calls:
+                self.assertIsNone(message.content)
+            else:
+                self.assertIsInstance(json.loads(message.content)["right"], bool)
+        self.assertTrue(self.call(seed=1, response_format=form, tool_choice="required", parallel_tool_calls=False).choices[0].message.tool_calls)
+        self.assertIn("right", json.loads(self.call(seed=1, response_format=form, tool_choice="none").choices[0].message.content))
 
     def test_the_result_goes_back(self):
         call = self.call(seed=1, tool_choice={"type": "function", "function": {"name": "clock"}}, parallel_tool_calls=False).choices[0].message

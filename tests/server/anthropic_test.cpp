@@ -161,9 +161,17 @@ std::vector<ChatEvent> events() {
                              text_event(ChatEvent::Kind::thinking, " past"), text_event(ChatEvent::Kind::answer, "12"),
                              text_event(ChatEvent::Kind::answer, ":30")};
   ChatEvent call;
-  call.kind = ChatEvent::Kind::tool_call;
   call.call.name = "clock";
   call.call.id = "toolu_1";
+  call.kind = ChatEvent::Kind::call_begin;
+  out.push_back(call);
+  for (const char* piece : {R"({"ho)", R"(ur": true})"}) {
+    ChatEvent arguments;
+    arguments.kind = ChatEvent::Kind::call_arguments;
+    arguments.call.arguments = piece;
+    out.push_back(arguments);
+  }
+  call.kind = ChatEvent::Kind::tool_call;
   call.call.arguments = R"({"hour": true})";
   out.push_back(call);
   ChatEvent finished;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <utility>
 
 namespace limpid {
 namespace {
@@ -11,11 +12,37 @@ namespace {
 using Kind = StreamEvent::Kind;
 using Options = StreamParser::Options;
 
-// Events as text, those of one kind joined: "T:..|A:..|C:name(arguments)".
+// Events as text, those of one kind joined: "T:..|A:..|C:name(arguments)". The pieces of a call must be the whole call.
 class Transcript {
  public:
+  ~Transcript() { EXPECT_FALSE(open_) << "a call that has begun ends"; }
   void add(const std::vector<StreamEvent>& events) {
     for (const StreamEvent& event : events) {
+      if (event.kind == Kind::call_begin) {
+        EXPECT_FALSE(open_);
+        open_ = true;
+        begun_ = event.call;
+        EXPECT_EQ(event.call.arguments, "");
+        continue;
+      }
+      if (event.kind == Kind::call_arguments) {
+        EXPECT_TRUE(open_);
+        EXPECT_FALSE(event.call.arguments.empty());
+        EXPECT_EQ(valid_utf8_prefix(event.call.arguments), event.call.arguments.size());
+        EXPECT_EQ(event.call.index, begun_.index);
+        begun_.arguments += event.call.arguments;
+        ++pieces;
+        continue;
+      }
+      EXPECT_EQ(open_, event.kind == Kind::tool_call) << "nothing comes between its parts";
+      if (event.kind == Kind::tool_call) {
+        open_ = false;
+        EXPECT_EQ(event.call.name, begun_.name);
+        EXPECT_EQ(event.call.id, begun_.id);
+        EXPECT_EQ(event.call.index, begun_.index);
+        EXPECT_EQ(event.call.arguments, taken_ + begun_.arguments);
+        taken_.clear();
+      }
       if (event.kind == Kind::thinking || event.kind == Kind::answer) {
         EXPECT_FALSE(event.text.empty());
         EXPECT_EQ(valid_utf8_prefix(event.text), event.text.size());
@@ -35,9 +62,17 @@ class Transcript {
     }
   }
   const std::string& text() const { return text_; }
+  // Of the call that is open: what came of it, and what came together.
+  std::string take() {
+    taken_ += begun_.arguments;
+    return std::exchange(begun_.arguments, {});
+  }
+  int pieces = 0;
 
  private:
-  std::string text_;
+  bool open_ = false;
+  ToolCall begun_;
+  std::string text_, taken_;
   char last_ = 0;
 };
 
@@ -124,12 +159,19 @@ const std::vector<Case>& cases() {
       {hermes,
        "<think>t</think>\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"</tool_call>\", \"y\": [1, "
        "{}]}}\n</tool_call>\n",
-       "T:t|C0:f({\"x\":\"</tool_call>\",\"y\":[1,{}]})"},
+       "T:t|C0:f({\"x\": \"</tool_call>\", \"y\": [1, {}]})"},
+      {hermes, "<tool_call>{\"arguments\": {\"x\": 1}, \"name\": \"f\"}</tool_call>", "C0:f({\"x\":1})"},  // not as it comes
+      {hermes, "<tool_call>{\"name\": \"\\u0066\", \"arguments\": {\"name\": 2}}</tool_call>", "C0:f({\"name\": 2})"},
+      // The model forgot a brace, or two.
+      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}</tool_call> z", "C0:f({\"x\": 1})|A:z"},
+      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": {\"y\": 1}\n</tool_call> z",
+       "C0:f({\"x\": {\"y\": 1}\n)...|A:z"},
       {hermes,
        "Sure.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {}}\n</tool_call>\n<tool_call>{\"name\": \"g\", "
        "\"arguments\": \"{}\"}</tool_call> ok",
        "A:Sure.|C0:f({})|C1:g({})|A:ok"},
-      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"\\\"}\"}}", "C0:f({\"a\":\"\\\"}\"})"},
+      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": \"\\\"}\"}}", "C0:f({\"a\": \"\\\"}\"})"},
+      {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"a\": 1", "C0:f({\"a\": 1)..."},
       {hermes, "<tool_call>{\"name\": \"f\", \"argum", "A:<tool_call>{\"name\": \"f\", \"argum"},
       {hermes, "<tool_call>not json</tool_call> z", "A:<tool_call>not json</tool_call> z"},
       {hermes, "<tool_call>{\"nome\": 1}</tool_call> z", "A:<tool_call>{\"nome\": 1}</tool_call> z"},
@@ -139,7 +181,8 @@ const std::vector<Case>& cases() {
       {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": null} more", "C0:f({})|A:more"},
       {hermes, "<think>maybe <tool_call>x</tool_call></think>no", "T:maybe <tool_call>x</tool_call>|A:no"},
       // Llama 3.1
-      {llama, "{\"name\": \"f\", \"parameters\": {\"x\": 1}}", "C0:f({\"x\":1})"},
+      {llama, "{\"name\": \"f\", \"parameters\": {\"x\": 1}}", "C0:f({\"x\": 1})"},
+      {llama, "{\"name\": \"f\", \"parameters\": {\"x\": 1", "C0:f({\"x\": 1)..."},
       {llama, " {\"name\": \"f\", \"parameters\": {}} ; {\"name\": \"g\", \"parameters\": {}}", "C0:f({})|C1:g({})"},
       {llama, "{\"type\": \"function\", \"function\": {\"name\": \"f\", \"parameters\": {}}}", "C0:f({})"},
       {llama, "{\"a\": 1}", "A:{\"a\": 1}"},
@@ -260,6 +303,58 @@ TEST(StreamParser, HoldsBackNoMoreThanAMark) {
   EXPECT_EQ(shown("<x"), "A:<x");
   EXPECT_EQ(shown("\xf0\x9f"), "");
   EXPECT_EQ(shown("\xa4\x94"), "A:🤔");
+}
+
+// Every byte of the arguments comes when it is known to be one of them, whatever the format.
+TEST(StreamParser, ArgumentsComeAsTheyAreWritten) {
+  const struct {
+    Options options;
+    std::string before, behind;
+  } cases[] = {
+      {deepseek, "</think><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>f\n```json\n",
+       "\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>"},
+      {deepseek, "</think><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>f<｜tool▁sep｜>",
+       "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"},
+      {hermes, "<tool_call>\n{\"name\": \"f\", \"arguments\": ", "}\n</tool_call>"},
+      {llama, "{\"name\": \"f\", \"parameters\": ", "}"},
+      {kimi, "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>",
+       "<|tool_call_end|><|tool_calls_section_end|>"},
+  };
+  const std::string arguments = "{\"text\": \"``` <b>北京</b>  \", \"n\": [1, {\"}\": 2}]}";
+  for (const auto& [options, before, behind] : cases) {
+    StreamParser parser(options);
+    Transcript transcript;
+    transcript.add(parser.push(before));
+    std::string so_far;
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+      transcript.add(parser.push(std::string_view(arguments).substr(i, 1)));
+      so_far += transcript.take();
+      ASSERT_TRUE(arguments.starts_with(so_far)) << before << so_far;
+      // White space and fences may end them, and the mark that does may begin with '<'; a character comes whole.
+      const std::string now = arguments.substr(0, i + 1);
+      if (now.find_last_of(" `<") != i && (now[i] & 0x80) == 0) {
+        EXPECT_EQ(so_far, now) << before;
+      }
+    }
+    EXPECT_GT(transcript.pieces, 30) << before;
+    transcript.add(parser.push(behind));
+    transcript.add(parser.finish());
+  }
+  for (const auto& [options, before, behind] : cases) {
+    std::string id = options.tools == ToolFormat::kimi ? "#functions.f:0" : "";
+    EXPECT_EQ(parse(before + arguments + behind, options), "C0:f(" + arguments + ")" + id);
+  }
+}
+
+// Where an answer is calls or JSON, marks inside the JSON are text.
+TEST(StreamParser, MarksInAnAnswerThatHasBegunAreText) {
+  const auto only = [](ToolFormat format) { return Options{.tools = format, .only_calls_or_text = true}; };
+  const std::string hermes_call = "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call>";
+  const std::string inside = "{\"a\": \"" + std::string("<tool_call>{}</tool_call>") + "\"}";
+  EXPECT_EQ(parse(inside, only(ToolFormat::hermes)), "A:" + inside);
+  EXPECT_EQ(parse(hermes_call + "\n" + hermes_call, only(ToolFormat::hermes)), "C0:f({})|C1:f({})");
+  const std::string kimi_inside = "{\"a\": \"<|tool_call_begin|>f<|tool_call_argument_begin|>{}<|tool_call_end|>\"}";
+  EXPECT_EQ(parse(kimi_inside, only(ToolFormat::kimi)), "A:" + kimi_inside);
 }
 
 TEST(StreamParser, TellsWhetherItIsThinking) {
