@@ -29,6 +29,7 @@ class Exchange final : public HttpExchange {
   void end() override { channel_->end(); }
   void on_close(std::function<void()> gone) override { channel_->on_close(std::move(gone)); }
   bool open() const override { return channel_->open(); }
+  void when_sent(std::function<void()> then) override { channel_->when_sent(std::move(then)); }
   bool defer(std::function<void()> job) override { return defer_(std::move(job)); }
 
  private:
@@ -142,12 +143,29 @@ HttpChannel::Ready HttpChannel::take() {
 }
 
 void HttpChannel::set_in_flight(std::size_t bytes) {
-  const std::lock_guard lock(mutex_);
-  in_flight_ = bytes;
+  std::function<void()> then;
+  {
+    const std::lock_guard lock(mutex_);
+    in_flight_ = bytes;
+    if (in_flight_ == 0 && ready_.bytes.empty()) then = std::exchange(when_sent_, nullptr);
+  }
+  if (then) then();
+}
+
+void HttpChannel::when_sent(std::function<void()> then) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (gone_ || ready_.cut || answer_ == Answer::whole) return;
+    if (in_flight_ > 0 || !ready_.bytes.empty()) {
+      when_sent_ = std::move(then);
+      return;
+    }
+  }
+  then();
 }
 
 void HttpChannel::close() {
-  std::function<void()> gone;
+  std::function<void()> gone, then;
   bool tell = false;
   Ready dropped;
   {
@@ -155,6 +173,7 @@ void HttpChannel::close() {
     if (std::exchange(gone_, true)) return;
     tell = answer_ != Answer::whole || ready_.cut;
     gone = std::exchange(on_close_, nullptr);
+    then = std::exchange(when_sent_, nullptr);  // what it holds may end here, outside the lock
     std::swap(dropped, ready_);
   }
   if (!tell || !gone) return;

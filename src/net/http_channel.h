@@ -28,6 +28,7 @@ class HttpChannel {
   void end();
   void on_close(std::function<void()> gone);
   bool open() const;
+  void when_sent(std::function<void()> then);
   void abandon();  // nobody will answer any more: 500, or where an answer had begun, the connection is cut
 
   // The thread of input and output.
@@ -56,7 +57,7 @@ class HttpChannel {
   std::size_t in_flight_ = 0;
   bool woken_ = false;
   bool gone_ = false;
-  std::function<void()> on_close_;
+  std::function<void()> on_close_, when_sent_;
 };
 
 // The handler's end: keeps the request; released without an answer, it abandons the channel. `released` is called then.

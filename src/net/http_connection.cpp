@@ -49,13 +49,12 @@ HttpJob job_for(HttpLoop& loop, const HttpPlace& place, std::function<void()> ru
           }};
 }
 
-// HttpExchange::defer. `deferred`: it runs there already.
+// HttpExchange::defer.
 std::function<bool(std::function<void()>)> deferring(HttpLoop& loop, const std::shared_ptr<HttpChannel>& channel,
-                                                     const HttpPlace& place,
-                                                     std::shared_ptr<std::atomic<bool>> deferred) {
-  return [loop = loop.shared_from_this(), channel, rank = place.rank, share = place.share,
-          deferred = std::move(deferred)](std::function<void()> job) {
-    if (deferred->exchange(true)) return job(), true;
+                                                     const HttpPlace& place) {
+  return [loop = loop.shared_from_this(), channel, rank = place.rank,
+          share = place.share](std::function<void()> job) {
+    if (loop->deferred.runs_here()) return job(), true;
     auto run = [channel, job = std::move(job)] {
       if (channel->open()) job();
     };
@@ -342,9 +341,8 @@ void HttpConnection::begin_exchange_at(const HttpPlace& place, ServedRequest req
                                            });
   loop_.exchange_begins();
   const bool large = request.body.size() > kFreeBody;
-  auto deferred = std::make_shared<std::atomic<bool>>(large);  // runs on the threads for what takes long
   std::shared_ptr<HttpExchange> exchange =
-      make_exchange(channel_, std::move(request), deferring(loop_, channel_, place, deferred),
+      make_exchange(channel_, std::move(request), deferring(loop_, channel_, place),
                     [loop = loop_.shared_from_this(), held = std::exchange(held_, 0)] { loop->give_body_bytes(held); });
   if (place.instead) return handle(place.instead, exchange, *channel_);
   const bool accepted = (large ? loop_.deferred : loop_.workers)

@@ -63,6 +63,10 @@ class HttpExchange {
   virtual void on_close(std::function<void()> gone) = 0;
   virtual bool open() const = 0;
 
+  // Calls `then` once, when the peer has accepted all that was sent so far: here where it has, else from the thread of
+  // input and output. Quick, no blocking: it is for asking for more to be made (defer). Dropped where the peer goes away.
+  virtual void when_sent(std::function<void()> then) { then(); }
+
   // Runs what takes long (a grammar to compile, a long text to tokenize) on the threads for that, behind what waits
   // there, in the order of the request's place; here and now where the caller is one of them, or there are none. False:
   // no place is free. A job that waits is released without being run where it loses its place or the peer goes away.

@@ -80,6 +80,11 @@ std::size_t HttpWorkers::waiting() const {
   return waiting_;
 }
 
+bool HttpWorkers::runs_here() const {
+  const std::lock_guard lock(mutex_);
+  return ids_.contains(std::this_thread::get_id());
+}
+
 bool HttpWorkers::has_work(bool kept) const { return !ranks_.empty() && (!kept || ranks_.begin()->first > 0); }
 
 HttpJob HttpWorkers::take() {
@@ -104,6 +109,7 @@ void HttpWorkers::work(bool kept) {
   block_signals();
   if (nice_ > 0 && !kept) (void)setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + nice_);
   std::unique_lock lock(mutex_);
+  ids_.insert(std::this_thread::get_id());
   for (;;) {
     if (kept) {
       while (!stopping_ && !has_work(true)) {

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -38,6 +39,7 @@ class HttpWorkers {
   bool submit(HttpJob job);  // false: as many wait as may, and nobody is less entitled
   void stop();               // drops what waits, returns when what runs has ended
   std::size_t waiting() const;
+  bool runs_here() const;    // the calling thread is one of them
 
  private:
   struct Rank {
@@ -60,6 +62,7 @@ class HttpWorkers {
   std::size_t free_ = 0;  // threads that wait for a job, without the one that is kept
   bool kept_free_ = false;
   bool stopping_ = false;
+  std::set<std::thread::id> ids_;  // of threads that have begun
   std::vector<std::thread> threads_;
 };
 

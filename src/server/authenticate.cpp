@@ -11,7 +11,6 @@ namespace limpid {
 
 namespace {
 
-constexpr std::string_view kCookie = "limpid_session";
 
 bool equal_without_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](unsigned char x, unsigned char y) {
@@ -137,7 +136,7 @@ std::string session_token(const ServedRequest& request) {
     const std::size_t end = std::min(rest.find(';'), rest.size());
     const std::string_view pair = trimmed(rest.substr(0, end));
     const std::size_t equals = pair.find('=');
-    if (equals != std::string_view::npos && pair.substr(0, equals) == kCookie)
+    if (equals != std::string_view::npos && pair.substr(0, equals) == kSessionCookie)
       return std::string(pair.substr(equals + 1));
     rest.remove_prefix(std::min(end + 1, rest.size()));
   }
@@ -146,7 +145,7 @@ std::string session_token(const ServedRequest& request) {
 
 // Lax: a link from elsewhere finds one logged in, but no other site's form or script sends the cookie with a POST.
 std::string session_cookie(std::string_view token, std::int64_t seconds, bool tls) {
-  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{}", kCookie, token, seconds,
+  return fmt::format("{}={}; Path=/; Max-Age={}; HttpOnly; SameSite=Lax{}", kSessionCookie, token, seconds,
                      tls ? "; Secure" : "");
 }
 

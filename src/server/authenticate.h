@@ -44,6 +44,7 @@ void require_scope(const Identity& identity, std::string_view scope);
 
 std::string session_token(const ServedRequest& request);  // from the Cookie header; empty: none
 // The Set-Cookie header that makes the browser keep the session for `seconds`; 0: forget it.
+inline constexpr std::string_view kSessionCookie = "limpid_session";
 std::string session_cookie(std::string_view token, std::int64_t seconds, bool tls);
 
 }  // namespace limpid

@@ -1,6 +1,10 @@
 #include "server/openapi.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
+
+#include "server/authenticate.h"
 
 namespace limpid {
 
@@ -31,16 +35,36 @@ Json parameters(const Route& route) {
   return out;
 }
 
+// What is shown: one of these schemes is enough; "": nothing.
+Json one_of(const std::vector<std::string>& schemes) {
+  Json list = Json::array();
+  for (const std::string& scheme : schemes) {
+    Json shown = Json::object();
+    if (!scheme.empty()) shown[scheme] = Json::array();
+    list.push_back(std::move(shown));
+  }
+  return list;
+}
+
 Json responses(const Route& route) {
   Json ok{{"description", "The answer"}};
+  if (!route.doc.other_media.empty()) ok["content"][route.doc.other_media]["schema"] = {{"type", "string"}};
   if (!route.doc.response.empty()) ok["content"][route.doc.media]["schema"] = reference(route.doc.response);
-  if (route.doc.streams)
+  if (route.doc.streams) {
+    const bool only = route.doc.media == "text/event-stream";
+    const std::string chunk = only ? route.doc.response : route.doc.response + "Chunk";
+    Json data{{"type", "string"}};
+    if (api_schemas().contains(chunk)) {
+      data["contentMediaType"] = "application/json";
+      data["contentSchema"] = reference(chunk);
+    }
     ok["content"]["text/event-stream"]["schema"] = {
-        {"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", {{"type", "string"}}}}}};
+        {"type", "object"}, {"properties", {{"event", {{"type", "string"}}}, {"data", std::move(data)}}}};
+  }
   Json error{{"description", "Refused or failed: the status and the body say why"}};
   error["content"]["application/json"]["schema"] =
       reference(route.error_body == openai_error_body ? "Error" : "AnthropicError");
-  return {{"200", std::move(ok)}, {"default", std::move(error)}};
+  return {{std::to_string(route.doc.status), std::move(ok)}, {"default", std::move(error)}};
 }
 
 Json operation(const Route& route) {
@@ -51,8 +75,19 @@ Json operation(const Route& route) {
     out["requestBody"]["content"]["application/json"]["schema"] = reference(route.doc.request);
   }
   out["responses"] = responses(route);
-  if (route.open) out["security"] = Json::array();
+  if (route.open && !route.asks) out["security"] = Json::array();
+  if (route.session) out["security"] = one_of({"session"});
   return out;
+}
+
+// Names of the schemas that are referred to, with those that they refer to.
+void collect(const Json& json, std::set<std::string>& names) {
+  if (json.is_object() && json.contains("$ref")) {
+    const std::string name = json["$ref"].get<std::string>().substr(std::string_view("#/components/schemas/").size());
+    if (names.insert(name).second) collect(api_schemas().at(name), names);
+  }
+  if (json.is_structured())
+    for (const Json& inner : json) collect(inner, names);
 }
 
 std::string lower(std::string text) {
@@ -77,7 +112,9 @@ std::string openapi_document(const Router& router, const std::string& version) {
                        "many requests, 500 the server failed, 503 overloaded."},
                       {"license", {{"name", "MIT"}, {"identifier", "MIT"}}}};
   document["servers"] = Json::array({{{"url", "/"}}});
-  document["security"] = Json::array({{{"key", Json::array()}}, Json::object()});
+  // Without a team there may be no key to show, and there are no sessions.
+  const bool team = std::ranges::any_of(router.routes(), &Route::asks);
+  document["security"] = one_of({"key", team ? "session" : ""});
   document["paths"] = Json::object();
   for (std::size_t i = 0; i < router.routes().size(); ++i) {
     const Route& route = router.routes()[i];
@@ -85,7 +122,14 @@ std::string openapi_document(const Router& router, const std::string& version) {
     document["paths"][document_path(route.pattern)][lower(route.method)] = operation(route);
   }
   document["components"]["securitySchemes"]["key"] = {{"type", "http"}, {"scheme", "bearer"}};
-  document["components"]["schemas"] = api_schemas();
+  if (team)
+    document["components"]["securitySchemes"]["session"] = {
+        {"type", "apiKey"}, {"in", "cookie"}, {"name", kSessionCookie}};
+  std::set<std::string> used;
+  collect(document["paths"], used);
+  document["components"]["schemas"] = Json::object();
+  for (const auto& [name, schema] : api_schemas().items())
+    if (used.contains(name)) document["components"]["schemas"][name] = schema;
   return document.dump(1);
 }
 

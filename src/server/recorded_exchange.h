@@ -32,6 +32,7 @@ class RecordedExchange : public HttpExchange {
   void end() override;
   void on_close(std::function<void()> gone) override { inner_->on_close(std::move(gone)); }
   bool open() const override { return inner_->open(); }
+  void when_sent(std::function<void()> then) override { inner_->when_sent(std::move(then)); }
   bool defer(std::function<void()> job) override { return inner_->defer(std::move(job)); }
 
   bool answered() const { return status_ != 0; }

@@ -48,19 +48,22 @@ struct RouteDoc {
   bool streams = false;                    // the answer may also be server-sent events
   std::string media = "application/json";  // of the answer
   std::vector<std::string> query{};        // parameters of the query
+  int status = 200;                        // of the answer; 204: it has no body
+  std::string other_media{};               // text that may be asked for instead
 };
 
 struct Route {
   std::string method, pattern;
   RouteHandler handler{};
   RouteDoc doc{};
-  bool open = false;    // without identify(): what is no secret and costs nothing
+  bool open = false;    // without identify(): what is no secret and costs nothing, or what asks by itself
   std::string scope{};  // a key with scopes must have this one. What is not open has one, or is for sessions
   ErrorBody error_body = openai_error_body;
   bool computes = false;    // tokenizes or answers: Admission::check() before anything of it is parsed
   bool text = false;        // computes, and answers nothing: Admission::count_text()
   bool any_origin = false;  // a page of any origin may load it: files of the app, for its sandboxed frame has none
   bool session = false;     // by the cookie of a browser's session only: no key does it, whatever its scopes
+  bool asks = false;        // open, and asks for the key or the cookie by itself: for the document it is not open
 };
 
 class Router {

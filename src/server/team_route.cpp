@@ -54,16 +54,20 @@ void answer(TeamRoute& route, Team& team, Call& call) {
 
 Json answered() { return Json(Json::value_t::discarded); }
 
-void add_team_route(Router& router, const std::shared_ptr<Team>& team, TeamRoute route) {
+void add_team_route(Router& router, const std::shared_ptr<Team>& team, TeamRoute route,
+                    const std::vector<std::string>& also) {
   Route added;
   added.method = route.method;
   added.pattern = route.pattern;
   added.doc = route.doc;
   if (added.doc.tag.empty()) added.doc.tag = route.access == Access::admin ? "admin" : "account";
+  if (route.status != 200) added.doc.status = route.status;
   added.open = true;  // checked here: an account that waits may see its place
+  added.asks = route.access != Access::anyone;
+  added.session = route.access == Access::browser;
   auto shared = std::make_shared<TeamRoute>(std::move(route));
   added.handler = [team, shared](Call& call) { answer(*shared, *team, call); };
-  router.add(std::move(added));
+  router.add(std::move(added), also);
 }
 
 std::int64_t TeamCall::number(const std::string& name, std::int64_t otherwise, std::int64_t least,

@@ -44,7 +44,9 @@ struct TeamRoute {
   int status = 200;
 };
 
-void add_team_route(Router& router, const std::shared_ptr<Team>& team, TeamRoute route);
+// also: other patterns of the same route.
+void add_team_route(Router& router, const std::shared_ptr<Team>& team, TeamRoute route,
+                    const std::vector<std::string>& also = {});
 
 // Returned by a handler that has answered by itself.
 nlohmann::ordered_json answered();

@@ -131,23 +131,38 @@ void add_account_routes(Router& router, const std::shared_ptr<Team>& team) {
        Access::anyone,
        "",
        sign_up,
-       {"signUp", "A new account, by access code or onto the waiting list", ""},
+       {"signUp", "A new account, by access code or onto the waiting list", "", "SignUp", "SignedUp"},
        201});
-  add({"POST", "/api/login", Access::anyone, "", log_in, {"logIn", "A session: its cookie, and the CSRF token", ""}});
+  add({"POST",
+       "/api/login",
+       Access::anyone,
+       "",
+       log_in,
+       {"logIn", "A session: its cookie, and the CSRF token", "", "LogIn", "LoggedIn"}});
   add({"POST",
        "/api/logout",
        Access::member,
        "",
        log_out,
-       {"logOut", "Ends the session, or all of the account's", ""}});
-  add({"GET", "/api/me", Access::member, "", show_me, {"showMe", "The account, its tier, what it has used", ""}});
-  add({"DELETE", "/api/me", Access::member, "", delete_me, {"deleteMe", "Deletes the account and its data", ""}});
+       {"logOut", "Ends the session, or all of the account's", "", "LogOut", "Ended"}});
+  add({"GET",
+       "/api/me",
+       Access::member,
+       "",
+       show_me,
+       {"showMe", "The account, its tier, what it has used", "", "", "Me"}});
+  add({"DELETE",
+       "/api/me",
+       Access::member,
+       "",
+       delete_me,
+       {"deleteMe", "Deletes the account and its data", "", "OwnPassword", "Deleted"}});
   add({"POST",
        "/api/password",
        Access::browser,
        "",
        change_password,
-       {"changePassword", "Changes the password, ends all sessions", ""}});
+       {"changePassword", "Changes the password, ends all sessions", "", "PasswordChange", "Changed"}});
   add({"GET",
        "/api/waitlist",
        Access::member,
@@ -156,7 +171,7 @@ void add_account_routes(Router& router, const std::shared_ptr<Team>& team) {
          const WaitingPlace place = call.team.storage().waiting_place(call.caller.account.id);
          return Json{{"status", name(call.caller.account.status)}, {"place", place.place}, {"waiting", place.waiting}};
        },
-       {"showWaitlist", "One's place on the waiting list; 0: let in", ""}});
+       {"showWaitlist", "One's place on the waiting list; 0: let in", "", "", "WaitlistPlace"}});
 }
 
 void add_key_routes(Router& router, const std::shared_ptr<Team>& team) {
@@ -166,9 +181,20 @@ void add_key_routes(Router& router, const std::shared_ptr<Team>& team) {
        Access::browser,
        "",
        list_keys,
-       {"listKeys", "The account's API keys, without their secrets", ""}});
-  add({"POST", "/api/keys", Access::browser, "", create_key, {"createKey", "A new API key, shown this once", ""}, 201});
-  add({"DELETE", "/api/keys/{key}", Access::browser, "", revoke_key, {"revokeKey", "Revokes an API key at once", ""}});
+       {"listKeys", "The account's API keys, without their secrets", "", "", "ApiKeyList"}});
+  add({"POST",
+       "/api/keys",
+       Access::browser,
+       "",
+       create_key,
+       {"createKey", "A new API key, shown this once", "", "KeyRequest", "NewApiKey"},
+       201});
+  add({"DELETE",
+       "/api/keys/{key}",
+       Access::browser,
+       "",
+       revoke_key,
+       {"revokeKey", "Revokes an API key at once", "", "", "", false, "application/json", {}, 204}});
 }
 
 void register_team_routes(Router& router, const std::shared_ptr<Team>& team) {

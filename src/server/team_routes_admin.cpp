@@ -132,30 +132,38 @@ void add_admin_user_routes(Router& router, const std::shared_ptr<Team>& team) {
                    {std::move(method), std::move(pattern), Access::admin, "", handler, std::move(doc), status});
   };
   add("GET", "/api/admin/users", list_users,
-      {"listUsers", "Accounts by name", "", "", "", false, "application/json", {"status", "after", "limit"}});
-  add("POST", "/api/admin/users", create_user, {"createUser", "A new account", ""}, 201);
+      {"listUsers", "Accounts by name", "", "", "AccountList", false, "application/json",
+       {"status", "after", "limit"}});
+  add("POST", "/api/admin/users", create_user, {"createUser", "A new account", "", "NewAccount", "Account"}, 201);
   add("GET", "/api/admin/users/{id}", [](TeamCall& call) { return json_of(account_of(call)); },
-      {"showUser", "An account, by id or name", ""});
-  add("PATCH", "/api/admin/users/{id}", change_user, {"changeUser", "Tier, role, status (ban), password", ""});
-  add("DELETE", "/api/admin/users/{id}", delete_user, {"deleteUser", "Deletes an account and its data", ""});
-  add("POST", "/api/admin/users/{id}/balance", change_balance, {"topUp", "Adds to the balance, or takes from it", ""});
-  add("GET", "/api/admin/users/{id}/keys", list_keys_of, {"listKeysOf", "An account's API keys", ""});
-  add("POST", "/api/admin/users/{id}/keys", create_key_of, {"createKeyOf", "A new API key for an account", ""}, 201);
-  add("DELETE", "/api/admin/users/{id}/keys/{key}", revoke_key_of, {"revokeKeyOf", "Revokes an account's API key", ""});
+      {"showUser", "An account, by id or name", "", "", "Account"});
+  add("PATCH", "/api/admin/users/{id}", change_user,
+      {"changeUser", "Tier, role, status (ban), password", "", "AccountChange", "Account"});
+  add("DELETE", "/api/admin/users/{id}", delete_user,
+      {"deleteUser", "Deletes an account and its data", "", "", "", false, "application/json", {}, 204});
+  add("POST", "/api/admin/users/{id}/balance", change_balance,
+      {"topUp", "Adds to the balance, or takes from it", "", "TopUp", "Account"});
+  add("GET", "/api/admin/users/{id}/keys", list_keys_of, {"listKeysOf", "An account's API keys", "", "", "ApiKeyList"});
+  add("POST", "/api/admin/users/{id}/keys", create_key_of,
+      {"createKeyOf", "A new API key for an account", "", "KeyRequest", "NewApiKey"}, 201);
+  add("DELETE", "/api/admin/users/{id}/keys/{key}", revoke_key_of,
+      {"revokeKeyOf", "Revokes an account's API key", "", "", "", false, "application/json", {}, 204});
   add("POST", "/api/admin/users/{id}/logout",
       [](TeamCall& call) {
         return Json{{"ended", call.team.storage().delete_sessions(account_of(call).id)}};
       },
-      {"logOutUser", "Ends all sessions of an account", ""});
-  add("GET", "/api/admin/codes", list_codes, {"listCodes", "Access codes, without the codes themselves", ""});
-  add("POST", "/api/admin/codes", create_code, {"createCode", "A new access code, shown this once", ""}, 201);
+      {"logOutUser", "Ends all sessions of an account", "", "", "Ended"});
+  add("GET", "/api/admin/codes", list_codes,
+      {"listCodes", "Access codes, without the codes themselves", "", "", "AccessCodeList"});
+  add("POST", "/api/admin/codes", create_code,
+      {"createCode", "A new access code, shown this once", "", "CodeRequest", "NewAccessCode"}, 201);
   add("DELETE", "/api/admin/codes/{code}",
       [](TeamCall& call) -> Json {
         if (!call.team.storage().delete_code(call.parameter("code")))
           throw not_found("there is no such code", "code_not_found");
         return nullptr;
       },
-      {"deleteCode", "Withdraws an access code", ""});
+      {"deleteCode", "Withdraws an access code", "", "", "", false, "application/json", {}, 204});
 }
 
 }  // namespace limpid

@@ -94,19 +94,21 @@ void add_admin_service_routes(Router& router, const std::shared_ptr<Team>& team)
   const auto add = [&](std::string method, std::string pattern, Json (*handler)(TeamCall&), RouteDoc doc) {
     add_team_route(router, team, {std::move(method), std::move(pattern), Access::admin, "", handler, std::move(doc)});
   };
-  add("GET", "/api/admin/waitlist", waiting_list, {"showWaitingList", "Capacity, who is in, who waits", ""});
+  add("GET", "/api/admin/waitlist", waiting_list,
+      {"showWaitingList", "Capacity, who is in, who waits", "", "", "WaitingList"});
   add("POST", "/api/admin/waitlist", change_waiting_list,
-      {"changeWaitingList", "Sets the capacity, lets people in", ""});
-  add("GET", "/api/admin/tiers", show_tiers, {"showTiers", "Tiers and prices as they are configured", ""});
+      {"changeWaitingList", "Sets the capacity, lets people in", "", "WaitingListChange", "WaitingList"});
+  add("GET", "/api/admin/tiers", show_tiers, {"showTiers", "Tiers and prices as they are configured", "", "", "Tiers"});
   add("POST", "/api/admin/tiers/reload",
       [](TeamCall& call) {
         call.team.reload_config();
         return show_tiers(call);
       },
-      {"reloadTiers", "Reads the team's configuration again", ""});
-  add("GET", "/api/admin/load", show_load, {"showLoad", "What was admitted and refused, how full the engine is", ""});
-  add("GET", "/api/admin/queue", show_queue, {"showQueue", "Who waits and who runs, by model", ""});
-  add("GET", "/api/admin/audit", show_audit, {"showAudit", "Adds the books up anew", ""});
+      {"reloadTiers", "Reads the team's configuration again", "", "", "Tiers"});
+  add("GET", "/api/admin/load", show_load,
+      {"showLoad", "What was admitted and refused, how full the engine is", "", "", "Load"});
+  add("GET", "/api/admin/queue", show_queue, {"showQueue", "Who waits and who runs, by model", "", "", "Queue"});
+  add("GET", "/api/admin/audit", show_audit, {"showAudit", "Adds the books up anew", "", "", "Audit"});
 }
 
 }  // namespace limpid

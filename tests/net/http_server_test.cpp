@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <thread>
 
@@ -175,6 +176,46 @@ TEST(HttpServer, StreamsArriveAsTheyAreSent) {
   exchange->end();
   EXPECT_EQ(client.read_bytes(5), "0\r\n\r\n");
   EXPECT_FALSE(exchange->send("after the end"));
+}
+
+// A long answer is made as fast as the peer reads it, in pieces, and no thread waits for it.
+TEST(HttpServer, MoreIsMadeWhenTheLastWasSent) {
+  constexpr int kPieces = 40;
+  constexpr std::size_t kBytes = 1 << 20;  // together far beyond unsent_bytes
+  std::atomic<int> made{0};
+  std::function<void(const Exchange&)> piece = [&](const Exchange& exchange) {
+    const int number = made++;
+    EXPECT_TRUE(exchange->send(std::string(kBytes, static_cast<char>('a' + number % 26))));
+    if (number + 1 == kPieces) return exchange->end();
+    exchange->when_sent([&piece, exchange] {
+      EXPECT_TRUE(exchange->defer([&piece, exchange] { piece(exchange); }));
+    });
+  };
+  HttpServerOptions options;
+  options.workers = 2;
+  Served served([&](const Exchange& exchange) {
+    if (exchange->request().path == "/short") return exchange->respond(text("short"));
+    exchange->begin(200, {});
+    piece(exchange);
+  }, options);
+  RawClient client = served.client();
+  client.send(get("/long"));
+  EXPECT_TRUE(eventually([&] { return made > 0; }));
+  EXPECT_EQ(served.client().ask(get("/short")).body, "short");
+  EXPECT_LT(made, kPieces) << "nobody has read";
+  const RawAnswer answer = client.answer();
+  EXPECT_TRUE(answer.whole);
+  EXPECT_EQ(answer.body.size(), kPieces * kBytes);
+  for (int i = 0; i < kPieces; ++i) EXPECT_EQ(answer.body[static_cast<std::size_t>(i) * kBytes], 'a' + i % 26);
+  // A peer that goes away instead: what was kept for it is released.
+  made = 0;
+  {
+    RawClient leaves = served.client();
+    leaves.send(get("/long"));
+    EXPECT_TRUE(eventually([&] { return made > 0; }));
+  }
+  EXPECT_TRUE(eventually([&] { return served.server.statistics().active == 0; }));
+  EXPECT_LT(made, kPieces);
 }
 
 TEST(HttpServer, TwoHundredStreamsAtOnce) {

@@ -6,7 +6,9 @@
 
 #include "server/anthropic_request.h"
 #include "server/completion_request.h"
+#include "server/team_routes.h"
 #include "service_fixture.h"
+#include "team_world.h"
 
 namespace limpid {
 namespace {
@@ -96,12 +98,22 @@ TEST_F(OpenApi, EveryRouteIsDescribedOnce) {
 }
 
 TEST_F(OpenApi, EveryReferenceLeadsToASchemaAndEverySchemaIsUsed) {
-  const Json document = Json::parse(call("GET", "/openapi.json")->body());
+  TeamWorld world;
+  const std::shared_ptr<Team> team = std::move(world.team);
+  Router routes;
+  register_team_routes(routes, team);
   std::set<std::string> used;
-  references(document, used);
-  std::set<std::string> there;
-  for (const auto& [name, schema] : api_schemas().items()) there.insert("#/components/schemas/" + name);
-  for (const std::string& reference : used) EXPECT_TRUE(there.contains(reference)) << reference;
+  for (const std::string& text : {call("GET", "/openapi.json")->body(), openapi_document(routes, "test")}) {
+    const Json document = Json::parse(text);
+    std::set<std::string> referred, there;
+    references(document, referred);
+    for (const auto& [name, schema] : document["components"]["schemas"].items())
+      there.insert("#/components/schemas/" + name);
+    EXPECT_EQ(referred, there) << "what is referred to, and nothing else";
+    used.merge(there);
+  }
+  for (const auto& [name, schema] : api_schemas().items())
+    EXPECT_TRUE(used.contains("#/components/schemas/" + name)) << name;
 }
 
 TEST_F(OpenApi, EveryMetricHasAHelpText) {

@@ -2,10 +2,13 @@
 #include "server/team_routes.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "base/error.h"
 #include "server/app_routes.h"
 #include "server/dispatcher.h"
+#include "server/openapi.h"
 #include "server/sqlite.h"
 #include "tests/server/fake_exchange.h"
 #include "tests/server/team_world.h"
@@ -110,6 +113,8 @@ TEST(TeamRoutes, FromAnAccessCodeToAKeyThatWorks) {
       answer.body["balance_infos"][0],
       (Json{
           {"currency", "USD"}, {"total_balance", "5.00"}, {"granted_balance", "5.00"}, {"topped_up_balance", "0.00"}}));
+  for (const char* path : {"/v1/user/balance", "/beta/user/balance"})
+    EXPECT_EQ(site.send("GET", path, program).body, answer.body) << path;
   EXPECT_EQ(site.send("GET", "/api/usage", program).status, 200);
   // A key makes no keys, whatever it may do else.
   EXPECT_EQ(site.send("POST", "/api/keys", program, "{}").status, 403);
@@ -335,14 +340,50 @@ TEST(TeamRoutes, UsageIsNeverCutSilently) {
                              "completion_tokens, cost) SELECT '" + id + "', 86400 * (1 + i / 50000), 'k' || i, 'm', 1, "
                              "0, 1, 1, 0 FROM n";
   SqliteConnection(site.folder / "team.db").script(insert);
-  for (const char* path : {"/api/usage", "/api/usage?format=csv", "/api/admin/usage", "/api/admin/usage?format=csv"}) {
+  for (const char* path : {"/api/usage", "/api/admin/usage"}) {
     const Answer answer = site.send("GET", path, root);
     EXPECT_EQ(answer.status, 422) << path;
     EXPECT_NE(answer.text.find("narrow the days"), std::string::npos) << answer.text.substr(0, 300);
   }
-  const Answer fewer = site.send("GET", "/api/usage?format=csv&from=1970-01-03", root);
+  const Answer fewer = site.send("GET", "/api/usage?from=1970-01-03", root);
   EXPECT_EQ(fewer.status, 200);
-  EXPECT_EQ(std::count(fewer.text.begin(), fewer.text.end(), '\n'), 1 + 50'002);
+  EXPECT_EQ(fewer.body["usage"].size(), 50'002U);
+  // CSV comes in pages, without a limit, each row once and in order.
+  for (const char* path : {"/api/usage?format=csv", "/api/admin/usage?format=csv"}) {
+    const Answer all = site.send("GET", path, root);
+    EXPECT_EQ(all.status, 200);
+    EXPECT_EQ(std::count(all.text.begin(), all.text.end(), '\n'), 1 + 100'001);
+    std::set<std::string> lines;
+    std::string line;
+    for (std::istringstream in(all.text); std::getline(in, line);) lines.insert(line);
+    EXPECT_EQ(lines.size(), 1U + 100'001);
+  }
+}
+
+Json document_of(const Router& router) { return Json::parse(openapi_document(router, "test")); }
+
+TEST(TeamRoutes, TheDocumentSaysWhoMayAndWhatIsSaid) {
+  Site site;
+  const Json document = document_of(site.router);
+  const Json& paths = document["paths"];
+  const Json key = Json::array({{{"key", Json::array()}}, {{"session", Json::array()}}});
+  EXPECT_EQ(document["security"], key) << "a team lets nobody in without one of the two";
+  for (const char* path : {"/api/signup", "/api/login"}) EXPECT_EQ(paths[path]["post"]["security"], Json::array()) << path;
+  EXPECT_EQ(paths["/api/keys"]["post"]["security"], Json::array({{{"session", Json::array()}}}));
+  int open = 0;
+  for (const auto& [path, methods] : paths.items())
+    for (const auto& [method, operation] : methods.items()) {
+      open += operation.contains("security") && operation["security"].empty();
+      const bool bare = path == "/api/admin/users/{id}/logout" || path == "/api/admin/tiers/reload";
+      const bool changes = method == "post" || method == "patch" || (method == "delete" && path == "/api/me");
+      EXPECT_EQ(operation.contains("requestBody"), changes && !bare) << method << " " << path;
+      const Json& responses = operation["responses"];
+      const std::string status = responses.contains("200") ? "200" : responses.contains("201") ? "201" : "204";
+      EXPECT_EQ(responses[status].contains("content"), status != "204") << method << " " << path;
+    }
+  EXPECT_EQ(open, 2);
+  EXPECT_TRUE(paths["/api/usage"]["get"]["responses"]["200"]["content"].contains("text/csv"));
+  EXPECT_EQ(document["components"]["securitySchemes"]["session"]["name"], "limpid_session");
 }
 
 TEST(TeamRoutes, WhoIsBannedOrDeletedIsStopped) {
