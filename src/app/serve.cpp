@@ -55,6 +55,10 @@ ServiceOptions service_options(const ServeSettings& settings) {
   out.generations.keep_alive_seconds = settings.keep_alive;
   out.generations.grace_seconds = settings.grace;
   out.default_max_tokens = settings.max_tokens;
+  if (settings.log_prompts)
+    out.log_prompt = [](const std::string& id, const std::string& prompt) {
+      log_line(fmt::format("prompt {}: {}\n", id, visible(prompt)));
+    };
   out.metrics_open = is_loopback(settings.host) && !settings.team;
   return out;
 }

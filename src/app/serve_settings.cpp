@@ -124,6 +124,7 @@ const std::vector<ServeSetting>& serve_settings() {
        number<double>(&S::grace, 0, 86400)},
       {"drain", "seconds that running answers have when the server is to end (default: 30)", false,
        number<double>(&S::drain, 0, 86400)},
+      {"log_prompts", "the text of every prompt that is answered on standard error, too", true, truth(&S::log_prompts)},
       {"access_log", "a line for each request on standard error (default: true)", false, truth(&S::access_log)},
       {"offline", "", true, truth(&S::offline)},  // every command has the flag
   };

@@ -30,6 +30,7 @@ struct ServeSettings {
   std::int64_t connections_by_address = 0;  // 0: connections_of_address()
   double idle_minutes = 30, keep_alive = 10, grace = 60, drain = 30;
   bool access_log = true;
+  bool log_prompts = false;
   bool offline = false;
 };
 

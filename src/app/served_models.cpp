@@ -99,6 +99,7 @@ class LocalModels::Shelf {
 
   std::vector<ServedModelInfo> list() const;
   std::shared_ptr<ModelLease> lease(const std::string& name);
+  std::shared_ptr<ModelLease> lease_if_loaded(const std::string& name);
   std::string id_of(const std::string& name) const;
   void add(const std::string& name);
   // What `ask` gives of the engine of each loaded model.
@@ -265,6 +266,14 @@ ServedModel& LocalModels::Shelf::find(const std::string& name) const {
 std::string LocalModels::Shelf::id_of(const std::string& name) const {
   const Lock lock(mutex);
   return find(name).info.id;
+}
+
+std::shared_ptr<ModelLease> LocalModels::Shelf::lease_if_loaded(const std::string& name) {
+  const Lock lock(mutex);
+  ServedModel& model = find(name);
+  if (model.state != ServedModel::State::loaded) return nullptr;
+  ++model.leases;
+  return std::make_shared<Lease>(*this, model);
 }
 
 std::shared_ptr<ModelLease> LocalModels::Shelf::lease(const std::string& name) {
@@ -451,6 +460,9 @@ LocalModels::LocalModels(const LocalModelsOptions& options) : shelf_(std::make_u
 LocalModels::~LocalModels() = default;
 std::vector<ServedModelInfo> LocalModels::list() const { return shelf_->list(); }
 std::shared_ptr<ModelLease> LocalModels::lease(const std::string& model) { return shelf_->lease(model); }
+std::shared_ptr<ModelLease> LocalModels::lease_if_loaded(const std::string& model) {
+  return shelf_->lease_if_loaded(model);
+}
 void LocalModels::add(const std::string& model) { shelf_->add(model); }
 std::string LocalModels::id_of(const std::string& model) const { return shelf_->id_of(model); }
 std::vector<std::pair<std::string, EngineStatistics>> LocalModels::statistics() const {

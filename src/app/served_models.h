@@ -52,6 +52,7 @@ class LocalModels : public ServedModels {
 
   std::vector<ServedModelInfo> list() const override;
   std::shared_ptr<ModelLease> lease(const std::string& model) override;
+  std::shared_ptr<ModelLease> lease_if_loaded(const std::string& model) override;
   std::string id_of(const std::string& model) const override;
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override;
   std::vector<std::pair<std::string, EngineLoad>> queues() const override;

@@ -73,22 +73,26 @@ struct Start {
   int choices = 1;
   std::shared_ptr<HttpExchange> exchange;
   std::function<void(const std::exception_ptr&)> fail;
+  std::shared_ptr<WaitingAnswer> waiting;  // may be null
   std::exception_ptr refused{};
   std::atomic<bool> one_came{false};  // of two: admit() has returned, it has said yes or no
 
   Start(Answering& a, GenerationPlan p, ChatRequest c, std::vector<ChatPrompt> ps, int n,
-        std::shared_ptr<HttpExchange> e, std::function<void(const std::exception_ptr&)> f)
+        std::shared_ptr<HttpExchange> e, std::function<void(const std::exception_ptr&)> f,
+        std::shared_ptr<WaitingAnswer> w)
       : answering(a),
         plan(std::move(p)),
         chat(std::move(c)),
         prompts(std::move(ps)),
         choices(n),
         exchange(std::move(e)),
-        fail(std::move(f)) {}
+        fail(std::move(f)),
+        waiting(std::move(w)) {}
 
   void go() {
     if (refused) std::rethrow_exception(refused);
     if (!exchange->open() && !plan.resumable) return;  // the peer left: the reservation is given back
+    plan.head_sent = waiting != nullptr && waiting->begins();
     std::make_shared<Generation>(std::move(plan), answering.generations)->start(chat, prompts, choices, exchange);
   }
 };
@@ -100,7 +104,8 @@ void start_when_admitted(const std::shared_ptr<Start>& start, const Identity& id
     try {
       start->go();
     } catch (...) {
-      start->fail(std::current_exception());
+      const std::exception_ptr thrown = std::current_exception();
+      start->waiting != nullptr ? start->waiting->fail(thrown) : start->fail(thrown);
     }
     start->plan = {};  // what was reserved and leased is given back before the table may end
     table.begins_not();
@@ -131,10 +136,22 @@ std::string grammar_key(const Call& call, const AnswerRequest& request, const Ch
                      request.grammar_key);
 }
 
-void answer_now(Answering& answering, const Call& call, AnswerRequest request, std::shared_ptr<ModelLease> lease,
-                std::unique_ptr<AnswerEncoder> encoder, const std::string& id_prefix) {
+// A request on its way to its Generation.
+struct Asked {
+  Call call;
+  AnswerRequest request;
+  std::shared_ptr<ModelLease> lease;
+  std::shared_ptr<AnswerEncoder> encoder;
+  std::string id_prefix;
+  std::shared_ptr<WaitingAnswer> waiting{};  // where it cannot begin at once
+};
+
+void answer_now(Answering& answering, Asked& asked) {
+  const Call& call = asked.call;
+  AnswerRequest request = std::move(asked.request);
+  const std::shared_ptr<AnswerEncoder> encoder = asked.encoder;
   GenerationPlan plan;
-  plan.lease = std::move(lease);
+  plan.lease = std::move(asked.lease);
   const ServedModelInfo& info = plan.lease->info();
   ChatEngine& chat = plan.lease->chat();
 
@@ -155,6 +172,8 @@ void answer_now(Answering& answering, const Call& call, AnswerRequest request, s
   else
     prompts.push_back(chat.prompt(request.chat));
   check_context(prompts, context);
+  if (answering.log_prompt)
+    for (const ChatPrompt& prompt : prompts) answering.log_prompt(call.request_id, prompt.text);
 
   std::int64_t prompt_tokens = 0, longest = 0;
   for (const ChatPrompt& prompt : prompts) {
@@ -173,7 +192,7 @@ void answer_now(Answering& answering, const Call& call, AnswerRequest request, s
   request.chat.priority = call.identity.priority;
   request.chat.warm_next = true;
 
-  plan.id = random_id(id_prefix);
+  plan.id = random_id(asked.id_prefix);
   plan.request_id = call.request_id;
   plan.identity = call.identity;
   plan.error_body = call.error_body;
@@ -190,19 +209,33 @@ void answer_now(Answering& answering, const Call& call, AnswerRequest request, s
   facts.prompt_tokens = prompt_tokens;
   for (const ChatPrompt& prompt : prompts) facts.prompts.push_back(prompt.text);
   encoder->facts(facts);
-  plan.encoder = std::move(encoder);
+  plan.encoder = encoder;
   const Demand demand{info.id, prompt_tokens, most * choices, choices};
   const auto start = std::make_shared<Start>(answering, std::move(plan), std::move(request.chat), std::move(prompts),
-                                             request.choices, call.exchange, call.fail);
+                                             request.choices, call.exchange, call.fail, asked.waiting);
   start_when_admitted(start, call.identity, demand);
 }
 
-}  // namespace
-
-std::shared_ptr<ModelLease> lease_for(const Answering& answering, const Identity& identity, const std::string& model) {
-  answering.admission.check_model(identity, answering.models.id_of(model));
-  return answering.models.lease(model);
+// The id of the model that is named, for who may use it: what the tier may not use is not even loaded.
+std::string allowed_id(const Answering& answering, const Identity& identity, const std::string& model) {
+  std::string id = answering.models.id_of(model);
+  answering.admission.check_model(identity, id);
+  return id;
 }
+
+// Without a thread that waits. A peer that goes away gives its place up.
+void when_loaded(const Answering& answering, const Call& call, const std::string& id, ModelLoads::Then then) {
+  ModelLoads& loads = answering.loads;
+  GenerationTable& table = answering.generations;
+  const std::uint64_t place = loads.place();
+  call.exchange->on_close([&loads, &table, place] {
+    // What it holds (a large body, perhaps) does not end on this thread, which may be that of input and output.
+    if (const auto left = std::make_shared<ModelLoads::Then>(loads.leave(place)); *left) table.post([left] {});
+  });
+  loads.wait(place, id, call.identity.account, std::move(then));
+}
+
+}  // namespace
 
 std::vector<std::string> served_ids(const ServedModels& models) {
   std::vector<std::string> ids;
@@ -210,24 +243,53 @@ std::vector<std::string> served_ids(const ServedModels& models) {
   return ids;
 }
 
+void with_model(const Answering& answering, const Call& call, const std::string& model,
+                std::function<void(ModelLease&)> work) {
+  const std::string id = allowed_id(answering, call.identity, model);
+  if (const std::shared_ptr<ModelLease> lease = answering.models.lease_if_loaded(id)) return work(*lease);
+  when_loaded(answering, call, id,
+              [call, work = std::move(work)](std::shared_ptr<ModelLease> lease, const std::exception_ptr& failure) {
+                try {
+                  if (failure) std::rethrow_exception(failure);
+                  call.defer([lease, work] { work(*lease); });
+                } catch (...) {
+                  call.fail(std::current_exception());
+                }
+              });
+}
+
 void answer(Answering& answering, const Call& call, AnswerRequest request, std::unique_ptr<AnswerEncoder> encoder,
             std::string_view id_prefix) {
-  std::shared_ptr<ModelLease> lease = lease_for(answering, call.identity, request.served);
-  const bool compiles = request.grammar && !answering.grammars.has(grammar_key(call, request, lease->chat()));
-  if (!compiles) {
-    answer_now(answering, call, std::move(request), std::move(lease), std::move(encoder), std::string(id_prefix));
-    return;
-  }
-  struct Deferred {
-    AnswerRequest request;
-    std::shared_ptr<ModelLease> lease;
-    std::unique_ptr<AnswerEncoder> encoder;
+  const std::string id = allowed_id(answering, call.identity, request.served);
+  const auto asked = std::make_shared<Asked>(Asked{call, std::move(request), answering.models.lease_if_loaded(id),
+                                                   std::move(encoder), std::string(id_prefix)});
+  const bool loaded = asked->lease != nullptr;
+  if (loaded && (!asked->request.grammar ||
+                 answering.grammars.has(grammar_key(call, asked->request, asked->lease->chat()))))
+    return answer_now(answering, *asked);
+  asked->waiting = std::make_shared<WaitingAnswer>(call, asked->request.stream, asked->encoder, answering.generations);
+  const auto begin = [&answering, asked] {
+    try {
+      answer_now(answering, *asked);
+    } catch (...) {
+      asked->waiting->fail(std::current_exception());
+    }
   };
-  auto deferred = std::make_shared<Deferred>(Deferred{std::move(request), std::move(lease), std::move(encoder)});
-  call.defer([&answering, call, deferred, prefix = std::string(id_prefix)] {
-    answer_now(answering, call, std::move(deferred->request), std::move(deferred->lease), std::move(deferred->encoder),
-               prefix);
-  });
+  if (loaded) {
+    call.defer(begin);
+  } else {
+    const auto then = [asked, begin](std::shared_ptr<ModelLease> lease, const std::exception_ptr& failure) {
+      try {
+        if (failure) std::rethrow_exception(failure);
+        asked->lease = std::move(lease);
+        asked->call.defer(begin);
+      } catch (...) {
+        asked->waiting->fail(std::current_exception());
+      }
+    };
+    when_loaded(answering, call, id, then);
+  }
+  answering.generations.add(asked->waiting);
 }
 
 }  // namespace limpid

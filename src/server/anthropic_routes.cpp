@@ -25,8 +25,9 @@ void messages(Answering& answering, Call& call) {
 
 void count_tokens(const Answering& answering, Call& call) {
   const AnthropicRequest request = parse(answering, call, true);
-  const std::shared_ptr<ModelLease> lease = lease_for(answering, call.identity, request.answer.served);
-  reply_json(call, fmt::format(R"({{"input_tokens":{}}})", lease->chat().prompt(request.answer.chat).ids.size()));
+  with_model(answering, call, request.answer.served, [call, chat = request.answer.chat](ModelLease& lease) {
+    reply_json(call, fmt::format(R"({{"input_tokens":{}}})", lease.chat().prompt(chat).ids.size()));
+  });
 }
 
 }  // namespace

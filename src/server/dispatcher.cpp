@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <ctime>
-#include <new>
 
 #include "server/random_id.h"
 #include "server/recorded_exchange.h"
@@ -139,21 +138,9 @@ void Dispatcher::answer(std::shared_ptr<HttpExchange> exchange, const Standing* 
 
 void Dispatcher::tell(RecordedExchange& exchange, const ErrorBody& body, const std::string& request_id,
                       const std::exception_ptr& thrown) const {
-  const auto told = [&](const ApiError& error, const char* what) {
-    if (error.status >= 500 && what != nullptr) sinks_.error(request_id, what);
-    if (!exchange.answered()) reply(exchange, body, request_id, error);  // else it is too late: what is there is all
-  };
-  try {
-    std::rethrow_exception(thrown);
-  } catch (const ApiError& error) {
-    told(error, error.status == 500 ? error.what() : nullptr);
-  } catch (const Error& error) {
-    told(public_error(error, request_id), error.what());
-  } catch (const std::bad_alloc&) {
-    told(overloaded("the server has no memory for this request", 5), "out of memory");
-  } catch (const std::exception& error) {
-    told(internal_error(request_id), error.what());
-  }
+  const ToldError told = told_error(thrown, request_id);
+  if (!told.log.empty()) sinks_.error(request_id, told.log);
+  if (!exchange.answered()) reply(exchange, body, request_id, told.error);  // else it is too late: what is there is all
 }
 
 void Dispatcher::dispatch(Call& call, const std::shared_ptr<RecordedExchange>& recorded, std::string& route,

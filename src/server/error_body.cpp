@@ -1,5 +1,6 @@
 #include "server/error_body.h"
 
+#include <new>
 #include <nlohmann/json.hpp>
 
 namespace limpid {
@@ -48,6 +49,24 @@ ApiError internal_error(const std::string& request_id) {
           "the server failed to answer; its log says why, under the id " + request_id,
           {},
           "internal_error"};
+}
+
+ToldError told_error(const std::exception_ptr& thrown, const std::string& request_id) {
+  const auto told = [](ApiError error, const char* log) {
+    const bool logged = error.status >= 500 && log != nullptr;
+    return ToldError{std::move(error), logged ? log : ""};
+  };
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const ApiError& error) {
+    return told(error, error.status == 500 ? error.what() : nullptr);
+  } catch (const Error& error) {
+    return told(public_error(error, request_id), error.what());
+  } catch (const std::bad_alloc&) {
+    return told(overloaded("the server has no memory for this request", 5), "out of memory");
+  } catch (const std::exception& error) {
+    return told(internal_error(request_id), error.what());
+  }
 }
 
 ApiError public_error(const Error& error, const std::string& request_id) {

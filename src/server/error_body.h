@@ -2,6 +2,7 @@
 // the encoders call it.
 #pragma once
 
+#include <exception>
 #include <string>
 
 #include "server/api_error.h"
@@ -19,6 +20,13 @@ std::string openai_error_body(const ApiError& error, const std::string& request_
 // fault or the system's (500): the log has them under the request's id.
 ApiError public_error(const Error& error, const std::string& request_id);
 ApiError internal_error(const std::string& request_id);
+
+// What the peer is told of anything that was thrown, and what of it is for the log; empty: nothing.
+struct ToldError {
+  ApiError error;
+  std::string log;
+};
+ToldError told_error(const std::exception_ptr& thrown, const std::string& request_id);
 
 // `text` with every absolute path shortened to its last name.
 std::string without_directories(const std::string& text);

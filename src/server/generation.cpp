@@ -12,16 +12,26 @@ namespace {
 
 constexpr std::size_t kMostListeners = 8;
 
-HttpFields stream_fields() {
-  return {
-      {"Content-Type", "text/event-stream; charset=utf-8"}, {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
-}
-
 double seconds(Generation::Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 std::string labels(const std::string& model) { return fmt::format("model=\"{}\"", model); }
 
 }  // namespace
+
+HttpFields event_stream_fields() {
+  return {
+      {"Content-Type", "text/event-stream; charset=utf-8"}, {"Cache-Control", "no-cache"}, {"X-Accel-Buffering", "no"}};
+}
+
+HttpFields json_fields() { return {{"Content-Type", "application/json"}}; }
+
+std::string event_bytes(const ServerSentEvent& event, std::uint64_t id) {
+  std::string out;
+  if (id > 0) out = fmt::format("id: {}\n", id);
+  if (!event.name.empty()) out += fmt::format("event: {}\n", event.name);
+  out.append("data: ").append(event.data).append("\n\n");
+  return out;
+}
 
 AnswerUsage usage_of(const std::vector<ChatResult>& results, std::size_t prompts) {
   AnswerUsage usage;
@@ -74,8 +84,9 @@ void Generation::start(const ChatRequest& request, const std::vector<ChatPrompt>
     }
     table_.add(shared_from_this());
     listeners_.push_back(exchange);
+    body_begun_ = plan_.head_sent;
     if (plan_.stream) {
-      exchange->begin(200, stream_fields());
+      if (!plan_.head_sent) exchange->begin(200, event_stream_fields());
       SentEvents events;
       plan_.encoder->begin(events);
       say(events);
@@ -162,12 +173,9 @@ ApiError Generation::engine_error(const std::string& what) const {
 
 void Generation::say(SentEvents& events) {
   std::string bytes;
-  for (ServerSentEvent& event : events) {
+  for (const ServerSentEvent& event : events) {
     const std::uint64_t id = next_event_++;
-    std::string one;
-    if (plan_.resumable) one = fmt::format("id: {}\n", id);
-    if (!event.name.empty()) one += fmt::format("event: {}\n", event.name);
-    one.append("data: ").append(event.data).append("\n\n");
+    const std::string one = event_bytes(event, plan_.resumable ? id : 0);
     if (plan_.resumable) log(id, one);
     bytes += one;
   }
@@ -228,7 +236,7 @@ void Generation::answer_whole() {
     listeners_[0]->send(body);
     listeners_[0]->end();
   } else {
-    listeners_[0]->respond({200, {{"Content-Type", "application/json"}}, std::move(body)});
+    listeners_[0]->respond({200, json_fields(), std::move(body)});
   }
 }
 
@@ -239,7 +247,7 @@ void Generation::fail_whole(const ApiError& error) {
     listeners_[0]->send(body);
     listeners_[0]->end();
   } else {
-    listeners_[0]->respond({error.status, {{"Content-Type", "application/json"}}, std::move(body)});
+    listeners_[0]->respond({error.status, json_fields(), std::move(body)});
   }
 }
 
@@ -338,7 +346,7 @@ void Generation::resume(std::shared_ptr<HttpExchange> exchange, std::uint64_t la
                      "Last-Event-ID", "events_forgotten");
     if (listeners_.size() >= kMostListeners)
       throw too_many_requests(fmt::format("{} streams of this answer are open already", kMostListeners), 5);
-    exchange->begin(200, stream_fields());
+    exchange->begin(200, event_stream_fields());
     std::string bytes;
     for (const Logged& logged : log_)
       if (logged.id > last) bytes += logged.bytes;
@@ -365,7 +373,7 @@ bool Generation::tick(Clock::time_point now) {
   if (plan_.stream) {
     send_to_all(plan_.encoder->keep_alive());
   } else {
-    if (!body_begun_) listeners_[0]->begin(200, {{"Content-Type", "application/json"}});
+    if (!body_begun_) listeners_[0]->begin(200, json_fields());
     body_begun_ = true;
     send_to_all("\n");
   }

@@ -35,14 +35,20 @@ struct GenerationLimits {
   std::size_t all_log_bytes = std::size_t{64} << 20;  // of all of them
 };
 
+// Heads of answers, and an event as it is sent; id 0: without one.
+HttpFields event_stream_fields();
+HttpFields json_fields();
+std::string event_bytes(const ServerSentEvent& event, std::uint64_t id = 0);
+
 struct GenerationPlan {
   std::string id, request_id;
   Identity identity;
   std::shared_ptr<ModelLease> lease;
   std::unique_ptr<Charge> charge;
-  std::unique_ptr<AnswerEncoder> encoder;
+  std::shared_ptr<AnswerEncoder> encoder;
   ErrorBody error_body = openai_error_body;
   bool stream = false, resumable = false;
+  bool head_sent = false;  // keep-alives came before it
 };
 
 class Generation : public std::enable_shared_from_this<Generation> {

@@ -28,6 +28,12 @@ void GenerationTable::add(std::shared_ptr<Generation> generation) {
   wake_.notify_all();
 }
 
+void GenerationTable::add(const std::shared_ptr<WaitingAnswer>& waiting) {
+  std::lock_guard lock(mutex_);
+  waiting_.push_back(waiting);
+  wake_.notify_all();
+}
+
 void GenerationTable::begins() {
   const std::lock_guard lock(mutex_);
   ++running_;
@@ -119,8 +125,8 @@ void GenerationTable::loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     const auto ready = [&] { return stopping_ || !jobs_.empty(); };
-    if (generations_.empty()) {
-      wake_.wait(lock, [&] { return ready() || !generations_.empty(); });
+    if (generations_.empty() && waiting_.empty()) {
+      wake_.wait(lock, [&] { return ready() || !generations_.empty() || !waiting_.empty(); });
     } else {
       wake_.wait_until(lock, next_tick, ready);
     }
@@ -139,7 +145,23 @@ void GenerationTable::loop() {
   }
 }
 
+void GenerationTable::tick_waiting() {
+  std::vector<std::weak_ptr<WaitingAnswer>> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    waiting = std::exchange(waiting_, {});
+  }
+  const auto now = WaitingAnswer::Clock::now();
+  std::erase_if(waiting, [&](const std::weak_ptr<WaitingAnswer>& weak) {
+    const std::shared_ptr<WaitingAnswer> one = weak.lock();
+    return one == nullptr || !one->tick(now);
+  });
+  std::lock_guard lock(mutex_);
+  waiting_.insert(waiting_.end(), waiting.begin(), waiting.end());
+}
+
 void GenerationTable::tick() {
+  tick_waiting();
   const std::vector<std::shared_ptr<Generation>> all = this->all();
   cancel_stopped(all);
   const auto now = Generation::Clock::now();

@@ -16,6 +16,7 @@
 
 #include "server/generation.h"
 #include "server/metrics.h"
+#include "server/waiting_answer.h"
 
 namespace limpid {
 
@@ -39,6 +40,8 @@ class GenerationTable {
   void begins();  // one that is not there yet: it is waited for like those that run
   void begins_not();
   void add(std::shared_ptr<Generation> generation);
+  // Its peer gets keep-alives for as long as it waits and somebody else holds it.
+  void add(const std::shared_ptr<WaitingAnswer>& waiting);
   void ended(const std::string& id, bool keep);  // keep: until nobody can resume it any longer
   // Null: no such answer, or somebody else's.
   std::shared_ptr<Generation> find(const std::string& id, const Identity& identity) const;
@@ -63,6 +66,7 @@ class GenerationTable {
   void remove(const std::string& id);
   void loop();
   void tick();
+  void tick_waiting();
   std::vector<std::shared_ptr<Generation>> all() const;
   void cancel_stopped(const std::vector<std::shared_ptr<Generation>>& generations);
 
@@ -74,6 +78,7 @@ class GenerationTable {
   std::condition_variable wake_, idle_;
   int running_ = 0;
   std::unordered_map<std::string, std::shared_ptr<Generation>> generations_;
+  std::vector<std::weak_ptr<WaitingAnswer>> waiting_;
   std::vector<std::function<void()>> jobs_;
   std::function<bool(const std::string&)> may_go_on_;
   bool stopping_ = false;

@@ -19,6 +19,7 @@ constexpr std::pair<std::string_view, std::string_view> kHelp[] = {
     {"limpid_completion_tokens_total", "Tokens generated, the thinking included."},
     {"limpid_thinking_tokens_total", "Tokens generated inside the thinking."},
     {"limpid_answers", "Answers under way or kept to be resumed."},
+    {"limpid_waiting_for_models", "Requests that wait for a model to be loaded."},
     {"limpid_engine_steps_total", "Steps of the engine."},
     {"limpid_engine_rows_total", "Rows that the engine computed."},
     {"limpid_engine_reused_tokens_total", "Positions taken from the prefix cache."},

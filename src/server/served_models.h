@@ -46,6 +46,8 @@ class ServedModels {
   // default model). Throws Error(not_found) with the names there are, Error(resources) where it does not fit beside what
   // is in use.
   virtual std::shared_ptr<ModelLease> lease(const std::string& model) = 0;
+  // The same at once; null: it is not loaded. Throws Error(not_found).
+  virtual std::shared_ptr<ModelLease> lease_if_loaded(const std::string& model) = 0;
   // Engines of the loaded models, for metrics: name and statistics.
   virtual std::vector<std::pair<std::string, EngineStatistics>> statistics() const = 0;
   // Who waits and who runs in them.

@@ -30,9 +30,10 @@ void add_engine(std::vector<Metrics::Sample>& out, const std::string& model, con
 
 Service::Service(ServiceOptions options, ServedModels& models, Admission& admission, DispatcherSinks sinks)
     : options_(std::move(options)),
-      generations_(options_.generations, metrics_, sinks.error),
-      answering_{models, admission, generations_, grammars_, options_.default_max_tokens},
-      dispatcher_(options_.dispatcher, router_, admission, metrics_, std::move(sinks)) {
+      dispatcher_(options_.dispatcher, router_, admission, metrics_, sinks),
+      generations_(options_.generations, metrics_, std::move(sinks.error)),
+      loads_(models),
+      answering_{models, admission, generations_, grammars_, loads_, options_.default_max_tokens, options_.log_prompt} {
   add_chat_routes(router_, answering_);
   add_completion_routes(router_, answering_);
   add_model_routes(router_, answering_);
@@ -77,6 +78,7 @@ HttpDoor Service::door() {
 std::vector<Metrics::Sample> Service::samples() const {
   std::vector<Metrics::Sample> out;
   out.push_back({"limpid_answers", "", static_cast<double>(generations_.size()), false});
+  out.push_back({"limpid_waiting_for_models", "", static_cast<double>(loads_.waiting()), false});
   for (const auto& [model, statistics] : answering_.models.statistics()) add_engine(out, model, statistics);
   if (!http_statistics_) return out;
   const HttpServerStatistics http = http_statistics_();

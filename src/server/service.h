@@ -19,6 +19,7 @@ struct ServiceOptions {
   DispatcherOptions dispatcher;
   GenerationLimits generations;
   std::int64_t default_max_tokens = 32768;
+  std::function<void(const std::string& request_id, const std::string& prompt)> log_prompt{};  // as Answering has it
   bool metrics_open = true;            // /metrics without a key; else for administrators
 };
 
@@ -41,12 +42,13 @@ class Service {
 
   const ServiceOptions options_;
   Metrics metrics_;
+  std::function<HttpServerStatistics()> http_statistics_;
+  Router router_;
+  Dispatcher dispatcher_;  // outlives every exchange: it is told of their ends
   GenerationTable generations_;
   GrammarCache grammars_;
+  ModelLoads loads_;
   Answering answering_;
-  Router router_;
-  std::function<HttpServerStatistics()> http_statistics_;
-  Dispatcher dispatcher_;
 };
 
 }  // namespace limpid

@@ -4,9 +4,8 @@
 
 #include "server/model_name.h"
 #include "server/openai_chat_request.h"
-#include "server/openai_parts.h"
-#include "server/request_fields.h"
 #include "server/routes.h"
+#include "server/text_request.h"
 
 namespace limpid {
 
@@ -14,74 +13,69 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::shared_ptr<ModelLease> lease_of(const Answering& answering, const Call& call, RequestFields& fields) {
-  const std::string name = fields.text("model").value_or("");
-  const bool own = model_name(name, served_ids(answering.models)).rules == ApiRules::own;
-  return lease_for(answering, call.identity, own ? name : "default");
-}
-
 std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-// {"content"} or {"messages"}: the ids that the model would read.
-void tokenize(const Answering& answering, Call& call) {
-  const Json body = parse_body(call.request().body);
-  RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
-  const Tokenizer& tokenizer = lease->chat().tokenizer();
-  std::vector<TokenId> ids;
-  if (fields.has("messages")) {
-    const OpenaiChatRequest chat = parse_openai_chat(call.request().body, served_ids(answering.models));
-    ids = lease->chat().prompt(chat.answer.chat).ids;
-  } else {
-    EncodeOptions options;
-    options.special = fields.boolean("parse_special").value_or(false);
-    options.bos = fields.boolean("add_special").value_or(false) && tokenizer.add_bos();
-    ids = tokenizer.encode(fields.required_text("content"), options);
-  }
-  Json out{{"tokens", Json::array()}, {"count", ids.size()}};
-  for (const TokenId id : ids) {
-    if (fields.boolean("with_pieces").value_or(false))
-      out["tokens"].push_back({{"id", id}, {"piece", tokenizer.token_bytes(id)}});
-    else
-      out["tokens"].push_back(id);
-  }
-  reply_json(call, text(out));
+std::string served_name(const Answering& answering, const std::string& model) {
+  return model_name(model, served_ids(answering.models)).rules == ApiRules::own ? model : "default";
 }
 
-void detokenize(const Answering& answering, Call& call) {
-  const Json body = parse_body(call.request().body);
-  RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
-  const Tokenizer& tokenizer = lease->chat().tokenizer();
-  const auto size = static_cast<std::int64_t>(tokenizer.vocabulary_size());
-  const Json& tokens = fields.required("tokens");
-  if (!tokens.is_array()) fields.wrong_type("tokens", "a list of token ids", tokens);
-  std::vector<TokenId> ids;
-  for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const std::string name = fmt::format("tokens[{}]", i);
-    if (!tokens[i].is_number_integer()) fields.wrong_type(name, "a token id", tokens[i]);
-    const auto id = tokens[i].get<std::int64_t>();
-    if (id < 0 || id >= size)
-      throw bad_parameter(fmt::format("{}: {} is no token id; this model has 0 to {}", name, id, size - 1), name);
-    ids.push_back(static_cast<TokenId>(id));
-  }
-  reply_json(call, text({{"content", tokenizer.decode(ids)}}));
+// {"content"} or {"messages"}: the ids that the model would read.
+void tokenize(const Answering& answering, const Call& call) {
+  const TokenizeRequest request = parse_tokenize(call.request().body);
+  ChatRequest chat;
+  if (request.messages) chat = parse_openai_chat(call.request().body, served_ids(answering.models)).answer.chat;
+  with_model(answering, call, served_name(answering, request.model), [call, request, chat](ModelLease& lease) {
+    const Tokenizer& tokenizer = lease.chat().tokenizer();
+    std::vector<TokenId> ids;
+    if (request.messages) {
+      ids = lease.chat().prompt(chat).ids;
+    } else {
+      EncodeOptions options;
+      options.special = request.parse_special;
+      options.bos = request.add_special && tokenizer.add_bos();
+      ids = tokenizer.encode(request.content, options);
+    }
+    Json out{{"tokens", Json::array()}, {"count", ids.size()}};
+    for (const TokenId id : ids) {
+      if (request.with_pieces)
+        out["tokens"].push_back({{"id", id}, {"piece", tokenizer.token_bytes(id)}});
+      else
+        out["tokens"].push_back(id);
+    }
+    reply_json(call, text(out));
+  });
+}
+
+void detokenize(const Answering& answering, const Call& call) {
+  const DetokenizeRequest request = parse_detokenize(call.request().body);
+  with_model(answering, call, served_name(answering, request.model), [call, request](ModelLease& lease) {
+    const Tokenizer& tokenizer = lease.chat().tokenizer();
+    const auto size = static_cast<std::int64_t>(tokenizer.vocabulary_size());
+    std::vector<TokenId> ids;
+    for (std::size_t i = 0; i < request.tokens.size(); ++i) {
+      const std::int64_t id = request.tokens[i];
+      const std::string name = fmt::format("tokens[{}]", i);
+      if (id < 0 || id >= size)
+        throw bad_parameter(fmt::format("{}: {} is no token id; this model has 0 to {}", name, id, size - 1), name);
+      ids.push_back(static_cast<TokenId>(id));
+    }
+    reply_json(call, text({{"content", tokenizer.decode(ids)}}));
+  });
 }
 
 // The prompt that the messages become.
-void apply_template(const Answering& answering, Call& call) {
-  const Json body = parse_body(call.request().body);
-  RequestFields fields(body, "");
-  const std::shared_ptr<ModelLease> lease = lease_of(answering, call, fields);
-  const OpenaiChatRequest chat = parse_openai_chat(call.request().body, served_ids(answering.models));
-  const ChatPrompt prompt = lease->chat().prompt(chat.answer.chat);
-  reply_json(call, text({{"prompt", prompt.text}, {"tokens", prompt.ids.size()}}));
+void apply_template(const Answering& answering, const Call& call) {
+  const OpenaiChatRequest request = parse_openai_chat(call.request().body, served_ids(answering.models));
+  with_model(answering, call, request.answer.served, [call, chat = request.answer.chat](ModelLease& lease) {
+    const ChatPrompt prompt = lease.chat().prompt(chat);
+    reply_json(call, text({{"prompt", prompt.text}, {"tokens", prompt.ids.size()}}));
+  });
 }
 
 }  // namespace
 
 void add_text_routes(Router& router, Answering& answering) {
-  const auto add = [&](const std::string& path, void (*handler)(const Answering&, Call&), RouteDoc doc) {
+  const auto add = [&](const std::string& path, void (*handler)(const Answering&, const Call&), RouteDoc doc) {
     Route route{"POST", path};
     route.scope = "chat";
     route.computes = route.text = true;

@@ -207,6 +207,16 @@ class Alone(unittest.TestCase):
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn(words, result.stderr)
 
+    def test_prompts_are_in_the_log_only_where_that_is_asked_for(self):
+        for flags in ((), ("--log-prompts",)):
+            server = Server("--port", "0", *flags)
+            server.ask(messages=[{"role": "user", "content": "a rather\nsecret sum: 2 + 2?"}], max_tokens=4)
+            self.assertEqual(server.stop(), 0)
+            lines = [line for line in server.log().splitlines() if "secret" in line]
+            self.assertEqual(len(lines), len(flags), server.log())
+            for line in lines:
+                self.assertRegex(line, r"^prompt req_\w+: .*a rather.*secret sum: 2 \+ 2\?")
+
     def test_a_port_that_is_taken(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))

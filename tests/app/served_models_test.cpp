@@ -131,7 +131,10 @@ TEST_F(Models, TellWhoWaitsAndWhoRuns) {
   wanted.queue = 7;
   LocalModels models(wanted);
   EXPECT_TRUE(models.queues().empty()) << "nothing is loaded";
+  EXPECT_EQ(models.lease_if_loaded(""), nullptr);
+  EXPECT_EQ(models.loads(), 0U);
   const auto lease = models.lease("");
+  EXPECT_EQ(models.lease_if_loaded("r1-nano")->info().id, "r1-nano");
   std::promise<void> begun, go_on;
   std::shared_future<void> goes_on = go_on.get_future().share();
   std::atomic<int> ended = 0;

@@ -132,6 +132,28 @@ TEST_F(Routes, TheLogHoldsNoWordOfARequest) {
     EXPECT_EQ(record.time.size(), 20U);
   }
   EXPECT_EQ(log_[0].status + log_[1].status + log_[2].status, 200 + 200 + 404);
+  EXPECT_TRUE(errors_.empty());
+}
+
+TEST_F(Routes, PromptsAreLoggedWhereThatIsAskedFor) {
+  std::vector<std::pair<std::string, std::string>> prompts;
+  ServiceOptions options;
+  options.log_prompt = [&](const std::string& id, const std::string& text) {
+    std::lock_guard lock(mutex_);
+    prompts.emplace_back(id, text);
+  };
+  build({}, options);
+  Json body = asks("secret-prompt");
+  say(body, "x</think>secret-answer");
+  answer("/v1/chat/completions", body);
+  answer("/v1/completions", {{"prompt", "once"}, {"max_tokens", 1}});
+  answer("/v1/chat/completions", asks(std::string(3000, 'x')), 400);
+  wait_until_over();
+  std::lock_guard lock(mutex_);
+  ASSERT_EQ(prompts.size(), 2U) << "of what is answered";
+  EXPECT_NE(prompts[0].second.find("user\nsecret-prompt<|im_end|>"), std::string::npos) << prompts[0].second;
+  EXPECT_EQ(prompts[0].first, log_[0].request_id);
+  EXPECT_EQ(prompts[1].second, "once");
 }
 
 // DeepSeek's address takes Claude's names; the plain one does not know them.

@@ -47,12 +47,24 @@ struct FakeModels : ServedModels {
     const ServedModelInfo& info_;
   };
   std::vector<ServedModelInfo> list() const override { return {info}; }
-  std::string id_of(const std::string&) const override { return info.id; }
-  std::shared_ptr<ModelLease> lease(const std::string& model) override {
+  std::string id_of(const std::string& model) const override {
     if (!model.empty() && model != info.id && model != "default")
       fail(ErrorKind::not_found, "model: there is {}, not \"{}\"", info.id, model);
+    return info.id;
+  }
+  std::shared_ptr<ModelLease> lease(const std::string& model) override {
+    (void)id_of(model);
+    loading.wait(true);  // until the test has "loaded" it
+    if (!load_failure.empty()) fail(ErrorKind::resources, "{}", load_failure);
     ++leases;
     return std::make_shared<Lease>(*chat, info);
+  }
+  std::shared_ptr<ModelLease> lease_if_loaded(const std::string& model) override {
+    return loading || !load_failure.empty() ? nullptr : lease(model);
+  }
+  void end_loading() {
+    loading = false;
+    loading.notify_all();
   }
   std::vector<std::pair<std::string, EngineStatistics>> statistics() const override {
     return {{info.id, chat->engine().statistics()}};
@@ -60,6 +72,8 @@ struct FakeModels : ServedModels {
   ChatEngine* chat = nullptr;
   ServedModelInfo info;
   std::atomic<int> leases{0};
+  std::atomic<bool> loading{false};
+  std::string load_failure;
 };
 
 // What was charged.
