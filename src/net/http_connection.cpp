@@ -1,6 +1,5 @@
 #include "net/http_connection.h"
 
-#include <atomic>
 #include <boost/asio/post.hpp>
 #include <utility>
 
