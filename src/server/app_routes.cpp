@@ -8,6 +8,7 @@
 
 #include "formats/json.h"
 #include "server/api_error.h"
+#include "server/json_text.h"
 #include "server/request_fields.h"
 #include "server/routes.h"
 
@@ -16,8 +17,6 @@ namespace limpid {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 const char* name_of(PullState::State state) {
   switch (state) {
@@ -108,7 +107,7 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
         else if (user)
           json["waiting"] = {
               {"name", user->name}, {"place", user->place}, {"waiting", user->waiting}, {"csrf", user->csrf}};
-        reply_json(call, text(json));
+        reply_json(call, json_text(json));
       });
   info.open = true;  // it says nothing but whether to sign in
   router.add(std::move(info));
@@ -119,23 +118,23 @@ void add_models(Router& router, AppHost& host, bool team) {
                    for_owner(team, [&host](Call& call) {
                      Json models = Json::array();
                      for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
-                     reply_json(call, text({{"models", models}}));
+                     reply_json(call, json_text({{"models", models}}));
                    })));
   router.add(route("GET", "/api/machine", "machine", "Memory of this machine that the server takes, and what is free",
                    for_owner(team, [&host](Call& call) {
                      const MachineMemory memory = host.memory();
-                     reply_json(call, text({{"process_bytes", memory.process}, {"available_bytes", memory.available}}));
+                     reply_json(call, json_text({{"process_bytes", memory.process}, {"available_bytes", memory.available}}));
                    })));
   router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were",
                    for_owner(team, [&host](Call& call) {
                      Json pulls = Json::array();
                      for (const PullState& pull : host.pulls()) pulls.push_back(pull_json(pull));
-                     reply_json(call, text({{"pulls", pulls}}));
+                     reply_json(call, json_text({{"pulls", pulls}}));
                    })));
   router.add(route("POST", "/api/pulls", "pull", "Fetch a model of the catalogue", for_owner(team, [&host](Call& call) {
                      const nlohmann::ordered_json body = parse_body(call.request().body);
                      RequestFields fields(body, "");
-                     reply_json(call, text(pull_json(host.pull(fields.required_text("name")))));
+                     reply_json(call, json_text(pull_json(host.pull(fields.required_text("name")))));
                    })));
   router.add(route("DELETE", "/api/pulls/{name}", "cancelPull", "Stop fetching; what arrived is kept",
                    for_owner(team, [&host](Call& call) {
@@ -143,10 +142,10 @@ void add_models(Router& router, AppHost& host, bool team) {
                      reply_json(call, "{}");
                    })));
   router.add(route("GET", "/api/runs", "runs", "Runs of training on this machine",
-                   for_owner(team, [&host](Call& call) { reply_json(call, text(host.runs())); })));
+                   for_owner(team, [&host](Call& call) { reply_json(call, json_text(host.runs())); })));
   router.add(route("GET", "/api/runs/{run}/{stage}", "curves", "The curves and samples of a stage",
                    for_owner(team, [&host](Call& call) {
-                     reply_json(call, text(host.curves(call.parameters.at("run"), call.parameters.at("stage"))));
+                     reply_json(call, json_text(host.curves(call.parameters.at("run"), call.parameters.at("stage"))));
                    })));
 }
 
@@ -160,7 +159,7 @@ class HistoryRoutes {
     Json list = Json::array();
     for (const ListedConversation& kept : history_.list(call.identity.account))
       list.push_back({{"id", kept.id}, {"updated", kept.updated}, {"title", kept.title}, {"bytes", kept.bytes}});
-    send(call, text({{"conversations", std::move(list)}}));
+    send(call, json_text({{"conversations", std::move(list)}}));
   }
 
   void show(const Call& call) {
@@ -182,7 +181,7 @@ class HistoryRoutes {
     const auto title = kept.find("title");
     history_.put(call.identity.account,
                  {call.parameters.at("id"), updated.value_or(0),
-                  kept.dump(-1, ' ', false, Json::error_handler_t::replace),
+                  json_text(kept),
                   title != kept.end() && title->is_string() ? title->get<std::string>() : std::string()});
     reply_json(call, "{}");
   }
@@ -240,13 +239,13 @@ void add_documents(Router& router, DocumentIndex& documents, bool team) {
       route("GET", "/api/folders", "folders", "Folders that are indexed", for_owner(team, [&documents](Call& call) {
               Json folders = Json::array();
               for (const IndexedFolder& folder : documents.folders()) folders.push_back(folder_json(folder));
-              reply_json(call, text({{"folders", folders}}));
+              reply_json(call, json_text({{"folders", folders}}));
             })));
   router.add(route("POST", "/api/folders", "addFolder", "Index a folder of this machine",
                    for_owner(team, [&documents](Call& call) {
                      const nlohmann::ordered_json body = parse_body(call.request().body);
                      RequestFields fields(body, "");
-                     reply_json(call, text(folder_json(documents.add(fields.required_text("path")))));
+                     reply_json(call, json_text(folder_json(documents.add(fields.required_text("path")))));
                    })));
   router.add(route("DELETE", "/api/folders/{id}", "removeFolder", "Take a folder out of the index",
                    for_owner(team, [&documents](Call& call) {
@@ -269,7 +268,7 @@ void add_documents(Router& router, DocumentIndex& documents, bool team) {
                                     {"title", found.title},
                                     {"text", found.text},
                                     {"score", found.score}});
-              reply_json(call, text({{"passages", passages}}));
+              reply_json(call, json_text({{"passages", passages}}));
             }));
   search.doc.query = {"q", "limit"};
   router.add(std::move(search));

@@ -1,4 +1,5 @@
 #include "server/error_body.h"
+#include "server/json_text.h"
 
 #include <new>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ std::string openai_error_body(const ApiError& error, const std::string&) {
   body["error"]["type"] = error.type;
   body["error"]["param"] = text_or_null(error.param);
   body["error"]["code"] = text_or_null(error.code);
-  return body.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(body);
 }
 
 std::string without_directories(const std::string& text) {

@@ -36,9 +36,10 @@ void ModelLoads::wait(std::uint64_t place, const std::string& id, const std::str
       own += static_cast<std::size_t>(std::ranges::count(load.waiters, account, &Waiter::account));
     }
     if (all >= kMostWaiting || own >= kMostOfAccount) throw overloaded("too many requests wait for a model", 10);
-    Load& load = loads_[id];
-    load.waiters.push_back({place, account, std::move(then)});
-    if (!load.thread.joinable()) load.thread = std::thread([this, id] { this->load(id); });
+    auto load = loads_.find(id);
+    // Its thread waits for this lock. Where none can be made nobody is left waiting for it.
+    if (load == loads_.end()) load = loads_.emplace(id, Load{std::thread([this, id] { this->load(id); }), {}}).first;
+    load->second.waiters.push_back({place, account, std::move(then)});
     ended = std::exchange(ended_, {});
   }
   for (std::thread& thread : ended) thread.join();  // they have left the lock for good

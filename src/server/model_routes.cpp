@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
 #include "server/model_name.h"
 #include "server/routes.h"
 
@@ -42,18 +43,16 @@ std::vector<Json> all_models(const ServedModels& models) {
   return out;
 }
 
-std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 void list_models(const Answering& answering, Call& call) {
   Json json{{"object", "list"}};
   json["data"] = all_models(answering.models);
-  reply_json(call, text(json));
+  reply_json(call, json_text(json));
 }
 
 void show_model(const Answering& answering, Call& call) {
   const std::string& id = call.parameters.at("id");
   for (const Json& json : all_models(answering.models))
-    if (json["id"] == id) return reply_json(call, text(json));
+    if (json["id"] == id) return reply_json(call, json_text(json));
   throw not_found("there is no model of this name; /v1/models lists them", "model_not_found");
 }
 

@@ -6,6 +6,7 @@
 
 #include "chat/grammar.h"
 #include "chat/messages.h"
+#include "server/json_text.h"
 #include "server/secrets.h"
 
 namespace limpid {
@@ -75,8 +76,6 @@ AnswerFormat read_format(RequestFields& fields) {
   return schema_format(inner.required("schema"), inner.path("schema"));
 }
 
-std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
-
 }  // namespace
 
 ApiError wrong_message(const Error& error) {
@@ -95,7 +94,7 @@ AnswerFormat schema_format(const Json& schema, const std::string& place) {
               throw bad_parameter(fmt::format("{}: {}", place, error.what()), place);
             }
           },
-          sha256_hex(fmt::format("schema {}\n{}", place, text(schema))), kept};
+          sha256_hex(fmt::format("schema {}\n{}", place, json_text(schema))), kept};
 }
 
 void read_structure(RequestFields& fields, AnswerRequest& answer) {
@@ -112,7 +111,7 @@ void set_structure(Json tools, const std::optional<ToolRules>& rules, AnswerForm
     return;
   }
   answer.grammar_key = sha256_hex(fmt::format("tools {} {} {} {}\n{}", rules->use == ToolUse::required,
-                                              rules->name.value_or(""), rules->parallel, format.key, text(tools)));
+                                              rules->name.value_or(""), rules->parallel, format.key, json_text(tools)));
   answer.grammar = [tools, rules = *rules, format = std::move(format)](ToolFormat model_format) -> Shared {
     Shared alone = format.grammar ? format.grammar() : nullptr;  // what is wrong with it is said of its own field
     if (model_format == ToolFormat::none && rules.use == ToolUse::automatic) return alone;

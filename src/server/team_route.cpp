@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "server/api_error.h"
+#include "server/json_text.h"
 
 namespace limpid {
 
@@ -47,7 +48,7 @@ void answer(TeamRoute& route, Team& team, Call& call) {
   if (result.is_null()) return call.exchange->respond({204, std::move(headers), {}});
   headers.emplace_back("Content-Type", "application/json");
   call.exchange->respond(
-      {route.status, std::move(headers), result.dump(-1, ' ', false, Json::error_handler_t::replace)});
+      {route.status, std::move(headers), json_text(result)});
 }
 
 }  // namespace

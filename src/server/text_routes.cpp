@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "server/json_text.h"
 #include "server/model_name.h"
 #include "server/openai_chat_request.h"
 #include "server/routes.h"
@@ -12,8 +13,6 @@ namespace limpid {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string text(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 std::string served_name(const Answering& answering, const std::string& model) {
   return model_name(model, served_ids(answering.models)).rules == ApiRules::own ? model : "default";
@@ -42,7 +41,7 @@ void tokenize(const Answering& answering, const Call& call) {
       else
         out["tokens"].push_back(id);
     }
-    reply_json(call, text(out));
+    reply_json(call, json_text(out));
   });
 }
 
@@ -59,7 +58,7 @@ void detokenize(const Answering& answering, const Call& call) {
         throw bad_parameter(fmt::format("{}: {} is no token id; this model has 0 to {}", name, id, size - 1), name);
       ids.push_back(static_cast<TokenId>(id));
     }
-    reply_json(call, text({{"content", tokenizer.decode(ids)}}));
+    reply_json(call, json_text({{"content", tokenizer.decode(ids)}}));
   });
 }
 
@@ -68,7 +67,7 @@ void apply_template(const Answering& answering, const Call& call) {
   const OpenaiChatRequest request = parse_openai_chat(call.request().body, served_ids(answering.models));
   with_model(answering, call, request.answer.served, [call, chat = request.answer.chat](ModelLease& lease) {
     const ChatPrompt prompt = lease.chat().prompt(chat);
-    reply_json(call, text({{"prompt", prompt.text}, {"tokens", prompt.ids.size()}}));
+    reply_json(call, json_text({{"prompt", prompt.text}, {"tokens", prompt.ids.size()}}));
   });
 }
 
