@@ -21,7 +21,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct AcceptanceArguments {
   std::string model, suite;
   std::int64_t count = 20, tokens = 256, level = 0, seed = 0, rows = 64;
   double temperature = 0;
@@ -71,7 +71,7 @@ void print_shares(const std::map<std::string, Shares>& shares) {
     print("{:10} {:>16} {:>16} {:>16}\n", family, cell(of.thinking), cell(of.answer), cell(of.both()));
 }
 
-void print_json(const Arguments& arguments, const std::map<std::string, Shares>& shares) {
+void print_json(const AcceptanceArguments& arguments, const std::map<std::string, Shares>& shares) {
   const auto object = [](const Share& s) {
     return nlohmann::ordered_json{{"proposed", s.proposed}, {"accepted", s.accepted}, {"share", s.value()}};
   };
@@ -85,7 +85,7 @@ void print_json(const Arguments& arguments, const std::map<std::string, Shares>&
                     .dump(1));
 }
 
-int acceptance(const Arguments& arguments, const Context& context) {
+int acceptance(const AcceptanceArguments& arguments, const Context& context) {
   Interrupts interrupts;
   const std::vector<EvalProblem> problems =
       open_suite(arguments.suite, Split::held_out, static_cast<std::uint64_t>(arguments.seed),
@@ -144,7 +144,7 @@ int acceptance(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_acceptance(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AcceptanceArguments>();
   Command command =
       program.add("acceptance", "How often multi-token prediction proposes what the model itself chooses");
   command.positional("MODEL", arguments->model, "a model with a layer of multi-token prediction");

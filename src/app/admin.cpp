@@ -21,7 +21,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct AdminArguments {
   std::string data;
   std::string name, second;  // positionals
   std::string tier, role, reason, note, credit, key_name, scopes, from, to;
@@ -29,7 +29,7 @@ struct Arguments {
   bool admin = false, json = false, password = false;
 };
 
-using Action = std::function<void(Team&, const Arguments&)>;
+using Action = std::function<void(Team&, const AdminArguments&)>;
 
 constexpr const char* kActor = "command line";
 
@@ -66,13 +66,13 @@ void print_json(const nlohmann::ordered_json& json) {
   print("{}\n", json.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
 }
 
-void add_account(Team& team, const Arguments& arguments) {
+void add_account(Team& team, const AdminArguments& arguments) {
   const Account account = team.accounts().create(arguments.name, ask_password(), arguments.tier,
                                                  arguments.admin ? Role::admin : Role::user);
   print("{}  {}  {}  {}\n", account.id, account.name, name(account.role), account.tier);
 }
 
-void list_accounts(Team& team, const Arguments& arguments) {
+void list_accounts(Team& team, const AdminArguments& arguments) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   std::string after;
   for (;;) {
@@ -90,7 +90,7 @@ void list_accounts(Team& team, const Arguments& arguments) {
   if (arguments.json) print_json(list);
 }
 
-void change_account(Team& team, const Arguments& arguments) {
+void change_account(Team& team, const AdminArguments& arguments) {
   const Account account = account_named(team, arguments.name);
   if (!arguments.tier.empty()) team.config()->tier(arguments.tier);
   const Role role = arguments.role.empty() ? account.role : parse_role(arguments.role);
@@ -100,21 +100,21 @@ void change_account(Team& team, const Arguments& arguments) {
   print_json(json_of(*team.storage().account(account.id)));
 }
 
-void set_status(Team& team, const Arguments& arguments, AccountStatus status) {
+void set_status(Team& team, const AdminArguments& arguments, AccountStatus status) {
   const Account account = account_named(team, arguments.name);
   team.storage().set_status(account.id, status, arguments.reason);
   team.accounts().let_in_by_capacity();
   print("{} is {}\n", account.name, name(status));
 }
 
-void remove_account(Team& team, const Arguments& arguments) {
+void remove_account(Team& team, const AdminArguments& arguments) {
   const Account account = account_named(team, arguments.name);
   team.storage().delete_account(account.id, now(team), kActor);
   team.accounts().let_in_by_capacity();
   print("{} and what was known of it is deleted; its ledger entries stay under {}\n", account.name, account.id);
 }
 
-void make_code(Team& team, const Arguments& arguments) {
+void make_code(Team& team, const AdminArguments& arguments) {
   AccessCode code;
   code.tier = arguments.tier.empty() ? team.config()->default_tier : arguments.tier;
   code.uses_left = arguments.uses;
@@ -124,7 +124,7 @@ void make_code(Team& team, const Arguments& arguments) {
   print("{}\n", team.accounts().create_code(code));
 }
 
-void list_codes(Team& team, const Arguments& arguments) {
+void list_codes(Team& team, const AdminArguments& arguments) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const AccessCode& code : team.storage().codes()) {
     list.push_back(json_of(code));
@@ -135,12 +135,12 @@ void list_codes(Team& team, const Arguments& arguments) {
   if (arguments.json) print_json(list);
 }
 
-void remove_code(Team& team, const Arguments& arguments) {
+void remove_code(Team& team, const AdminArguments& arguments) {
   if (!team.storage().delete_code(arguments.name)) fail(ErrorKind::not_found, "there is no code '{}'", arguments.name);
   print("{} is withdrawn\n", arguments.name);
 }
 
-void make_key(Team& team, const Arguments& arguments) {
+void make_key(Team& team, const AdminArguments& arguments) {
   std::vector<std::string> scopes;
   for (std::size_t begin = 0; begin < arguments.scopes.size();) {
     const std::size_t end = std::min(arguments.scopes.find(',', begin), arguments.scopes.size());
@@ -152,7 +152,7 @@ void make_key(Team& team, const Arguments& arguments) {
   print("{}\n", key.text);
 }
 
-void list_keys(Team& team, const Arguments& arguments) {
+void list_keys(Team& team, const AdminArguments& arguments) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const ApiKey& key : team.storage().keys(account_named(team, arguments.name).id)) {
     list.push_back(json_of(key));
@@ -165,13 +165,13 @@ void list_keys(Team& team, const Arguments& arguments) {
   if (arguments.json) print_json(list);
 }
 
-void revoke_key(Team& team, const Arguments& arguments) {
+void revoke_key(Team& team, const AdminArguments& arguments) {
   if (!team.storage().revoke_key(account_named(team, arguments.name).id, arguments.second, now(team)))
     fail(ErrorKind::not_found, "there is no key '{}' of {} that is not revoked", arguments.second, arguments.name);
   print("sk-{}... is revoked\n", arguments.second);
 }
 
-void top_up(Team& team, const Arguments& arguments) {
+void top_up(Team& team, const AdminArguments& arguments) {
   const Account account = account_named(team, arguments.name);
   const Micros amount = parse_money(arguments.second, "AMOUNT");
   if (amount == 0) fail(ErrorKind::input, "AMOUNT: expected other than 0");
@@ -183,7 +183,7 @@ void top_up(Team& team, const Arguments& arguments) {
         team.config()->currency);
 }
 
-void show_usage(Team& team, const Arguments& arguments) {
+void show_usage(Team& team, const AdminArguments& arguments) {
   UsageFilter filter;
   if (!arguments.name.empty()) filter.account = account_named(team, arguments.name).id;
   if (!arguments.from.empty()) filter.from = parse_date(arguments.from);
@@ -202,7 +202,7 @@ void show_usage(Team& team, const Arguments& arguments) {
   if (arguments.json) print_json(list);
 }
 
-void show_ledger(Team& team, const Arguments& arguments) {
+void show_ledger(Team& team, const AdminArguments& arguments) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const LedgerEntry& entry :
        team.storage().entries(account_named(team, arguments.name).id, INT64_MAX, arguments.limit))
@@ -210,7 +210,7 @@ void show_ledger(Team& team, const Arguments& arguments) {
   print_json(list);
 }
 
-void waiting_list(Team& team, const Arguments& arguments) {
+void waiting_list(Team& team, const AdminArguments& arguments) {
   if (arguments.capacity >= -1) team.accounts().set_capacity(arguments.capacity);
   if (arguments.let_in > 0)
     for (const std::string& id : team.accounts().let_in(arguments.let_in))
@@ -219,7 +219,7 @@ void waiting_list(Team& team, const Arguments& arguments) {
         team.storage().waiting_place("").waiting);
 }
 
-void show_audit(Team& team, const Arguments&) {
+void show_audit(Team& team, const AdminArguments&) {
   const Audit audit = team.storage().audit();
   print("{} accounts, {} entries, {} requests, {} of them open\n", audit.accounts, audit.entries, audit.requests,
         audit.open);
@@ -229,7 +229,7 @@ void show_audit(Team& team, const Arguments&) {
 }
 
 // Opens the team's database, calls, and turns what the service would answer into the command line's words.
-std::function<int(const Context&)> on_team(const std::shared_ptr<Arguments>& arguments, Action action) {
+std::function<int(const Context&)> on_team(const std::shared_ptr<AdminArguments>& arguments, Action action) {
   return [arguments, action = std::move(action)](const Context&) {
     TeamOptions options = team_files(arguments->data);
     options.serving = false;
@@ -246,7 +246,7 @@ std::function<int(const Context&)> on_team(const std::shared_ptr<Arguments>& arg
   };
 }
 
-void add_people(Command& admin, const std::shared_ptr<Arguments>& arguments) {
+void add_people(Command& admin, const std::shared_ptr<AdminArguments>& arguments) {
   Command add = admin.subcommand("add", "A new account; asks for its password, or reads a line of standard input");
   add.positional("NAME", arguments->name, "to log in with");
   add.option("--tier", arguments->tier, "its tier (default: the configuration's default_tier)");
@@ -268,12 +268,12 @@ void add_people(Command& admin, const std::shared_ptr<Arguments>& arguments) {
   ban.positional("NAME", arguments->name, "its name or id");
   ban.option("--reason", arguments->reason, "shown to the account");
   ban.run(
-      on_team(arguments, [](Team& team, const Arguments& given) { set_status(team, given, AccountStatus::banned); }));
+      on_team(arguments, [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::banned); }));
 
   Command unban = admin.subcommand("unban", "Lets an account in again, or in from the waiting list");
   unban.positional("NAME", arguments->name, "its name or id");
   unban.run(
-      on_team(arguments, [](Team& team, const Arguments& given) { set_status(team, given, AccountStatus::active); }));
+      on_team(arguments, [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::active); }));
 
   Command remove = admin.subcommand("rm", "Deletes an account with its keys, sessions and usage");
   remove.positional("NAME", arguments->name, "its name or id");
@@ -285,7 +285,7 @@ void add_people(Command& admin, const std::shared_ptr<Arguments>& arguments) {
   waiting.run(on_team(arguments, waiting_list));
 }
 
-void add_access(Command& admin, const std::shared_ptr<Arguments>& arguments) {
+void add_access(Command& admin, const std::shared_ptr<AdminArguments>& arguments) {
   Command code = admin.subcommand("code", "A new access code");
   code.option("--tier", arguments->tier, "of who signs up with it");
   code.option("--uses", arguments->uses, 1, 1'000'000, "how many may (default: 1)");
@@ -320,7 +320,7 @@ void add_access(Command& admin, const std::shared_ptr<Arguments>& arguments) {
   revoke.run(on_team(arguments, revoke_key));
 }
 
-void add_money(Command& admin, const std::shared_ptr<Arguments>& arguments) {
+void add_money(Command& admin, const std::shared_ptr<AdminArguments>& arguments) {
   Command top = admin.subcommand("top-up", "Adds to a balance; below zero: takes from it");
   top.positional("NAME", arguments->name, "the account's name or id");
   top.positional("AMOUNT", arguments->second, "like 12.50");
@@ -352,7 +352,7 @@ void add_money(Command& admin, const std::shared_ptr<Arguments>& arguments) {
 }  // namespace
 
 void add_admin(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AdminArguments>();
   Command command = program.add("admin", "A team's accounts, keys, codes and money; also while it is served");
   command.option("--data", arguments->data, "the team's folder (LIMPID_DATA; default: team, beside the models)");
   command.examples(

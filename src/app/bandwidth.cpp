@@ -74,9 +74,9 @@ class File {
 struct FreeAligned {
   void operator()(std::byte* memory) const { std::free(memory); }
 };
-using Block = std::unique_ptr<std::byte, FreeAligned>;
+using AlignedBlock = std::unique_ptr<std::byte, FreeAligned>;
 
-Block block_memory() { return Block(static_cast<std::byte*>(std::aligned_alloc(4096, kBlock))); }
+AlignedBlock block_memory() { return AlignedBlock(static_cast<std::byte*>(std::aligned_alloc(4096, kBlock))); }
 
 // A file of at least kProbe bytes below the folder; "" when there is none.
 fs::path large_file(const fs::path& folder) {
@@ -94,7 +94,7 @@ int write_probe(const fs::path& folder) {
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return -1;
   unlink(path.c_str());
-  const Block block = block_memory();
+  const AlignedBlock block = block_memory();
   bool good = true;
   for (std::size_t at = 0; good && at < kProbe; at += kBlock) {
     auto* words = reinterpret_cast<PhiloxBlock*>(block.get());
@@ -122,7 +122,7 @@ DiskSpeed time_reads(const fs::path& path) {
   std::vector<std::thread> readers;
   for (int i = 0; i < kReaders; ++i) {
     readers.emplace_back([&] {
-      const Block block = block_memory();
+      const AlignedBlock block = block_memory();
       for (std::size_t at; (at = next.fetch_add(kBlock)) < kProbe && Clock::now() - start < kLongest;) {
         const ssize_t n = pread(fd, block.get(), kBlock, static_cast<off_t>(at));
         if (n <= 0) failed = true;

@@ -16,6 +16,7 @@
 #include "app/runner.h"
 #include "app/session.h"
 #include "base/philox.h"
+#include "base/seconds.h"
 #include "engine/siphash.h"
 #include "models/decoder.h"
 
@@ -25,7 +26,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct BenchArguments {
   std::string model;
   std::int64_t prompt = 512, tokens = 128, repeats = 5;
   bool json = false;
@@ -45,7 +46,7 @@ struct Rates {  // tokens a second of each run
   Json json() const { return {{"median", at(0.5)}, {"min", at(0)}, {"max", at(1)}}; }
 };
 
-struct Report {
+struct BenchReport {
   Rates prefill, decode;
   std::uint64_t bytes_per_token = 0, logits_hash = 0;
   double memory = 0, load_seconds = 0;  // bytes a second, seconds
@@ -59,13 +60,9 @@ std::vector<std::int32_t> prompt_ids(std::int64_t n, int vocabulary) {
   return ids;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 // The prompt from an empty cache, then n tokens one by one from an empty cache, each the likeliest after the one
 // before: the hash of the last logits is that of the model and the machine's arithmetic, not of chance.
-void measure(Runner& runner, std::span<const std::int32_t> prompt, std::int64_t n, bool counts, Report& report) {
+void measure(Runner& runner, std::span<const std::int32_t> prompt, std::int64_t n, bool counts, BenchReport& report) {
   std::uint64_t hash = 0;
   const auto keep = [&](std::span<const float> logits) { hash = siphash128({}, std::as_bytes(logits)).low; };
   if (prompt.size() > 1) {
@@ -90,7 +87,7 @@ void measure(Runner& runner, std::span<const std::int32_t> prompt, std::int64_t 
   report.logits_hash = hash;
 }
 
-Json to_json(const Report& report, const Arguments& arguments, const OpenedModel& opened, const Context& context) {
+Json to_json(const BenchReport& report, const BenchArguments& arguments, const OpenedModel& opened, const Context& context) {
   Json out;
   out["model"] = opened.files.path();
   out["architecture"] = opened.files.config().architecture;
@@ -118,7 +115,7 @@ void print_rates(const char* what, std::int64_t n, const Rates& rates) {
           rates.at(1));
 }
 
-int bench(const Arguments& arguments, const Context& context) {
+int bench(const BenchArguments& arguments, const Context& context) {
   if (arguments.prompt == 0 && arguments.tokens == 0)
     fail(ErrorKind::input, "bench: -p 0 and -n 0 leave nothing to do");
   Interrupts interrupts;
@@ -133,7 +130,7 @@ int bench(const Arguments& arguments, const Context& context) {
   options.positions = static_cast<int>(longest);
   options.kernels = &context.kernels();
   options.step_outputs = 1;
-  Report report;
+  BenchReport report;
   report.memory = memory_bandwidth(options.threads, available_memory().bytes);
   const std::uint64_t besides = Runner::bytes(Decoder(files.config()), options);
   const WhatFits fits = runner_fits(files.config(), options, "-p and -n");
@@ -166,7 +163,7 @@ int bench(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_bench(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<BenchArguments>();
   Command command = program.add("bench", "How fast a model reads and writes here, beside what memory gives");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.option("-p", arguments->prompt, 0, 1 << 24, "tokens of the prompt (512); 0: none");

@@ -54,14 +54,14 @@ Ctrl-T                 while it thinks: hide or show the thinking
 Alt-Enter              another line of the same message (pasted lines are one)
 )";
 
-struct Arguments {
+struct ChatArguments {
   std::string model, system;
   bool menu = false;
 };
 
 class Chat {
  public:
-  Chat(const Arguments& arguments, const Context& context)
+  Chat(const ChatArguments& arguments, const Context& context)
       : context_(context),
         editor_(interrupts_, Style(STDOUT_FILENO).colour()),
         screen_(editor_.terminal()),
@@ -376,7 +376,7 @@ class Chat {
 }  // namespace
 
 void add_chat(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ChatArguments>();
   Command command = program.add("chat", "A conversation in the terminal; from a pipe, an answer to each line");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store", false);
   command.option("--system", arguments->system, "what the model is told first");

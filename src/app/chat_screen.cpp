@@ -11,6 +11,7 @@
 #include "app/output.h"
 #include "app/printable.h"
 #include "app/terminal.h"
+#include "base/seconds.h"
 
 namespace limpid {
 
@@ -19,11 +20,7 @@ namespace {
 constexpr int kTokenColumns = 28;         // of /tokens: the alternatives stand in a column where they can
 constexpr float kWorthShowing = 0.0005F;  // an alternative less likely than that would read 0.0 %
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-std::string quoted(const std::string& bytes) { return "'" + visible(bytes) + "'"; }
+std::string quoted_visible(const std::string& bytes) { return "'" + visible(bytes) + "'"; }
 
 std::string percent(float logprob) { return fmt::format("{:.1f} %", 100 * std::exp(static_cast<double>(logprob))); }
 
@@ -123,12 +120,12 @@ std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& s
   std::string out;
   for (const ChatTokenInfo& token : tokens) {
     const char* mark = token.forced ? " (forced)" : token.end ? " (end)" : "";
-    std::string line = fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted(token.token.bytes), mark);
+    std::string line = fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted_visible(token.token.bytes), mark);
     line.append(static_cast<std::size_t>(std::max(kTokenColumns - walk(line, 1 << 20).column, 0)), ' ');
     std::string others;
     for (const ChatToken& other : token.alternatives)
       if (other.id != token.token.id && std::exp(other.logprob) >= kWorthShowing)
-        others += fmt::format("  {} {}", quoted(other.bytes), percent(other.logprob));
+        others += fmt::format("  {} {}", quoted_visible(other.bytes), percent(other.logprob));
     out += (token.thinking ? style.dim(line) : line) + style.dim(others) + "\n";
   }
   return out;

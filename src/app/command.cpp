@@ -13,7 +13,7 @@ namespace limpid {
 
 namespace {
 
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 32;
+constexpr std::int64_t kTokenLimit = std::int64_t{1} << 32;
 constexpr const char* kCacheNames[] = {"f32", "f16", "bf16", "q8"};  // by CacheType
 
 // An option whose text `take` parses; what it refuses becomes bad usage that names the option.
@@ -108,7 +108,7 @@ Command& Command::flag(const std::string& names, bool& value, const std::string&
 Command& Command::engine_options() {
   Options& o = *options_;
   add_number(*app_, "-c,--context", "N", "context in tokens (default: what the model and memory allow)",
-             [&o](const std::string& text) { o.context = parse_integer(text, 1, kMostTokens); });
+             [&o](const std::string& text) { o.context = parse_integer(text, 1, kTokenLimit); });
   cache_type();
   return threads_and_compute();
 }
@@ -151,7 +151,7 @@ Command& Command::sampling_options() {
              [&o](const std::string& text) { o.top_p = parse_real(text, 0, 1, true); });
   thinking_option();
   add_number(*app_, "--budget", "N", "tokens of thinking, after which the model must answer",
-             [&o](const std::string& text) { o.budget = parse_integer(text, 0, kMostTokens); });
+             [&o](const std::string& text) { o.budget = parse_integer(text, 0, kTokenLimit); });
   return *this;
 }
 

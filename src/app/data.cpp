@@ -14,7 +14,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct DataArguments {
   std::string what, language, thinking, tokenizer, split = "train";
   std::int64_t count = 10, seed = 0, level = 0, start = 0, vocabulary = 1024;
   bool json = false;
@@ -26,7 +26,7 @@ std::string family_list() {
   return out + "mix, or a mix's .json file";
 }
 
-Mix mix_for(const Arguments& arguments) {
+Mix mix_for(const DataArguments& arguments) {
   Mix mix;
   if (arguments.what == "mix") {
     mix = default_mix();
@@ -78,7 +78,7 @@ nlohmann::json to_json(const MixedSample& mixed) {
           {"completion", mixed.reply()}};
 }
 
-int data(const Arguments& arguments) {
+int data(const DataArguments& arguments) {
   const Mix mix = mix_for(arguments);
   if (!arguments.tokenizer.empty()) {
     TokenizerPlan plan;
@@ -108,7 +108,7 @@ int data(const Arguments& arguments) {
 }  // namespace
 
 void add_data(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DataArguments>();
   Command command = program.add("data", "Problems with worked solutions and exact answers, as the training draws them");
   command.positional("FAMILY", arguments->what, family_list());
   command.option("-n", arguments->count, 0, std::int64_t{1} << 40, "how many (10)");

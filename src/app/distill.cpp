@@ -20,12 +20,12 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct DistillArguments {
   std::string config, teacher, teacher_model, student, out, change;
   bool resume = false;
 };
 
-std::unique_ptr<Teacher> open_teacher(const Arguments& arguments, const Context& context) {
+std::unique_ptr<Teacher> open_teacher(const DistillArguments& arguments, const Context& context) {
   const bool url = arguments.teacher.starts_with("http://") || arguments.teacher.starts_with("https://");
   if (!url) {
     if (!arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher-model: only an endpoint (--teacher URL) has models to choose from");
@@ -42,7 +42,7 @@ std::string line_of(const TraceCounts& c, std::int64_t problems) {
                      c.correct, c.well_formed, c.kept, c.solved);
 }
 
-int distill(const Arguments& arguments, const Context& context) {
+int distill(const DistillArguments& arguments, const Context& context) {
   const DistillConfig config = DistillConfig::read(arguments.config);
   Interrupts interrupts;
   const std::unique_ptr<Teacher> teacher = open_teacher(arguments, context);
@@ -63,7 +63,7 @@ int distill(const Arguments& arguments, const Context& context) {
   return 0;
 }
 
-int traces(const Arguments& arguments, const Context& context) {
+int traces(const DistillArguments& arguments, const Context& context) {
   const TraceSettings settings = TraceSettings::parse(read_json(arguments.config), arguments.config);
   Interrupts interrupts;
   const std::unique_ptr<Teacher> teacher = open_teacher(arguments, context);
@@ -78,7 +78,7 @@ int traces(const Arguments& arguments, const Context& context) {
   return 0;
 }
 
-void teacher_options(Command& command, Arguments& arguments) {
+void teacher_options(Command& command, DistillArguments& arguments) {
   command.option("--teacher", arguments.teacher, "a model (directory, .gguf, name in the store, r1-nano), or the http(s) address of an OpenAI-compatible endpoint", true);
   command.option("--teacher-model", arguments.teacher_model, "the endpoint's name of the model; a key is taken from LIMPID_TEACHER_KEY");
 }
@@ -86,7 +86,7 @@ void teacher_options(Command& command, Arguments& arguments) {
 }  // namespace
 
 void add_distill(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DistillArguments>();
   Command command = program.add("distill", "A student learns what a teacher answers rightly");
   command.positional("CONFIG", arguments->config, "{\"traces\": ..., \"train\": ...}, a .json file (docs/training.md)");
   teacher_options(command, *arguments);
@@ -102,7 +102,7 @@ void add_distill(Program& program) {
 }
 
 void add_traces(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<DistillArguments>();
   Command command = program.add("traces", "A teacher's answers that a rule finds right, as JSONL to train on");
   command.positional("CONFIG", arguments->config, "what to ask and what to keep, a .json file (docs/training.md)");
   teacher_options(command, *arguments);

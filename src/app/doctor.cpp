@@ -25,7 +25,7 @@ struct Fit {
   double tokens_per_second = 0;
 };
 
-struct Report {
+struct MachineReport {
   Machine machine;
   int threads = 1;
   std::string isa;
@@ -58,7 +58,7 @@ std::string kernels_here(const Context& context, const Machine& machine, std::ve
 }
 
 // Of each model the preferred variant, and the largest that fits if that is another.
-std::vector<Fit> find_fits(const Report& report) {
+std::vector<Fit> find_fits(const MachineReport& report) {
   std::vector<Fit> fits;
   const Catalogue catalogue = Catalogue::built_in();
   for (const CatalogueModel& model : catalogue.models()) {
@@ -80,8 +80,8 @@ std::vector<Fit> find_fits(const Report& report) {
   return fits;
 }
 
-Report examine(const Context& context) {
-  Report report;
+MachineReport examine(const Context& context) {
+  MachineReport report;
   report.machine = read_machine();
   report.threads = context.threads();
   report.bandwidth_one = memory_bandwidth(1, report.machine.memory_available);
@@ -104,7 +104,7 @@ std::string join(const std::vector<std::string>& words) {
 
 std::string rate(double bytes_per_second) { return human_bytes(static_cast<std::uint64_t>(bytes_per_second)) + "/s"; }
 
-void print_machine(const Report& report) {
+void print_machine(const MachineReport& report) {
   const Machine& m = report.machine;
   print("Processor   {}\n", m.cpu.empty() ? "unknown" : m.cpu);
   print("Cores       {} physical, {} threads; this process may use {}{}; default -t {}\n", m.physical, m.logical,
@@ -126,7 +126,7 @@ void print_machine(const Report& report) {
           report.store.string());
 }
 
-void print_fits(const Report& report) {
+void print_fits(const MachineReport& report) {
   print(
       "\nModels that `limpid pull` knows, with the speed that memory allows (estimates; ~: size as published, "
       "rounded)\n");
@@ -138,12 +138,12 @@ void print_fits(const Report& report) {
   }
 }
 
-void print_problems(const Report& report) {
+void print_problems(const MachineReport& report) {
   write_out(report.problems.empty() ? "\nNothing is wrong.\n" : "\nWhat could be better\n");
   for (const Problem& problem : report.problems) print("  - {}\n    {}\n", problem.what, problem.advice);
 }
 
-nlohmann::json to_json(const Report& report) {
+nlohmann::json to_json(const MachineReport& report) {
   const Machine& m = report.machine;
   nlohmann::json out;
   out["cpu"] = {{"name", m.cpu},          {"physical_cores", m.physical},
@@ -187,7 +187,7 @@ void add_doctor(Program& program) {
   command.flag("--json", *json, "as JSON; sizes in bytes, bandwidths in bytes a second");
   command.examples("limpid doctor\nlimpid doctor --json | jq .problems");
   command.run([json](const Context& context) {
-    const Report report = examine(context);
+    const MachineReport report = examine(context);
     if (*json) {
       print("{}\n", to_json(report).dump(1));
       return 0;

@@ -23,7 +23,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct EvalArguments {
   std::string model, suite, split = "held-out", reasoning = "free", answers;
   std::int64_t k = 16, count = 100, rows = 64, tokens = 256, level = 0, seed = 0;
   double temperature = 1.0, top_p = 1.0;
@@ -57,7 +57,7 @@ std::string percent(double value, std::int64_t n) {
   return fmt::format("{:5.1f} ({:.0f}-{:.0f})", 100 * value, 100 * interval.low, 100 * interval.high);
 }
 
-void print_table(const EvalReport& report, const Arguments& arguments) {
+void print_table(const EvalReport& report, const EvalArguments& arguments) {
   print("{:10} {:4} {:>8} {:>15} {:>15} {:>15} {:>7} {:>9} {:>9}\n", "family", "lang", "problems", "pass@1",
         fmt::format("pass@{}", report.k), fmt::format("cons@{}", report.k), "tokens", "reasoned", "finished");
   for (const EvalRow& row : report.rows) {
@@ -89,7 +89,7 @@ void write_answers(const std::string& path, const std::vector<EvalProblem>& prob
   file.commit();
 }
 
-EngineOptions engine_options(const Arguments& arguments, const Context& context, const ModelFiles& files,
+EngineOptions engine_options(const EvalArguments& arguments, const Context& context, const ModelFiles& files,
                              std::size_t longest, Precision precision) {
   const auto positions = static_cast<std::int64_t>(longest) + arguments.tokens;
   if (positions > files.config().context)
@@ -99,7 +99,7 @@ EngineOptions engine_options(const Arguments& arguments, const Context& context,
                         precision == Precision::exact ? CacheType::f32 : CacheType::f16, context.threads(), context.kernels());
 }
 
-int eval(const Arguments& arguments, const Context& context) {
+int eval(const EvalArguments& arguments, const Context& context) {
   Interrupts interrupts;
   const std::uint64_t seed = static_cast<std::uint64_t>(arguments.seed);
   const Split split = arguments.split == "any" ? Split::any : arguments.split == "train" ? Split::train : Split::held_out;
@@ -158,7 +158,7 @@ int eval(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_eval(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<EvalArguments>();
   Command command = program.add("eval", "How often a model is right: pass@1, pass@k and the vote, by family and language");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.positional("SUITE", arguments->suite,

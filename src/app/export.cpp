@@ -16,13 +16,13 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct ExportArguments {
   std::string model, out, to, type;
   bool no_mtp = false;
   double temperature = -1, top_p = -1;  // not given
 };
 
-int run(const Arguments& arguments) {
+int run(const ExportArguments& arguments) {
   ExportOptions options;
   if (arguments.to.empty()) fail(ErrorKind::input, "export: --to gguf or --to safetensors is needed");
   options.to = arguments.to == "gguf" ? ExportFormat::gguf : ExportFormat::safetensors;
@@ -48,7 +48,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_export(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExportArguments>();
   Command command = program.add("export", "A model as transformers (safetensors) or llama.cpp (GGUF) load it");
   command.positional("MODEL", arguments->model, "a run of limpid train or rl, a .gguf, a directory of safetensors, or a name in the store");
   command.positional("OUT", arguments->out, "the directory (safetensors) or the .gguf file to write");

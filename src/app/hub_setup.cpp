@@ -6,6 +6,7 @@
 #include <system_error>
 #include <vector>
 
+#include "app/environment.h"
 #include "base/error.h"
 #include "formats/json.h"
 #include "hub/catalogue.h"
@@ -18,19 +19,14 @@ namespace {
 
 const char* environment(const char* name) { return std::getenv(name); }
 
-std::string text(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 // HF_TOKEN, or the file that the hub's own program keeps it in (HF_TOKEN_PATH, HF_HOME/token,
 // ~/.cache/huggingface/token).
 std::string read_token() {
-  if (const std::string token = text("HF_TOKEN"); !token.empty()) return token;
-  std::filesystem::path file = text("HF_TOKEN_PATH");
-  if (file.empty() && !text("HF_HOME").empty()) file = std::filesystem::path(text("HF_HOME")) / "token";
-  if (file.empty() && !text("HOME").empty())
-    file = std::filesystem::path(text("HOME")) / ".cache" / "huggingface" / "token";
+  if (const std::string token = environment_text("HF_TOKEN"); !token.empty()) return token;
+  std::filesystem::path file = environment_text("HF_TOKEN_PATH");
+  if (file.empty() && !environment_text("HF_HOME").empty()) file = std::filesystem::path(environment_text("HF_HOME")) / "token";
+  if (file.empty() && !environment_text("HOME").empty())
+    file = std::filesystem::path(environment_text("HOME")) / ".cache" / "huggingface" / "token";
   std::string token;
   std::ifstream(file) >> token;
   return token;
@@ -77,7 +73,7 @@ std::optional<std::filesystem::path> resolve_adapters_base(const std::string& ba
 
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled) {
   HubOptions hub;
-  if (const std::string endpoint = text("HF_ENDPOINT"); !endpoint.empty()) hub.endpoint = endpoint;
+  if (const std::string endpoint = environment_text("HF_ENDPOINT"); !endpoint.empty()) hub.endpoint = endpoint;
   hub.token = options.offline ? "" : read_token();
   hub.http.offline = options.offline;
   hub.http.user_agent = "limpid/" LIMPID_VERSION;

@@ -12,12 +12,12 @@ namespace limpid {
 
 namespace {
 
-constexpr std::string_view kSpace = " \t\r\n";
+constexpr std::string_view kWhiteSpace = " \t\r\n";
 
 std::string_view trim(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kSpace);
+  const std::size_t begin = text.find_first_not_of(kWhiteSpace);
   if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
+  return text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
 }
 
 }  // namespace
@@ -33,12 +33,12 @@ std::vector<std::int32_t> parse_ids(std::string_view text, const std::string& wh
   const char* at = rest.data();
   const char* const end = at + rest.size();
   const auto skip = [&] {
-    while (at < end && kSpace.find(*at) != std::string_view::npos) ++at;
+    while (at < end && kWhiteSpace.find(*at) != std::string_view::npos) ++at;
   };
   while (at < end) {
     std::int32_t id = 0;
     const auto [next, error] = std::from_chars(at, end, id);
-    const bool whole = next == end || *next == ',' || kSpace.find(*next) != std::string_view::npos;
+    const bool whole = next == end || *next == ',' || kWhiteSpace.find(*next) != std::string_view::npos;
     if (error != std::errc() || !whole || id < 0)
       fail(ErrorKind::input, "{}: expected a token id (0 to 2147483647) at byte {}, found '{}'", where,
            at - text.data(), std::string_view(at, static_cast<std::size_t>(std::min<std::ptrdiff_t>(end - at, 20))));

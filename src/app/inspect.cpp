@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct InspectArguments {
   std::string model;
   bool tensors = false, json = false;
 };
@@ -139,7 +139,7 @@ void print_facts(const ModelFiles& files, const ModelFacts& facts) {
         files.chat_template().empty() ? "no chat template" : "a chat template");
 }
 
-int inspect(const Arguments& arguments) {
+int inspect(const InspectArguments& arguments) {
   const ModelFiles files = open_model(arguments.model);
   const ModelFacts facts = count_model(files);
   if (arguments.json) {
@@ -158,7 +158,7 @@ int inspect(const Arguments& arguments) {
 }  // namespace
 
 void add_inspect(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<InspectArguments>();
   Command command = program.add("inspect", "What a model's files hold: parameters, types, sizes, cache");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.flag("--tensors", arguments->tensors, "every tensor with its type, shape and size");

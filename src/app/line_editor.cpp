@@ -21,7 +21,7 @@ namespace limpid {
 
 namespace {
 
-constexpr int kLook = 50;                         // milliseconds between looks at Ctrl-C
+constexpr int kLookMilliseconds = 50;                         // milliseconds between looks at Ctrl-C
 constexpr int kEscapeWait = 30;                   // milliseconds in which the rest of a key's sequence comes
 constexpr int kHistory = 500;                     // lines
 constexpr std::chrono::milliseconds kGrace{300};  // a Ctrl-C so soon after a prompt was meant for the answer before it
@@ -47,12 +47,12 @@ struct LineEditor::State {
 
   // At least one byte into pending; false at the end of the input, on Ctrl-C, or when `wait` milliseconds are over.
   bool fill(int wait) {
-    for (int waited = 0; wait < 0 || waited < wait; waited += kLook) {
+    for (int waited = 0; wait < 0 || waited < wait; waited += kLookMilliseconds) {
       if (interrupted = asked_to_leave(); interrupted) return false;
       if (terminal.stopped()) el_set(editor, EL_REFRESH);
       if (terminal.resized()) redraw();
       pollfd input{STDIN_FILENO, POLLIN, 0};
-      const int ready = poll(&input, 1, wait < 0 ? kLook : std::min(wait, kLook));
+      const int ready = poll(&input, 1, wait < 0 ? kLookMilliseconds : std::min(wait, kLookMilliseconds));
       if (ready < 0 && errno != EINTR) return false;
       if (ready <= 0) continue;
       std::array<char, 4096> bytes;
@@ -276,7 +276,7 @@ std::optional<std::string> LineEditor::read_plain() {
     }
     const int seen = interrupts_.count();
     pollfd input{STDIN_FILENO, POLLIN, 0};
-    while (poll(&input, 1, kLook) == 0)
+    while (poll(&input, 1, kLookMilliseconds) == 0)
       if (interrupts_.count() > seen) return std::nullopt;
     std::array<char, 65536> bytes;
     const ssize_t n = ::read(STDIN_FILENO, bytes.data(), bytes.size());

@@ -18,7 +18,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct LogitsArguments {
   std::string model, ids, output;
   bool check = false;
 };
@@ -39,7 +39,7 @@ std::vector<std::int32_t> check_ids(const ModelConfig& config) {
   return ids;
 }
 
-std::vector<std::int32_t> wanted_ids(const Arguments& arguments, const ModelConfig& config) {
+std::vector<std::int32_t> wanted_ids(const LogitsArguments& arguments, const ModelConfig& config) {
   if (arguments.ids.empty()) {
     if (arguments.check) return check_ids(config);
     fail(ErrorKind::input, "logits: --ids is missing");
@@ -72,7 +72,7 @@ int check(const OpenedModel& opened, CacheType cache_type, std::span<const std::
   return equal ? 0 : 1;
 }
 
-int write_logits(const Arguments& arguments, const OpenedModel& opened, std::span<const std::int32_t> ids,
+int write_logits(const LogitsArguments& arguments, const OpenedModel& opened, std::span<const std::int32_t> ids,
                  const RunnerOptions& options) {
   Runner runner(*opened.model, options);
   NpyWriter file(arguments.output, static_cast<std::int64_t>(ids.size()), runner.vocabulary());
@@ -87,7 +87,7 @@ int write_logits(const Arguments& arguments, const OpenedModel& opened, std::spa
   return 0;
 }
 
-int logits(const Arguments& arguments, const Context& context) {
+int logits(const LogitsArguments& arguments, const Context& context) {
   if (!arguments.check && arguments.output.empty()) fail(ErrorKind::input, "logits: -o FILE.npy is missing");
   Interrupts interrupts;
   ModelFiles files = open_model(arguments.model);
@@ -110,7 +110,7 @@ int logits(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_logits(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<LogitsArguments>();
   Command command = program.add("logits", "The logits of given token ids, for comparison; --check proves one answer");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.option("--ids", arguments->ids, "token ids, 1,2,3 (with --check alone: 150 random ones)");

@@ -13,11 +13,11 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct MergeArguments {
   std::string model, adapter, out;
 };
 
-int merge(const Arguments& arguments) {
+int merge(const MergeArguments& arguments) {
   const ModelFiles merged = ModelFiles::open(model_on_disk(arguments.model).string()).with_adapter(arguments.adapter);
   WriteProgress progress("merging", arguments.out);
   write_model(merged, arguments.out, [&](std::uint64_t done, std::uint64_t total) { progress(done, total); });
@@ -29,7 +29,7 @@ int merge(const Arguments& arguments) {
 }  // namespace
 
 void add_merge(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<MergeArguments>();
   Command command = program.add("merge", "A model with an adapter (LoRA) merged in");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.positional("ADAPTER", arguments->adapter, "a directory with adapter_config.json and adapter_model.safetensors");

@@ -15,13 +15,13 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct ModelsArguments {
   bool json = false, catalogue = false;
   std::string path, name;           // add
   std::vector<std::string> models;  // rm
 };
 
-int list_models(const Arguments& arguments) {
+int list_models(const ModelsArguments& arguments) {
   std::vector<std::string> problems;
   const std::vector<StoredModel> models = open_store().list(&problems);
   for (const std::string& problem : problems) std::fprintf(stderr, "limpid: %s\n", visible(problem).c_str());
@@ -53,7 +53,7 @@ int list_models(const Arguments& arguments) {
   return 0;
 }
 
-int list_catalogue(const Arguments& arguments) {
+int list_catalogue(const ModelsArguments& arguments) {
   const Catalogue catalogue = Catalogue::built_in();
   nlohmann::json out = nlohmann::json::array();
   for (const CatalogueModel& model : catalogue.models()) {
@@ -70,13 +70,13 @@ int list_catalogue(const Arguments& arguments) {
   return 0;
 }
 
-int add_model(const Arguments& arguments) {
+int add_model(const ModelsArguments& arguments) {
   for (const StoredModel& model : open_store().adopt(arguments.path, arguments.name))
     print("{}  {}  {}\n", visible(model.name), human_bytes(model.bytes), visible(model.path.string()));
   return 0;
 }
 
-int remove_models(const Arguments& arguments) {
+int remove_models(const ModelsArguments& arguments) {
   Store store = open_store();
   for (const std::string& name : arguments.models) {
     store.remove(name);
@@ -88,7 +88,7 @@ int remove_models(const Arguments& arguments) {
 }  // namespace
 
 void add_models(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ModelsArguments>();
   Command command = program.add("models", "The models on this machine: list, add files that are here already, remove");
   command.flag("--json", arguments->json, "as JSON");
   command.flag("--catalogue", arguments->catalogue, "what `limpid pull` knows by name instead");

@@ -19,7 +19,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct PerplexityArguments {
   std::string model, file;
   std::int64_t context = 512, windows = 0;
   bool json = false;
@@ -44,7 +44,7 @@ double log_sum_exp(std::span<const float> logits) {
   return static_cast<double>(most) + std::log(sum);
 }
 
-std::vector<TokenId> read_tokens(const Arguments& arguments, const Tokenizer& tokenizer) {
+std::vector<TokenId> read_tokens(const PerplexityArguments& arguments, const Tokenizer& tokenizer) {
   std::string text = read_text_file(arguments.file);
   if (text.ends_with('\n')) text.pop_back();  // as llama.cpp does
   EncodeOptions options;
@@ -53,7 +53,7 @@ std::vector<TokenId> read_tokens(const Arguments& arguments, const Tokenizer& to
 }
 
 // A tokenizer may know more ids than the model has logits for.
-void check_ids(const std::vector<TokenId>& tokens, const ModelFiles& files, const Arguments& arguments) {
+void check_ids(const std::vector<TokenId>& tokens, const ModelFiles& files, const PerplexityArguments& arguments) {
   const int vocabulary = files.config().vocabulary;
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= vocabulary)
@@ -74,7 +74,7 @@ Score score_window(Runner& runner, std::span<const TokenId> window) {
   return score;
 }
 
-int perplexity(const Arguments& arguments, const Context& context) {
+int perplexity(const PerplexityArguments& arguments, const Context& context) {
   Interrupts interrupts;
   ModelFiles files = open_model(arguments.model);
   const Tokenizer tokenizer = open_tokenizer(files);
@@ -135,7 +135,7 @@ int perplexity(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_perplexity(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PerplexityArguments>();
   Command command = program.add("perplexity", "How well a model predicts a text, by llama.cpp's procedure");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.positional("FILE", arguments->file, "the text; - is standard input");

@@ -27,7 +27,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct PullArguments {
   std::string reference;
   bool yes = false;
   std::int64_t connections = 4;
@@ -62,7 +62,7 @@ void describe(const PullPlan& plan) {
 }
 
 // True: go on. Throws when nobody can be asked, or the answer is Ctrl-C.
-bool confirm(const Arguments& arguments, Interrupts& interrupts) {
+bool confirm(const PullArguments& arguments, Interrupts& interrupts) {
   if (arguments.yes) return true;
   if (isatty(STDIN_FILENO) == 0)
     fail(ErrorKind::input, "pull asks before it fetches, and standard input is no terminal: add --yes");
@@ -80,7 +80,7 @@ bool confirm(const Arguments& arguments, Interrupts& interrupts) {
 }
 
 // A damaged file of the cache was to be linked and has to cross the network now: not before somebody has agreed to that.
-void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::string& damage, const Arguments& arguments,
+void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::string& damage, const PullArguments& arguments,
                    Interrupts& interrupts) {
   std::fprintf(stderr, "limpid: %s\n", visible(damage).c_str());
   print("{}: {} to fetch instead\n", visible(file.target.filename().string()), human_bytes(file.remote.size));
@@ -91,7 +91,7 @@ void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::str
   if (plan.to_fetch == 0 && !confirm(arguments, interrupts)) fail(ErrorKind::cancelled, "nothing was fetched");
 }
 
-void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& arguments, const HubOptions& options,
+void fetch(const PullPlan& plan, Hub& hub, Store& store, const PullArguments& arguments, const HubOptions& options,
            Interrupts& interrupts) {
   std::uint64_t fetched = 0;
   for (const PlannedFile& file : plan.files)
@@ -140,7 +140,7 @@ void fetch(const PullPlan& plan, Hub& hub, Store& store, const Arguments& argume
 }  // namespace
 
 bool pull_model(const std::string& reference_text, bool yes, const Context& context, int connections) {
-  const Arguments arguments{reference_text, yes, connections};
+  const PullArguments arguments{reference_text, yes, connections};
   Interrupts interrupts;
   const Catalogue catalogue = Catalogue::built_in();
   const Reference reference = parse_reference(arguments.reference);
@@ -169,7 +169,7 @@ bool pull_model(const std::string& reference_text, bool yes, const Context& cont
 }
 
 void add_pull(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<PullArguments>();
   Command command = program.add("pull", "Fetch a model into the store, over the network");
   command.positional(
       "NAME", arguments->reference,

@@ -18,7 +18,7 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct RecipeArguments {
   std::string name, out, stage;
   std::int64_t seed = -1;
   bool resume = false, control = false;
@@ -30,7 +30,7 @@ std::string recipe_list() {
   return out + "or a file that ends in .json";
 }
 
-int recipe(const Arguments& arguments, const Context& context) {
+int recipe(const RecipeArguments& arguments, const Context& context) {
   RecipeChoice choice;
   if (arguments.seed >= 0) choice.seed = static_cast<std::uint64_t>(arguments.seed);
   choice.control = arguments.control;
@@ -81,7 +81,7 @@ int recipe(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_recipe(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RecipeArguments>();
   Command command = program.add("recipe", "Make a model from nothing, stage by stage");
   command.positional("NAME", arguments->name, recipe_list());
   command.option("--out", arguments->out, "directory of all stages", true);

@@ -20,7 +20,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct RenderArguments {
   std::string model;
   bool ids = false;
 };
@@ -66,7 +66,7 @@ Conversation read_conversation() {
   return out;
 }
 
-int render(const Arguments& arguments, Think think) {
+int render(const RenderArguments& arguments, Think think) {
   const ModelText text = find_model_text(arguments.model);
   const PromptBuilder builder(text.tokenizer, text.chat_template);
   Conversation conversation = read_conversation();
@@ -96,7 +96,7 @@ int render(const Arguments& arguments, Think think) {
 }  // namespace
 
 void add_render(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RenderArguments>();
   Command command = program.add("render", "The prompt that the model's chat template makes of messages");
   command.positional("MODEL", arguments->model, "a model, or a tokenizer.json with its template beside it");
   command.flag("--ids", arguments->ids, "the ids that the model reads instead, as a JSON array");

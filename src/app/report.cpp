@@ -15,12 +15,12 @@ namespace {
 
 constexpr int kSeconds = 3;  // between two pages of a run that is watched
 
-struct Arguments {
+struct ReportArguments {
   std::string directory, out;
   bool watch = false;
 };
 
-int report(const Arguments& arguments) {
+int report(const ReportArguments& arguments) {
   const std::string out = arguments.out.empty() ? arguments.directory + "/report.html" : arguments.out;
   Interrupts interrupts;
   bool finished = write_report(arguments.directory, out, {arguments.watch ? kSeconds : 0});
@@ -38,7 +38,7 @@ int report(const Arguments& arguments) {
 }  // namespace
 
 void add_report(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReportArguments>();
   Command command = program.add("report", "A run's curves, tables and samples as one page of HTML");
   command.positional("DIR", arguments->directory, "the --out of limpid recipe, train or rl");
   command.option("--out", arguments->out, "the page (DIR/report.html)");

@@ -19,13 +19,13 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct RlArguments {
   std::string config, model, out;
   bool resume = false, log_rollouts = false;
   std::string change;
 };
 
-int rl(const Arguments& arguments, const Context& context) {
+int rl(const RlArguments& arguments, const Context& context) {
   const RlConfig config = RlConfig::read(arguments.config);
   Interrupts interrupts;
   RlOptions options;
@@ -48,7 +48,7 @@ int rl(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_rl(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RlArguments>();
   Command command = program.add("rl", "Let a trained model learn from rewards by rule (GRPO)");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
   command.option("--model", arguments->model, "directory of the model to begin with", true);

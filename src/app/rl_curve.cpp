@@ -19,14 +19,14 @@ namespace {
 
 constexpr int kBar = 40;               // cells for an accuracy of 1, in lines
 constexpr int kSamples = 3;            // shown at a time
-constexpr std::size_t kLongest = 400;  // bytes of a part of a reply that are shown
+constexpr std::size_t kLongestPart = 400;  // bytes of a part of a reply that are shown
 constexpr int kPanelRows = 6, kLabel = 5, kGap = 2;
 constexpr int kLeastColumns = 60, kLeastRows = 16;  // of a window that has room for panels
 
 // For a terminal: one line, whole characters, no control characters.
 std::string shown(std::string_view left) {
   std::string out;
-  while (!left.empty() && out.size() < kLongest) {
+  while (!left.empty() && out.size() < kLongestPart) {
     const Utf8Step step = utf8_step(left);
     const bool control = printable(left.substr(0, std::max<std::size_t>(step.size, 1))).empty() || left[0] == '\n' || left[0] == '\t';
     if (control)

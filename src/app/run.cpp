@@ -23,7 +23,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Arguments {
+struct RunArguments {
   std::string model, system, stop;
   std::optional<std::string> prompt;  // nothing, or "-": standard input
   std::int64_t tokens = 0;
@@ -31,7 +31,7 @@ struct Arguments {
 };
 
 // Read before anything is loaded: what cannot be answered is refused at once.
-std::string read_prompt(const Arguments& arguments) {
+std::string read_prompt(const RunArguments& arguments) {
   const bool given = arguments.prompt && *arguments.prompt != "-";
   if (!given && !arguments.prompt && isatty(STDIN_FILENO) != 0)
     fail(ErrorKind::input, "no prompt: -p TEXT, or text on standard input");
@@ -41,7 +41,7 @@ std::string read_prompt(const Arguments& arguments) {
   return prompt;
 }
 
-ChatRequest make_request(const Arguments& arguments, const std::string& prompt, const Session& session,
+ChatRequest make_request(const RunArguments& arguments, const std::string& prompt, const Session& session,
                          const Options& options) {
   ChatRequest request;
   if (arguments.raw) {
@@ -120,7 +120,7 @@ void show(const ChatEvent& event, const Style& style, bool& thought) {
   }
 }
 
-int run(const Arguments& arguments, const Context& context) {
+int run(const RunArguments& arguments, const Context& context) {
   const std::string prompt = read_prompt(arguments);
   Interrupts interrupts;
   Session session(arguments.model, context, interrupts);
@@ -145,7 +145,7 @@ int run(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_run(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<RunArguments>();
   Command command = program.add("run", "One answer");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
   command.option("-p,--prompt", arguments->prompt, "what is asked; without it, or with -, standard input");

@@ -195,13 +195,13 @@ int serve(const ServeSettings& settings, const Context& context) {
 }  // namespace
 
 void add_serve(Program& program) {
-  struct Arguments {
+  struct ServeArguments {
     std::vector<std::string> models;
     std::string config;
     std::map<std::string, std::string> values;  // of flags, by setting
     std::map<std::string, bool> flags;
   };
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ServeArguments>();
   Command command = program.add("serve", "Answer over HTTP: OpenAI's and DeepSeek's API on this machine");
   command.positionals("MODEL", arguments->models, "models to serve, the first is the default", false);
   command.option("--config", arguments->config, "a file of settings, JSON (LIMPID_CONFIG)");

@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "app/environment.h"
 #include "base/error.h"
 #include "formats/atomic_file.h"
 #include "formats/json.h"
@@ -15,11 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kChatModel = "chat_model";
 
-std::string text(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 nlohmann::json read_object(const fs::path& path) {
   std::error_code error;
   if (path.empty() || !fs::exists(path, error)) return nlohmann::json::object();
@@ -31,9 +27,9 @@ nlohmann::json read_object(const fs::path& path) {
 }  // namespace
 
 fs::path settings_path() {
-  if (const std::string home = text("LIMPID_HOME"); !home.empty()) return fs::path(home) / "settings.json";
-  if (const std::string config = text("XDG_CONFIG_HOME"); !config.empty()) return fs::path(config) / "limpid" / "settings.json";
-  if (const std::string home = text("HOME"); !home.empty()) return fs::path(home) / ".config" / "limpid" / "settings.json";
+  if (const std::string home = environment_text("LIMPID_HOME"); !home.empty()) return fs::path(home) / "settings.json";
+  if (const std::string config = environment_text("XDG_CONFIG_HOME"); !config.empty()) return fs::path(config) / "limpid" / "settings.json";
+  if (const std::string home = environment_text("HOME"); !home.empty()) return fs::path(home) / ".config" / "limpid" / "settings.json";
   return {};
 }
 

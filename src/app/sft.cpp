@@ -16,13 +16,13 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct SftArguments {
   std::string config, model, data, out;
   bool resume = false;
   std::string change;
 };
 
-int sft(const Arguments& arguments, const Context& context) {
+int sft(const SftArguments& arguments, const Context& context) {
   const RunConfig config = RunConfig::read(arguments.config, RunKind::fine_tuning);
   const DataSpec data = DataSpec::parse(arguments.data);
   Interrupts interrupts;
@@ -43,7 +43,7 @@ int sft(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_sft(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SftArguments>();
   Command command = program.add("sft", "Go on training from given weights, on replies: all weights, or LoRA");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
   command.option("--model", arguments->model, "a directory of safetensors, a .gguf, a name in the store, or r1-nano", true);

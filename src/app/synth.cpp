@@ -14,11 +14,11 @@
 namespace limpid {
 
 void add_synth(Program& program) {
-  struct Arguments {
+  struct SynthArguments {
     std::string shape, type = "Q8_0", out;
     std::int64_t layers = 0, seed = 1;
   };
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<SynthArguments>();
   Command command = program.add("synth", "Random weights in a real model's shape, as GGUF, to measure speed with");
   command.positional("SHAPE", arguments->shape, "qwen2-1.5b, llama-8b, moonlight or r1");
   command.positional("OUT", arguments->out, "the .gguf file to write");

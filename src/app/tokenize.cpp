@@ -17,14 +17,14 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct TokenizeArguments {
   std::string model;
   bool special = false, bos = false, skip_special = false;
 };
 
 constexpr const char* kModelHelp = "a model, or a tokenizer.json";
 
-int tokenize(const Arguments& arguments) {
+int tokenize(const TokenizeArguments& arguments) {
   const Tokenizer tokenizer = find_model_text(arguments.model).tokenizer;
   EncodeOptions options;
   options.special = arguments.special;
@@ -35,7 +35,7 @@ int tokenize(const Arguments& arguments) {
   return 0;
 }
 
-int detokenize(const Arguments& arguments) {
+int detokenize(const TokenizeArguments& arguments) {
   const Tokenizer tokenizer = find_model_text(arguments.model).tokenizer;
   const std::string text = tokenizer.decode(parse_ids(read_all_input(), "standard input"), arguments.skip_special);
   write_out(for_stream(STDOUT_FILENO, text));
@@ -45,7 +45,7 @@ int detokenize(const Arguments& arguments) {
 }  // namespace
 
 void add_tokenize(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TokenizeArguments>();
   Command command = program.add("tokenize", "Text on standard input to a JSON array of token ids");
   command.positional("MODEL", arguments->model, kModelHelp);
   command.flag("--special", arguments->special, "special tokens in the text count as such (default: they stay text)");
@@ -57,7 +57,7 @@ void add_tokenize(Program& program) {
 }
 
 void add_detokenize(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TokenizeArguments>();
   Command command = program.add("detokenize", "Token ids on standard input to text");
   command.positional("MODEL", arguments->model, kModelHelp);
   command.flag("--skip-special", arguments->skip_special,

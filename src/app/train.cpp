@@ -15,13 +15,13 @@ namespace limpid {
 
 namespace {
 
-struct Arguments {
+struct TrainArguments {
   std::string config, data, out;
   bool resume = false;
   std::string change;
 };
 
-int train(const Arguments& arguments, const Context& context) {
+int train(const TrainArguments& arguments, const Context& context) {
   const RunConfig config = RunConfig::read(arguments.config);
   const DataSpec data = DataSpec::parse(arguments.data);
   Interrupts interrupts;
@@ -42,7 +42,7 @@ int train(const Arguments& arguments, const Context& context) {
 }  // namespace
 
 void add_train(Program& program) {
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<TrainArguments>();
   Command command = program.add("train", "Train a model from nothing by a configuration");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
   command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);

@@ -14,8 +14,6 @@
 namespace limpid {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
-
 namespace {
 
 std::optional<RunLog> read_quietly(const fs::path& directory) {
@@ -33,7 +31,7 @@ const char* state_of(const StageLog& stage) {
 }
 
 // Columns that stand in the first lines, numbers only, `step` first; {"families": {"add": 1}} is "families.add".
-void collect(const Json& line, const std::string& prefix, std::vector<std::string>& columns,
+void collect(const nlohmann::json& line, const std::string& prefix, std::vector<std::string>& columns,
              std::set<std::string>& seen) {
   for (const auto& [key, value] : line.items()) {
     const std::string name = prefix + key;
@@ -44,9 +42,9 @@ void collect(const Json& line, const std::string& prefix, std::vector<std::strin
   }
 }
 
-Json value_at(const Json& line, const std::string& column) {
+nlohmann::json value_at(const nlohmann::json& line, const std::string& column) {
   const std::size_t dot = column.find('.');
-  const Json* at = &line;
+  const nlohmann::json* at = &line;
   if (dot != std::string::npos) {
     const auto inner = line.find(column.substr(0, dot));
     if (inner == line.end() || !inner->is_object()) return nullptr;
@@ -57,7 +55,7 @@ Json value_at(const Json& line, const std::string& column) {
   return *found;
 }
 
-Json sample_of(const Json& line) {
+nlohmann::json sample_of(const nlohmann::json& line) {
   StreamParser parser({.thinks = true, .starts_thinking = false, .tools = ToolFormat::none});
   std::string thinking, answer;
   const auto take = [&](const std::vector<StreamEvent>& events) {
@@ -79,8 +77,8 @@ Json sample_of(const Json& line) {
 
 }  // namespace
 
-Json list_runs(const std::string& folder) {
-  Json runs = Json::array();
+nlohmann::json list_runs(const std::string& folder) {
+  nlohmann::json runs = nlohmann::json::array();
   std::error_code error;
   std::vector<fs::path> directories;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder, error))
@@ -89,16 +87,16 @@ Json list_runs(const std::string& folder) {
   for (const fs::path& directory : directories) {
     const std::optional<RunLog> log = read_quietly(directory);
     if (!log) continue;
-    Json stages = Json::array();
+    nlohmann::json stages = nlohmann::json::array();
     for (const StageLog& stage : log->stages)
       stages.push_back({{"name", stage_name(stage)}, {"kind", stage.kind}, {"state", state_of(stage)}});
-    const Json recipe = log->recipe.is_object() ? log->recipe.value("name", Json(nullptr)) : Json(nullptr);
+    const nlohmann::json recipe = log->recipe.is_object() ? log->recipe.value("name", nlohmann::json(nullptr)) : nlohmann::json(nullptr);
     runs.push_back({{"name", directory.filename().string()}, {"recipe", recipe}, {"stages", stages}});
   }
   return {{"runs", runs}};
 }
 
-Json run_curves(const std::string& folder, const std::string& run, const std::string& stage, std::size_t most) {
+nlohmann::json run_curves(const std::string& folder, const std::string& run, const std::string& stage, std::size_t most) {
   if (run.empty() || run.find('/') != std::string::npos || run.starts_with('.') ||
       !fs::is_directory(fs::path(folder) / run))
     fail(ErrorKind::not_found, "there is no run '{}'", run);
@@ -106,22 +104,22 @@ Json run_curves(const std::string& folder, const std::string& run, const std::st
   const auto found =
       std::find_if(log.stages.begin(), log.stages.end(), [&](const StageLog& s) { return stage_name(s) == stage; });
   if (found == log.stages.end()) fail(ErrorKind::not_found, "run '{}': there is no stage '{}'", run, stage);
-  const std::vector<Json>& lines = found->metrics;
+  const std::vector<nlohmann::json>& lines = found->metrics;
   std::vector<std::string> columns;
   std::set<std::string> seen;
   for (std::size_t i = 0; i < lines.size(); i += std::max<std::size_t>(1, lines.size() / 50))
     if (lines[i].is_object()) collect(lines[i], "", columns, seen);
   std::stable_partition(columns.begin(), columns.end(), [](const std::string& c) { return c == "step"; });
-  Json rows = Json::array();
+  nlohmann::json rows = nlohmann::json::array();
   const std::size_t count = std::min(most, lines.size());
   for (std::size_t i = 1; i <= count; ++i) {
-    const Json& line = lines[i * lines.size() / count - 1];
-    Json row = Json::array();
-    for (const std::string& column : columns) row.push_back(line.is_object() ? value_at(line, column) : Json(nullptr));
+    const nlohmann::json& line = lines[i * lines.size() / count - 1];
+    nlohmann::json row = nlohmann::json::array();
+    for (const std::string& column : columns) row.push_back(line.is_object() ? value_at(line, column) : nlohmann::json(nullptr));
     rows.push_back(std::move(row));
   }
-  Json samples = Json::array();
-  for (const Json& line : found->samples)
+  nlohmann::json samples = nlohmann::json::array();
+  for (const nlohmann::json& line : found->samples)
     if (line.is_object()) samples.push_back(sample_of(line));
   return {{"name", run}, {"stage", stage}, {"columns", columns}, {"rows", rows}, {"samples", samples}};
 }

@@ -9,6 +9,7 @@
 #include "chat/grammar_dfa.h"
 #include "chat/grammar_formats.h"
 #include "chat/grammar_numbers.h"
+#include "chat/grammar_schema.h"
 #include "chat/grammar_strings.h"
 
 namespace limpid {
@@ -18,8 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kMostRules = 20'000;
-
-std::string below(const std::string& path, std::string_view key) { return fmt::format("{}/{}", path, key); }
 
 std::int64_t size(const Json& alternative, const char* key, std::int64_t otherwise) {
   return alternative.contains(key) ? alternative[key].get<std::int64_t>() : otherwise;
@@ -119,9 +118,9 @@ NetState SchemaRules::string(const Json& alternative, const std::string& path, N
     dfa = dfa ? intersect(*dfa, other, where) : other;
   };
   for (const Json& pattern : alternative.value("pattern", Json::array()))
-    also(strings_matching(pattern.get_ref<const std::string&>(), below(path, "pattern")), below(path, "pattern"));
+    also(strings_matching(pattern.get_ref<const std::string&>(), path_below(path, "pattern")), path_below(path, "pattern"));
   for (const Json& format : alternative.value("format", Json::array())) {
-    const std::string where = below(path, "format");
+    const std::string where = path_below(path, "format");
     if (const std::optional<Dfa> known = strings_of_format(format.get_ref<const std::string&>(), where))
       also(*known, where);
   }
@@ -138,7 +137,7 @@ NetRule SchemaRules::array(const Json& alternative, const std::string& path) {
   // Behind a prefix nothing follows unless something says what.
   const bool more = alternative.contains("items") || prefix.empty() || least > static_cast<std::int64_t>(prefix.size());
   std::optional<NetRule> items;
-  if (more) items = rule(alternative.value("items", Json(true)), below(path, "items"));
+  if (more) items = rule(alternative.value("items", Json(true)), path_below(path, "items"));
   return json_.array_of(prefix, items, least, most, path);
 }
 
@@ -161,7 +160,7 @@ NetRule SchemaRules::object(const Json& alternative, const std::string& path) {
   for (const std::string& name : required)
     if (!std::ranges::binary_search(named, name))
       list.push_back(
-          {name, rule(alternative.value("additionalProperties", Json(true)), below(path, "required")), true});
+          {name, rule(alternative.value("additionalProperties", Json(true)), path_below(path, "required")), true});
   const auto needed = static_cast<std::int64_t>(required.size());
   const bool open = others != Json(false);
   if (size(alternative, "minProperties", 0) > needed)
@@ -170,7 +169,7 @@ NetRule SchemaRules::object(const Json& alternative, const std::string& path) {
   if (most >= 0 && (open || most < static_cast<std::int64_t>(list.size())))
     fail(ErrorKind::input, "{}/maxProperties: fewer than are named, or beside additionalProperties, is not supported",
          path);
-  return json_.object_of(list, open ? std::optional(rule(others, below(path, "additionalProperties"))) : std::nullopt,
+  return json_.object_of(list, open ? std::optional(rule(others, path_below(path, "additionalProperties"))) : std::nullopt,
                          path);
 }
 

@@ -147,7 +147,7 @@ std::string above(const Decimal& bound, bool inclusive, std::size_t most) {
   if (whole > kLargest) return kNothing;
   return "(" + more + "|" + bound.whole + fraction_above(bound.fraction, inclusive, most) + ")";
 }
-std::string below(const Decimal& bound, bool inclusive, std::size_t most) {
+std::string number_below(const Decimal& bound, bool inclusive, std::size_t most) {
   const std::int64_t whole = clamped(bound.whole);
   const std::string less = whole_numbers(0, std::min(whole - 1, kLargest)) + fmt::format("(\\.{})?", digits(1, most));
   if (whole > kLargest) return less;
@@ -259,7 +259,7 @@ Dfa numbers_of(const Json& schema, bool integer, const std::string& where) {
   if (low) {
     const Decimal b = decimal(low->value, where);
     const std::string ok =
-        b.negative ? "(" + any + "|-" + below(b, low->inclusive, most) + ")" : above(b, low->inclusive, most);
+        b.negative ? "(" + any + "|-" + number_below(b, low->inclusive, most) + ")" : above(b, low->inclusive, most);
     out = intersect(out, whole(ok, where), where);
   }
   if (high) {
@@ -269,7 +269,7 @@ Dfa numbers_of(const Json& schema, bool integer, const std::string& where) {
     if (b.negative || (zero && !high->inclusive)) {
       ok = "-" + above(b, high->inclusive, most);
     } else {
-      ok = "(-" + any + "|" + below(b, high->inclusive, most) + ")";
+      ok = "(-" + any + "|" + number_below(b, high->inclusive, most) + ")";
     }
     out = intersect(out, whole(ok, where), where);
   }

@@ -46,8 +46,6 @@ constexpr std::array<std::string_view, 19> kRefused{"not",
                                                     "disallow"};
 constexpr std::array<std::string_view, 3> kSizes{"minItems", "minLength", "minProperties"};
 
-std::string below(const std::string& path, std::string_view key) { return fmt::format("{}/{}", path, key); }
-
 [[noreturn]] void wrong(const std::string& path, std::string_view expected, const Json& found) {
   fail(ErrorKind::input, "{}: expected {}, found {}", path, expected, found.type_name());
 }
@@ -131,7 +129,7 @@ Json cleaned_keyword(const std::string& key, const Json& value, const std::strin
   }
   if (key == "properties") {
     if (!value.is_object()) wrong(path, "an object of schemas", value);
-    for (const auto& [name, inside] : value.items()) check_schema(inside, below(path, name));
+    for (const auto& [name, inside] : value.items()) check_schema(inside, path_below(path, name));
     return value;
   }
   if (key == "items" && value.is_array()) return nullptr;  // prefixItems of older drafts: see cleaned()
@@ -141,7 +139,7 @@ Json cleaned_keyword(const std::string& key, const Json& value, const std::strin
   }
   if (key == "prefixItems") {
     if (!value.is_array()) wrong(path, "a list of schemas", value);
-    for (std::size_t i = 0; i < value.size(); ++i) check_schema(value[i], below(path, std::to_string(i)));
+    for (std::size_t i = 0; i < value.size(); ++i) check_schema(value[i], path_below(path, std::to_string(i)));
     return value;
   }
   if (key == "uniqueItems" && value.is_boolean() && !value.get<bool>()) return nullptr;
@@ -182,14 +180,14 @@ Json SchemaReader::cleaned(const Json& schema, const std::string& path) const {
   for (const auto& [key, value] : schema.items()) {
     if (std::ranges::find(kCombining, key) != kCombining.end()) continue;
     if (key == "const" && schema.contains("enum")) continue;
-    Json clean = cleaned_keyword(key, value, below(path, key));
+    Json clean = cleaned_keyword(key, value, path_below(path, key));
     if (clean.is_null()) continue;
     out[key == "const" ? "enum" : key] = std::move(clean);
   }
   if (schema.contains("items") && schema["items"].is_array()) {
-    out["prefixItems"] = cleaned_keyword("prefixItems", schema["items"], below(path, "items"));
+    out["prefixItems"] = cleaned_keyword("prefixItems", schema["items"], path_below(path, "items"));
     if (schema.contains("additionalItems")) {
-      check_schema(schema["additionalItems"], below(path, "additionalItems"));
+      check_schema(schema["additionalItems"], path_below(path, "additionalItems"));
       out["items"] = schema["additionalItems"];
     }
   }
@@ -209,7 +207,7 @@ std::vector<Json> SchemaReader::branches(const Json& list, bool exclusive, const
   std::vector<Json> out;
   std::size_t before = 0;  // of `out`: from the branches before this one
   for (std::size_t i = 0; i < list.size(); ++i) {
-    for (Json& one : resolved(list[i], below(path, std::to_string(i)), references)) {
+    for (Json& one : resolved(list[i], path_below(path, std::to_string(i)), references)) {
       for (std::size_t j = 0; exclusive && j < before; ++j) {
         work(path);
         if (!disjoint_schemas(out[j], one))
@@ -250,7 +248,7 @@ std::vector<Json> SchemaReader::resolved(const Json& schema, const std::string& 
     out = std::move(both);
   };
   if (schema.contains("$ref")) {
-    if (!schema["$ref"].is_string()) wrong(below(path, "$ref"), "a string", schema["$ref"]);
+    if (!schema["$ref"].is_string()) wrong(path_below(path, "$ref"), "a string", schema["$ref"]);
     const std::string reference = schema["$ref"];
     if (std::ranges::find(references, reference) != references.end())
       fail(ErrorKind::input, "{}: \"{}\" refers to itself without an object or array in between", path, reference);
@@ -262,13 +260,13 @@ std::vector<Json> SchemaReader::resolved(const Json& schema, const std::string& 
   }
   if (schema.contains("allOf")) {
     const Json& list = schema["allOf"];
-    if (!list.is_array()) wrong(below(path, "allOf"), "a list of schemas", list);
+    if (!list.is_array()) wrong(path_below(path, "allOf"), "a list of schemas", list);
     for (std::size_t i = 0; i < list.size(); ++i)
       combine(resolved(list[i], fmt::format("{}/allOf/{}", path, i), references));
   }
   for (const char* key : {"anyOf", "oneOf"})
     if (schema.contains(key))
-      combine(branches(schema[key], key == std::string_view("oneOf"), below(path, key), references));
+      combine(branches(schema[key], key == std::string_view("oneOf"), path_below(path, key), references));
   return out;
 }
 
@@ -330,7 +328,7 @@ bool SchemaReader::fits(const Json& value, const Json& alternative, const std::s
     const Json prefix = alternative.value("prefixItems", Json::array());
     for (std::size_t i = 0; i < value.size(); ++i) {
       const Json item = i < prefix.size() ? prefix[i] : alternative.value("items", Json(true));
-      if (!satisfies(value[i], item, below(path, std::to_string(i)))) return false;
+      if (!satisfies(value[i], item, path_below(path, std::to_string(i)))) return false;
     }
   }
   if (value.is_object()) {
@@ -342,7 +340,7 @@ bool SchemaReader::fits(const Json& value, const Json& alternative, const std::s
     const Json properties = alternative.value("properties", Json::object());
     const Json others = alternative.value("additionalProperties", Json(true));
     for (const auto& [key, inside] : value.items())
-      if (!satisfies(inside, properties.contains(key) ? properties[key] : others, below(path, key))) return false;
+      if (!satisfies(inside, properties.contains(key) ? properties[key] : others, path_below(path, key))) return false;
   }
   return true;
 }

@@ -48,4 +48,7 @@ nlohmann::ordered_json merged_schemas(const nlohmann::ordered_json& a, const nlo
 // Whether no value satisfies both, as far as types, enum and required properties with an enum or const tell.
 bool disjoint_schemas(const nlohmann::ordered_json& a, const nlohmann::ordered_json& b);
 
+// The place of a part of a schema, for messages.
+inline std::string path_below(const std::string& path, std::string_view key) { return path + "/" + std::string(key); }
+
 }  // namespace limpid

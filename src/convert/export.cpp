@@ -21,7 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using Role = ExportTensor::Role;
-using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
+using ByteProgress = std::function<void(std::uint64_t, std::uint64_t)>;
 
 std::uint64_t bytes_of(const ExportTensor& tensor, DType type) {
   std::uint64_t rows = 1;
@@ -54,7 +54,7 @@ void write_text(const fs::path& path, std::string_view text) {
 
 // Values as the writer takes them, in `type`.
 template <typename Writer>
-void write_tensor(Writer& out, const ExportTensor& tensor, DType type, std::uint64_t& done, std::uint64_t total, const Progress& progress) {
+void write_tensor(Writer& out, const ExportTensor& tensor, DType type, std::uint64_t& done, std::uint64_t total, const ByteProgress& progress) {
   const std::int64_t columns = tensor.shape.back();
   std::vector<std::byte> bytes;
   tensor.read([&](std::span<const float> values) {
@@ -111,7 +111,7 @@ DType type_in_gguf(const ExportTensor& tensor, DType type, std::vector<std::stri
   return DType::f16;
 }
 
-void write_gguf(const Work& work, const std::string& path, ExportResult& result, const Progress& progress) {
+void write_gguf(const Work& work, const std::string& path, ExportResult& result, const ByteProgress& progress) {
   GgufWriter out(path);
   set_config_keys(out, work.files, work.advice, work.type, work.mtp);
   if (work.tokenizer.present)
@@ -160,7 +160,7 @@ struct Unfinished {
   }
 };
 
-void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t shard_bytes, ExportResult& result, const Progress& progress) {
+void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t shard_bytes, ExportResult& result, const ByteProgress& progress) {
   const auto type_of = [&](const ExportTensor& tensor) { return tensor.role == Role::balance ? DType::f32 : work.type; };
   const auto shards = shards_of(work, shard_bytes, type_of);
   std::vector<std::pair<std::string, std::string>> index;
@@ -185,7 +185,7 @@ void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t s
   result.tensors = static_cast<std::int64_t>(work.tensors.size());
 }
 
-void write_directory(const Work& work, const std::string& out, const ExportOptions& options, ExportResult& result, const Progress& progress) {
+void write_directory(const Work& work, const std::string& out, const ExportOptions& options, ExportResult& result, const ByteProgress& progress) {
   const fs::path folder = out;
   const nlohmann::ordered_json config = config_json(work.files, work.advice, work.type, work.mtp);
   const nlohmann::ordered_json generation = generation_config_json(work.advice);
@@ -211,7 +211,7 @@ void write_directory(const Work& work, const std::string& out, const ExportOptio
 
 }  // namespace
 
-ExportResult export_model(const ModelFiles& files, const std::string& out, const ExportOptions& options, const Progress& progress) {
+ExportResult export_model(const ModelFiles& files, const std::string& out, const ExportOptions& options, const ByteProgress& progress) {
   const DType type = chosen_type(files, options);
   const bool mtp = options.mtp && files.config().mtp_layers > 0;
   Work work{files, export_tensors(files, options.to, mtp), {}, {}, type, mtp};

@@ -16,7 +16,7 @@ namespace {
 using Role = ExportTensor::Role;
 using Sink = ExportTensor::Sink;
 
-constexpr std::int64_t kPiece = 1 << 22;  // values that are decoded at a time
+constexpr std::int64_t kValuesAtATime = 1 << 22;  // values that are decoded at a time
 constexpr std::int64_t kScaleRows = 128;  // of a block factor of F8_E4M3: pieces begin at multiples of it
 
 // Rows [first, first + count) of a weight as one of its own.
@@ -34,7 +34,7 @@ Weight part_of(const Weight& weight, std::int64_t first, std::int64_t count) {
 
 void give_all(const Weight& weight, const Sink& sink) {
   const std::int64_t rows = weight.rows(), columns = std::max<std::int64_t>(weight.columns(), 1);
-  const std::int64_t step = std::max<std::int64_t>(kPiece / columns / kScaleRows, 1) * kScaleRows;
+  const std::int64_t step = std::max<std::int64_t>(kValuesAtATime / columns / kScaleRows, 1) * kScaleRows;
   for (std::int64_t row = 0; row < rows; row += step) sink(decode_all(part_of(weight, row, std::min(step, rows - row))));
 }
 

@@ -18,19 +18,19 @@ namespace fs = std::filesystem;
 
 std::span<const std::int64_t> shape_of(const Weight& weight) { return {weight.shape.data(), static_cast<std::size_t>(weight.rank)}; }
 
-using Progress = std::function<void(std::uint64_t, std::uint64_t)>;
+using ByteProgress = std::function<void(std::uint64_t, std::uint64_t)>;
 
-constexpr std::size_t kPiece = std::size_t{16} << 20;  // bytes between two looks at who wants to stop
+constexpr std::size_t kBytesBetweenLooks = std::size_t{16} << 20;  // bytes between two looks at who wants to stop
 
 // The data of all of them, in this order.
 template <typename Writer>
-void write_weights(Writer& writer, const ModelFiles& files, std::span<const Weight* const> weights, const Progress& progress) {
+void write_weights(Writer& writer, const ModelFiles& files, std::span<const Weight* const> weights, const ByteProgress& progress) {
   std::uint64_t done = 0;
   const std::uint64_t total = writer.data_bytes();
   if (progress) progress(0, total);
   for (const Weight* weight : weights) {
-    for (std::size_t at = 0; at < weight->data.size(); at += kPiece) {
-      const std::span<const std::byte> piece = weight->data.subspan(at, std::min(kPiece, weight->data.size() - at));
+    for (std::size_t at = 0; at < weight->data.size(); at += kBytesBetweenLooks) {
+      const std::span<const std::byte> piece = weight->data.subspan(at, std::min(kBytesBetweenLooks, weight->data.size() - at));
       writer.write(piece);
       done += piece.size();
       if (progress) progress(done, total);
@@ -39,7 +39,7 @@ void write_weights(Writer& writer, const ModelFiles& files, std::span<const Weig
   }
 }
 
-void write_directory(const ModelFiles& files, const std::string& out, const Progress& progress) {
+void write_directory(const ModelFiles& files, const std::string& out, const ByteProgress& progress) {
   std::vector<const Weight*> weights;
   for (const Weight& weight : files.weights().weights()) {
     if (!weight.scales.empty()) fail(ErrorKind::unsupported, "{}: tensor {} is FP8 with block factors, which cannot be written", files.path(), weight.name);
@@ -55,7 +55,7 @@ void write_directory(const ModelFiles& files, const std::string& out, const Prog
   copy_model_files(files.path(), out);  // last: the directory is a model from here on
 }
 
-void write_gguf(const ModelFiles& files, const std::string& out, const Progress& progress) {
+void write_gguf(const ModelFiles& files, const std::string& out, const ByteProgress& progress) {
   GgufWriter writer(out);
   for (const GgufValue& value : files.gguf()->values())
     if (value.key != "general.alignment" && !value.key.starts_with("split.")) writer.copy(value);
@@ -70,7 +70,7 @@ void write_gguf(const ModelFiles& files, const std::string& out, const Progress&
 
 }  // namespace
 
-void write_model(const ModelFiles& files, const std::string& out, const Progress& progress) {
+void write_model(const ModelFiles& files, const std::string& out, const ByteProgress& progress) {
   if (fs::exists(out) && fs::equivalent(files.path(), out)) fail(ErrorKind::input, "{}: it is the model that is read", out);
   if (files.gguf() != nullptr) return write_gguf(files, out, progress);
   if (fs::exists(fs::path(out) / "model.safetensors.index.json"))

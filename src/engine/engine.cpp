@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/seconds.h"
 
 namespace limpid {
 
@@ -13,7 +14,6 @@ namespace {
 
 using Clock = Sequence::Clock;
 
-double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 int pool_pages(const Model& model, const EngineOptions& options) {
   if (options.pages > 0) return options.pages;

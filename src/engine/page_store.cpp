@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/seconds.h"
 #include "engine/page_file.h"
 
 namespace limpid {
@@ -26,7 +27,6 @@ constexpr auto kTouchInterval = std::chrono::minutes(10);  // a file's own time 
 constexpr std::size_t kHashDigits = 32;
 constexpr std::string_view kPageSuffix = ".page", kAsideSuffix = ".page.tmp";
 
-double seconds(Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 std::string hex(const Hash128& hash) { return fmt::format("{:016x}{:016x}", hash.high, hash.low); }
 

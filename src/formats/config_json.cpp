@@ -13,11 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-std::string shown(const json& value) {
-  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-  return text.size() > 80 ? text.substr(0, 80) + "..." : text;
-}
-
 template <typename T>
 struct IsVector : std::false_type {};
 template <typename T>
@@ -75,7 +70,7 @@ bool read_as(const json& value, T& out) {
 }  // namespace
 
 ConfigJson::ConfigJson(nlohmann::json object, std::string name) : name_(std::move(name)) {
-  if (!object.is_object()) fail(ErrorKind::input, "{}: expected a JSON object, found {}", name_, shown(object));
+  if (!object.is_object()) fail(ErrorKind::input, "{}: expected a JSON object, found {}", name_, short_json(object));
   object_ = std::make_shared<const json>(std::move(object));
 }
 
@@ -102,7 +97,7 @@ std::optional<T> ConfigJson::find(std::string_view key) const {
   if (!value) return std::nullopt;
   T out{};
   if (!read_as(*value, out))
-    fail(ErrorKind::input, "{}: key '{}': expected {}, found {}", name_, key, wanted<T>(), shown(*value));
+    fail(ErrorKind::input, "{}: key '{}': expected {}, found {}", name_, key, wanted<T>(), short_json(*value));
   return out;
 }
 

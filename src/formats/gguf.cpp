@@ -35,13 +35,13 @@ T load(const std::byte* bytes) {
 }
 
 template <typename T>
-struct IsVector : std::false_type {};
+struct IsArray : std::false_type {};
 template <typename T>
-struct IsVector<std::vector<T>> : std::true_type {};
+struct IsArray<std::vector<T>> : std::true_type {};
 
 template <typename T>
-constexpr std::string_view wanted() {
-  if constexpr (IsVector<T>::value) {
+constexpr std::string_view wanted_type() {
+  if constexpr (IsArray<T>::value) {
     using Element = typename T::value_type;
     if constexpr (std::is_same_v<Element, std::string_view>) return "array of string";
     if constexpr (std::is_floating_point_v<Element>) return "array of f32 or f64";
@@ -113,8 +113,8 @@ std::string_view next_string(std::span<const std::byte>& bytes) {
 
 template <typename T>
 bool read_as(const GgufValue& value, const std::string& path, T& out) {
-  if (value.is_array != IsVector<T>::value) return false;
-  if constexpr (IsVector<T>::value) {
+  if (value.is_array != IsArray<T>::value) return false;
+  if constexpr (IsArray<T>::value) {
     using Element = typename T::value_type;
     const auto count = static_cast<std::size_t>(value.count);
     auto rest = value.bytes;
@@ -281,14 +281,14 @@ std::optional<T> GgufFile::find(std::string_view key) const {
   if (!found) return std::nullopt;
   T out{};
   if (!read_as<T>(*found, path(), out))
-    fail(ErrorKind::input, "{}: key '{}': expected {}, found {}", path(), key, wanted<T>(), type_text(*found));
+    fail(ErrorKind::input, "{}: key '{}': expected {}, found {}", path(), key, wanted_type<T>(), type_text(*found));
   return out;
 }
 
 template <typename T>
 T GgufFile::get(std::string_view key) const {
   std::optional<T> found = find<T>(key);
-  if (!found) fail(ErrorKind::input, "{}: key '{}': expected {}, found no such key", path(), key, wanted<T>());
+  if (!found) fail(ErrorKind::input, "{}: key '{}': expected {}, found no such key", path(), key, wanted_type<T>());
   return *std::move(found);
 }
 

@@ -18,7 +18,7 @@ constexpr std::size_t kMinValueBytes = 14;   // a key of one letter (9), its typ
 constexpr std::size_t kMinTensorBytes = 25;  // a name of one letter (9), rank (4), type (4), offset (8)
 
 // A name from the file, fit for a message.
-std::string shown(std::string_view name) {
+std::string shown_name(std::string_view name) {
   std::string out;
   for (const char c : name.substr(0, 80)) out += (c >= 32 && c < 127) ? c : '?';
   return name.size() > 80 ? out + "..." : out;
@@ -34,7 +34,7 @@ struct Field {
   std::string text() const {
     std::string out(what);
     if (number != ~std::uint64_t{0}) out += fmt::format(" {}", number);
-    if (!owner.empty()) out += fmt::format(" of {} '{}'", owner, shown(name));
+    if (!owner.empty()) out += fmt::format(" of {} '{}'", owner, shown_name(name));
     return out;
   }
 };
@@ -80,7 +80,7 @@ class Cursor {
 GgufType read_type(Cursor& cursor, std::string_view key) {
   const auto id = cursor.number<std::uint32_t>({"type", "key", key});
   if (id >= kGgufTypes)
-    fail(ErrorKind::input, "{}: type of key '{}': expected 0 to {}, found {}", cursor.path(), shown(key),
+    fail(ErrorKind::input, "{}: type of key '{}': expected 0 to {}, found {}", cursor.path(), shown_name(key),
          kGgufTypes - 1, id);
   return static_cast<GgufType>(id);
 }
@@ -88,7 +88,7 @@ GgufType read_type(Cursor& cursor, std::string_view key) {
 void check_booleans(std::span<const std::byte> bytes, const Cursor& cursor, std::string_view key) {
   for (const std::byte b : bytes)
     if (std::to_integer<int>(b) > 1)
-      fail(ErrorKind::input, "{}: key '{}': expected a bool of 0 or 1, found {}", cursor.path(), shown(key),
+      fail(ErrorKind::input, "{}: key '{}': expected a bool of 0 or 1, found {}", cursor.path(), shown_name(key),
            std::to_integer<int>(b));
 }
 
@@ -99,7 +99,7 @@ std::pair<GgufType, std::uint64_t> read_array_head(Cursor& cursor, std::string_v
   const std::size_t least = type == GgufType::string ? 8 : type == GgufType::array ? 12 : gguf_type_bytes(type);
   if (count > cursor.remaining() / least)
     fail(ErrorKind::input, "{}: array length of key '{}': expected at most {} elements in the {} bytes left, found {}",
-         cursor.path(), shown(key), cursor.remaining() / least, cursor.remaining(), count);
+         cursor.path(), shown_name(key), cursor.remaining() / least, cursor.remaining(), count);
   return {type, count};
 }
 
@@ -109,7 +109,7 @@ void skip_values(Cursor& cursor, std::string_view key, GgufType type, std::uint6
   } else if (type == GgufType::array) {
     if (depth >= kMaxArrayDepth)
       fail(ErrorKind::unsupported, "{}: key '{}': expected arrays nested at most {} deep, found more", cursor.path(),
-           shown(key), kMaxArrayDepth);
+           shown_name(key), kMaxArrayDepth);
     for (std::uint64_t i = 0; i < count; ++i) {
       const auto [inner, inner_count] = read_array_head(cursor, key);
       skip_values(cursor, key, inner, inner_count, depth + 1);
@@ -140,7 +140,7 @@ std::uint32_t read_version(Cursor& cursor) {
   const auto magic = cursor.take(4, {"magic"});
   if (std::memcmp(magic.data(), "GGUF", 4) != 0)
     fail(ErrorKind::input, "{}: magic: expected 'GGUF', found '{}'", cursor.path(),
-         shown({reinterpret_cast<const char*>(magic.data()), 4}));
+         shown_name({reinterpret_cast<const char*>(magic.data()), 4}));
   const auto version = cursor.number<std::uint32_t>({"version"});
   if (version != 0 && (version & 0xFFFF) == 0)
     fail(ErrorKind::unsupported, "{}: byte order: expected little-endian, found big-endian (version {:#010x})",
@@ -169,7 +169,7 @@ std::uint64_t read_tensor(Cursor& cursor, std::uint64_t number, std::uint32_t al
   const std::string& path = cursor.path();
   tensor.name = cursor.text({"name of tensor", {}, {}, number});
   if (tensor.name.empty()) fail(ErrorKind::input, "{}: name of tensor {}: expected a name, found none", path, number);
-  const std::string name = shown(tensor.name);
+  const std::string name = shown_name(tensor.name);
   const auto rank = cursor.number<std::uint32_t>({"rank", "tensor", tensor.name});
   if (rank > 4) fail(ErrorKind::input, "{}: rank of tensor '{}': expected at most 4, found {}", path, name, rank);
   tensor.rank = static_cast<int>(rank);
@@ -225,7 +225,7 @@ void place_tensors(std::span<const std::byte> bytes, std::uint64_t header_end, c
   std::uint64_t expected = 0;
   for (const std::uint32_t i : order) {
     GgufTensor& tensor = header.tensors[i];
-    const std::string name = shown(tensor.name);
+    const std::string name = shown_name(tensor.name);
     if (tensor.offset > size - start || sizes[i] > size - start - tensor.offset)
       fail(ErrorKind::input,
            "{}: data of tensor '{}': expected {} bytes at offset {}, found {} bytes of tensor data in the file", path,
@@ -281,7 +281,7 @@ GgufHeader parse_gguf(std::span<const std::byte> bytes, const std::string& path)
   for (std::uint64_t i = 0; i < value_count; ++i) {
     header.values.push_back(read_value(cursor, i));
     if (!names.insert(header.values.back().key).second)
-      fail(ErrorKind::input, "{}: key '{}': expected once, found twice", path, shown(header.values.back().key));
+      fail(ErrorKind::input, "{}: key '{}': expected once, found twice", path, shown_name(header.values.back().key));
   }
   header.alignment = find_alignment(header.values, path);
   if (tensor_count > cursor.remaining() / kMinTensorBytes)
@@ -292,7 +292,7 @@ GgufHeader parse_gguf(std::span<const std::byte> bytes, const std::string& path)
   for (std::uint64_t i = 0; i < tensor_count; ++i) {
     sizes.push_back(read_tensor(cursor, i, header.alignment, header.tensors.emplace_back()));
     if (!names.insert(header.tensors.back().name).second)
-      fail(ErrorKind::input, "{}: tensor '{}': expected once, found twice", path, shown(header.tensors.back().name));
+      fail(ErrorKind::input, "{}: tensor '{}': expected once, found twice", path, shown_name(header.tensors.back().name));
   }
   place_tensors(bytes, cursor.position(), path, sizes, header);
   return header;

@@ -157,4 +157,9 @@ json read_json(const std::string& path, const JsonLimits& limits) {
   return parse_json({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()}, path, limits);
 }
 
+std::string short_json(const json& value) {
+  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
+  return text.size() > 80 ? text.substr(0, 80) + "..." : text;
+}
+
 }  // namespace limpid

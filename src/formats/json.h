@@ -28,6 +28,9 @@ nlohmann::json parse_json(std::string_view text, const std::string& name, const 
 nlohmann::ordered_json parse_ordered_json(std::string_view text, const std::string& name,
                                           const JsonLimits& limits = {});
 
+// JSON as text of one line, fit for a message: ASCII, cut after 80 bytes.
+std::string short_json(const nlohmann::json& value);
+
 // parse_json of a file. Throws Error(not_found | system) too.
 nlohmann::json read_json(const std::string& path, const JsonLimits& limits = {});
 

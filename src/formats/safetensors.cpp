@@ -39,19 +39,13 @@ constexpr std::array<FileType, 16> kTypes = {{{"F32", 4, DType::f32},
                                               {"F8_E5M2", 1, {}},
                                               {"F8_E8M0", 1, {}}}};
 
-// JSON from the file, fit for a message.
-std::string shown(const json& value) {
-  std::string text = value.dump(-1, ' ', true, json::error_handler_t::replace);
-  return text.size() > 80 ? text.substr(0, 80) + "..." : text;
-}
-
 // The header's entry of one tensor, read field by field.
 class Entry {
  public:
   Entry(const std::string& path, const std::string& name, const json& value)
-      : path_(path), name_(shown(name)), value_(value) {
+      : path_(path), name_(short_json(name)), value_(value) {
     if (!value.is_object() || value.size() != 3)
-      refuse("entry", "an object of dtype, shape and data_offsets", shown(value));
+      refuse("entry", "an object of dtype, shape and data_offsets", short_json(value));
   }
 
   [[noreturn]] void refuse(std::string_view field, const std::string& expected, const std::string& found) const {
@@ -60,23 +54,23 @@ class Entry {
 
   const FileType& type() const {
     const json& dtype = field("dtype");
-    if (!dtype.is_string()) refuse("dtype", "a string", shown(dtype));
+    if (!dtype.is_string()) refuse("dtype", "a string", short_json(dtype));
     const auto& text = dtype.get_ref<const std::string&>();
     const auto found = std::ranges::find(kTypes, text, &FileType::name);
     if (found == kTypes.end())
       fail(ErrorKind::unsupported, "{}: dtype of tensor {}: expected a type that limpid knows, found {}", path_, name_,
-           shown(dtype));
+           short_json(dtype));
     return *found;
   }
 
   std::vector<std::int64_t> shape() const {
     const json& dims = field("shape");
     if (!dims.is_array() || dims.size() > kMaxRank)
-      refuse("shape", fmt::format("an array of at most {} integers", kMaxRank), shown(dims));
+      refuse("shape", fmt::format("an array of at most {} integers", kMaxRank), short_json(dims));
     std::vector<std::int64_t> out;
     for (const json& dim : dims) {
       if (!dim.is_number_unsigned() || dim.get<std::uint64_t>() > INT64_MAX)
-        refuse("shape", "integers from 0 to 2^63 - 1", shown(dims));
+        refuse("shape", "integers from 0 to 2^63 - 1", short_json(dims));
       out.push_back(dim.get<std::int64_t>());
     }
     return out;
@@ -86,7 +80,7 @@ class Entry {
     const json& ends = field("data_offsets");
     if (!ends.is_array() || ends.size() != 2 || !ends[0].is_number_unsigned() || !ends[1].is_number_unsigned() ||
         ends[0].get<std::uint64_t>() > ends[1].get<std::uint64_t>())
-      refuse("data_offsets", "two integers, begin <= end", shown(ends));
+      refuse("data_offsets", "two integers, begin <= end", short_json(ends));
     return {ends[0].get<std::uint64_t>(), ends[1].get<std::uint64_t>()};
   }
 
@@ -171,10 +165,10 @@ void SafetensorsFile::parse(std::span<const std::byte> bytes) {
       continue;
     }
     if (!value.is_object())
-      fail(ErrorKind::input, "{}: __metadata__: expected an object, found {}", path_, shown(value));
+      fail(ErrorKind::input, "{}: __metadata__: expected an object, found {}", path_, short_json(value));
     for (const auto& [key, word] : value.items()) {
       if (!word.is_string())
-        fail(ErrorKind::input, "{}: __metadata__: expected a string for {}, found {}", path_, shown(key), shown(word));
+        fail(ErrorKind::input, "{}: __metadata__: expected a string for {}, found {}", path_, short_json(key), short_json(word));
       metadata_.emplace_back(key, word.get<std::string>());
     }
   }
@@ -183,7 +177,7 @@ void SafetensorsFile::parse(std::span<const std::byte> bytes) {
   for (SafetensorsTensor& tensor : tensors_) {
     if (tensor.offset != expected)
       fail(ErrorKind::input, "{}: data_offsets of tensor {}: expected to begin at {} ({} the tensor before), found {}",
-           path_, shown(tensor.name), expected, tensor.offset < expected ? "an overlap with" : "a gap after",
+           path_, short_json(tensor.name), expected, tensor.offset < expected ? "an overlap with" : "a gap after",
            tensor.offset);
     expected = tensor.offset + tensor.data.size();
     tensor.offset += data_start;

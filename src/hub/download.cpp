@@ -231,7 +231,7 @@ std::string ask_etag(const FileJob& job, const DownloadOptions& options) {
 }
 
 void verify(const FileJob& job, PartFile& part, const DownloadOptions& options) {
-  const Progress progress = [&](std::uint64_t bytes) {
+  const HashProgress progress = [&](std::uint64_t bytes) {
     if (options.http.cancelled && options.http.cancelled())
       fail(ErrorKind::cancelled, "stopped while verifying {}", job.name);
     if (options.verified) options.verified(bytes);

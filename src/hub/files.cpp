@@ -33,7 +33,7 @@ class Descriptor {
   int fd_;
 };
 
-std::string digest(const EVP_MD* kind, const std::string& prefix, const fs::path& path, const Progress& progress) {
+std::string digest(const EVP_MD* kind, const std::string& prefix, const fs::path& path, const HashProgress& progress) {
   const Descriptor file(path, O_RDONLY, "open");
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), &EVP_MD_CTX_free);
   if (!context || EVP_DigestInit_ex(context.get(), kind, nullptr) != 1)
@@ -67,11 +67,11 @@ std::uint64_t free_disk(const fs::path& folder) {
   return error ? 0 : space.available;
 }
 
-std::string sha256_of_file(const fs::path& path, const Progress& progress) {
+std::string sha256_of_file(const fs::path& path, const HashProgress& progress) {
   return digest(EVP_sha256(), "", path, progress);
 }
 
-std::string git_sha1_of_file(const fs::path& path, const Progress& progress) {
+std::string git_sha1_of_file(const fs::path& path, const HashProgress& progress) {
   std::string prefix = "blob " + std::to_string(fs::file_size(path));
   prefix.push_back('\0');
   return digest(EVP_sha1(), prefix, path, progress);

@@ -12,11 +12,11 @@ namespace limpid {
 std::uint64_t free_disk(const std::filesystem::path& folder);
 
 // Told how many bytes more were read; throws to stop.
-using Progress = std::function<void(std::uint64_t)>;
+using HashProgress = std::function<void(std::uint64_t)>;
 
 // In lower-case hexadecimal. Throw Error(system).
-std::string sha256_of_file(const std::filesystem::path& path, const Progress& progress);
+std::string sha256_of_file(const std::filesystem::path& path, const HashProgress& progress);
 std::string git_sha1_of_file(const std::filesystem::path& path,
-                             const Progress& progress);  // of "blob SIZE\0" + content, git's name for a file
+                             const HashProgress& progress);  // of "blob SIZE\0" + content, git's name for a file
 
 }  // namespace limpid

@@ -171,7 +171,7 @@ Selection named_files(const CatalogueVariant& variant, const std::vector<RemoteF
 
 // Links the file of the cache, or says what is wrong with it.
 std::string link_cached(const PlannedFile& file, const DownloadOptions& options) {
-  const Progress progress = [&](std::uint64_t) {
+  const HashProgress progress = [&](std::uint64_t) {
     if (options.http.cancelled && options.http.cancelled())
       fail(ErrorKind::cancelled, "stopped while verifying {}", file.cached.string());
   };

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "base/round_up.h"
 #include "formats/atomic_file.h"
 #include "formats/safetensors_writer.h"
 #include "tensor/codec.h"
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::string_view kWeight = ".weight";
 
-std::size_t padded16(std::int64_t n) { return static_cast<std::size_t>((n + 15) / 16 * 16); }
 
 // "model.layers.0.self_attn.q_proj" of the parameter of this name.
 std::string module_of(const std::string& parameter) { return parameter.substr(0, parameter.size() - kWeight.size()); }
@@ -60,7 +60,7 @@ LoraAdapter::LoraAdapter(const ParameterStore& base, const LoraSettings& setting
     for (const auto& [name, rows, columns] : {std::tuple(".lora_A.weight", rank, p->columns), std::tuple(".lora_B.weight", p->rows, rank)}) {
       parameters_.push_back({module + name, {module + name, ""}, -1, ParameterKind::matrix, rows, columns, nullptr, nullptr});
       size_ += rows * columns;
-      padded_ += padded16(rows * columns);
+      padded_ += static_cast<std::size_t>(round_up<std::int64_t>(rows * columns, 16));
     }
   }
   memory_ = HugeBuffer(3 * padded_ * sizeof(float));
@@ -71,7 +71,7 @@ LoraAdapter::LoraAdapter(const ParameterStore& base, const LoraSettings& setting
   for (Parameter& p : parameters_) {
     p.values = values_ + at;
     p.gradient = gradients_ + at;
-    at += padded16(p.size());
+    at += static_cast<std::size_t>(round_up<std::int64_t>(p.size(), 16));
   }
   const auto offset = [&](const Parameter& p) { return p.values - values_; };
   for (Beside& one : beside_) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/philox.h"
+#include "base/round_up.h"
 #include "formats/safetensors_writer.h"
 #include "models/packing_plan.h"
 #include "tensor/codec.h"
@@ -17,7 +18,6 @@ namespace limpid {
 
 namespace {
 
-std::size_t padded16(std::int64_t n) { return static_cast<std::size_t>((n + 15) / 16 * 16); }
 
 ParameterKind matrix_kind(const std::string& name) {
   if (name == "model.embed_tokens.weight") return ParameterKind::embedding;
@@ -73,7 +73,7 @@ class ParameterStore::Lister final : public ParameterVisitor {
   void list(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows, std::int64_t columns) {
     store_.parameters_.push_back({std::move(unique), names, part, kind, rows, columns, nullptr, nullptr});
     store_.size_ += rows * columns;
-    store_.padded_ += padded16(rows * columns);
+    store_.padded_ += static_cast<std::size_t>(round_up<std::int64_t>(rows * columns, 16));
   }
   void add(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows, std::int64_t columns, PackedWeight& weight,
            DType type) {
@@ -105,7 +105,7 @@ ParameterStore::ParameterStore(Decoder& model, const Options& options) : config_
   for (Parameter& parameter : parameters_) {
     parameter.values = values_ + at;
     if (options.gradients && parameter.kind != ParameterKind::balance) parameter.gradient = gradients_ + at;
-    at += padded16(parameter.size());
+    at += static_cast<std::size_t>(round_up<std::int64_t>(parameter.size(), 16));
   }
   for (const Packed& p : packed_) p.weight->data = packed + p.offset;
   for (const auto& [index, values] : vectors_) *values = parameters_[index].values;

@@ -35,7 +35,7 @@ bool is_redirect(long status) {
 }
 
 // One exchange, seen from libcurl's callbacks. Exceptions do not cross C code: they wait in `thrown`.
-struct Exchange {
+struct Transfer {
   const HttpOptions* options = nullptr;
   const std::function<bool(const HttpResponse&)>* accept = nullptr;
   const std::function<void(std::span<const std::byte>)>* sink = nullptr;
@@ -86,7 +86,7 @@ struct Exchange {
 };
 
 std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
-  Exchange& exchange = *static_cast<Exchange*>(user);
+  Transfer& exchange = *static_cast<Transfer*>(user);
   try {
     exchange.header_bytes += size;
     if (exchange.header_bytes > kMaxHeaders) fail(ErrorKind::system, "more than {} bytes of headers", kMaxHeaders);
@@ -99,7 +99,7 @@ std::size_t on_header(char* data, std::size_t, std::size_t size, void* user) {
 }
 
 std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
-  Exchange& exchange = *static_cast<Exchange*>(user);
+  Transfer& exchange = *static_cast<Transfer*>(user);
   try {
     return exchange.body({reinterpret_cast<const std::byte*>(data), size}) ? size : 0;
   } catch (...) {
@@ -109,7 +109,7 @@ std::size_t on_body(char* data, std::size_t, std::size_t size, void* user) {
 }
 
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
-  Exchange& exchange = *static_cast<Exchange*>(user);
+  Transfer& exchange = *static_cast<Transfer*>(user);
   try {
     exchange.cancelled = exchange.options->cancelled && exchange.options->cancelled();
     return exchange.cancelled ? 1 : 0;
@@ -156,7 +156,7 @@ struct HttpClient::Handle {
   }
 
   void prepare(const std::string& url, const HttpRequest& request, const HttpOptions& options, curl_slist* headers,
-               Exchange& exchange) {
+               Transfer& exchange) {
     curl_easy_reset(curl);  // keeps the connections
     curl_easy_setopt(curl, CURLOPT_URL, url.c_str());
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -195,7 +195,7 @@ struct HttpClient::Handle {
                        const std::function<bool(const HttpResponse&)>& accept,
                        const std::function<void(std::span<const std::byte>)>& sink) {
     const HeaderList headers = header_list(request, url);
-    Exchange exchange;
+    Transfer exchange;
     exchange.options = &options;
     exchange.accept = &accept;
     exchange.sink = &sink;

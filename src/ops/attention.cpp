@@ -12,6 +12,7 @@
 #include <atomic>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "ops/attention_backward.h"
 #include "ops/attention_block.h"
 
@@ -21,10 +22,9 @@ namespace {
 
 constexpr std::size_t kPartialBytes = std::size_t{1} << 20;  // of a round; at least one item for each thread
 
-int padded16(int n) { return (n + 15) / 16 * 16; }
 
 std::size_t partial_bytes(int queries, int value_dim) {
-  return static_cast<std::size_t>(queries) * (static_cast<std::size_t>(padded16(value_dim)) + 2) * sizeof(float);
+  return static_cast<std::size_t>(queries) * (static_cast<std::size_t>(round_up(value_dim, 16)) + 2) * sizeof(float);
 }
 
 struct Plan {
@@ -292,7 +292,7 @@ Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tens
   check("the cache's key size", cache.layout.key_dim, shape.key_dim);
   check("the cache's value size", cache.layout.value_dim, shape.value_dim);
   shape.group = shape.heads / shape.kv_heads;
-  shape.value_padded = padded16(shape.value_dim);
+  shape.value_padded = round_up(shape.value_dim, 16);
   shape.page = page_shape(cache.layout);
   if (ex.tape != nullptr) check_trainable(batch);
   const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), k.f32(), v.f32(), cache.pages};
@@ -316,7 +316,7 @@ Tensor rope_store_attend(Exec& ex, const LatentAttention& attention, const Tenso
   check("the cache's latent", cache.layout.latent, attention.latent);
   check("the cache's rope values", cache.layout.rope, attention.rope_dim);
   shape.group = shape.heads;
-  shape.value_padded = padded16(shape.value_dim);
+  shape.value_padded = round_up(shape.value_dim, 16);
   shape.page = page_shape(cache.layout);
   if (ex.tape != nullptr) check_trainable(batch);
   const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), kv.f32(), nullptr, cache.pages};

@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "ops/tape.h"
 
 namespace limpid {
@@ -19,7 +20,6 @@ constexpr int kBlock = 128;
 constexpr int kPieceQueries = 128;  // of all heads of a group; scores of a piece are 64 KiB
 constexpr int kDiagonalRows = 36;   // rows of a piece where half of a square of scores is not seen
 
-int padded16(int n) { return (n + 15) / 16 * 16; }
 std::size_t bytes_of(std::int64_t floats) { return static_cast<std::size_t>(floats) * sizeof(float); }
 int blocks_of(int rows) { return (rows + kBlock - 1) / kBlock; }
 
@@ -69,7 +69,7 @@ Worker::Worker(Exec& ex, const SavedAttention& saved)
       kernels_(*ex.kernels->gradient),
       saved_(saved),
       s_(saved.shape),
-      key_stride_(padded16(s_.key_dim)),
+      key_stride_(round_up(s_.key_dim, 16)),
       value_stride_(s_.latent ? key_stride_ : s_.value_padded) {
   const std::int64_t queries = std::max(kPieceQueries, s_.group);
   const auto floats = [&](std::int64_t n) {
@@ -90,7 +90,7 @@ Worker::Worker(Exec& ex, const SavedAttention& saved)
   dscores_ = floats(queries * kBlock);
   delta_ = floats(queries);
   sines_ = floats(s_.rope.pairs);
-  scales_ = floats(padded16(std::max(s_.key_dim, s_.value_dim)));
+  scales_ = floats(round_up(std::max(s_.key_dim, s_.value_dim), 16));
   encoded_ = reinterpret_cast<std::byte*>(floats(std::max<std::int64_t>(key_stride_, s_.value_padded)));
 }
 
@@ -113,7 +113,7 @@ void Worker::round(float* row, int n, int block) {
   if (s_.page.type == CacheType::f32) return;
   const AttentionKernels& kernels = *ex_.kernels->attention;
   kernels.encode[type](row, n, block, encoded_, scales_);
-  kernels.decode[type](encoded_, padded16(n), row);
+  kernels.decode[type](encoded_, round_up(n, 16), row);
   if (s_.page.type != CacheType::q8) return;
   for (int i = 0; i < n; ++i) row[i] *= scales_[i / block];
 }
@@ -257,7 +257,7 @@ void attention_backward(Exec& ex, const SavedAttention& saved) {
 }  // namespace
 
 std::size_t attention_backward_scratch_bytes(int heads, int kv_heads, int key_dim, int value_dim) {
-  const std::int64_t keys = padded16(key_dim), values = padded16(value_dim),
+  const std::int64_t keys = round_up(key_dim, 16), values = round_up(value_dim, 16),
                      queries = std::max(kPieceQueries, heads / std::max(kv_heads, 1));
   return bytes_of(kBlock * (3 * keys + 3 * values) + queries * (2 * keys + values + 2 * kBlock + 1) +
                   3 * std::max(keys, values)) + 16 * 64;

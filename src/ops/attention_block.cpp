@@ -1,4 +1,5 @@
 #include "ops/attention_block.h"
+#include "base/round_up.h"
 
 #include <algorithm>
 #include <cstring>
@@ -12,14 +13,13 @@ constexpr int kBlockQueries = 128;
 // are the same).
 constexpr int kDecodeFrom = 3 * kQueryTile;
 
-std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 // Floats of each buffer of a worker, in the order that it takes them. Enough for either kind of attention.
 struct WorkerSizes {
   std::size_t rotated, query, scores, page, sums, partial;
   WorkerSizes(std::size_t queries, std::size_t key_dim, std::size_t value_dim) {
-    const std::size_t lanes = round_up(queries, kLatentQueries), padded = round_up(value_dim, 16);
-    rotated = round_up(key_dim, 16);
+    const std::size_t lanes = round_up<std::size_t>(queries, kLatentQueries), padded = round_up<std::size_t>(value_dim, 16);
+    rotated = round_up<std::size_t>(key_dim, 16);
     query = lanes * key_dim;
     scores = lanes * kSpanTokens;
     page = kPageTokens * std::max({key_dim, padded, static_cast<std::size_t>(kLatentChunk)});
@@ -86,7 +86,7 @@ void AttentionWorker::store(const BatchSequence& sequence, int first, int rows, 
   const auto type = static_cast<std::size_t>(layout.type);
   const std::ptrdiff_t key_dim = shape_.key_dim, value_dim = shape_.value_dim;
   const std::size_t written =
-      round_up(static_cast<std::size_t>(shape_.latent ? key_dim : value_dim), 16) * layout.value_bytes;
+      round_up<std::size_t>(static_cast<std::size_t>(shape_.latent ? key_dim : value_dim), 16) * layout.value_bytes;
   for (int r = first; r < first + rows; ++r) {
     const int row = sequence.first_row + r, position = sequence.first_position + r, slot = position % kPageTokens;
     for (int h = head; h < end; ++h) {

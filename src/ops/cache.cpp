@@ -1,6 +1,7 @@
 #include "ops/cache.h"
 
 #include "base/error.h"
+#include "base/round_up.h"
 #include "kernels/attention.h"
 #include "ops/cache_page.h"
 #include "tensor/layout.h"
@@ -11,7 +12,6 @@ namespace {
 
 constexpr int kLargestDimension = 1 << 16;
 
-std::size_t round_up(std::size_t n, std::size_t unit) { return (n + unit - 1) / unit * unit; }
 
 std::size_t check(const char* name, int value, int least) {
   if (value < least || value > kLargestDimension)
@@ -43,9 +43,9 @@ PageShape page_shape(const CacheLayout& layout) {
   if (layout.latent > 0) {
     const std::size_t dims = check("latent", layout.latent, 1) + check("rope", layout.rope, 0);
     // Vectors of 16 are read whole: the scales begin after the padding of the values.
-    const std::size_t row = round_up(dims, 16) * page.value_bytes;
+    const std::size_t row = round_up<std::size_t>(dims, 16) * page.value_bytes;
     page.row_scales = row;
-    page.value_stride = round_up(row + (scaled ? round_up(dims, kLatentBlock) / kLatentBlock * sizeof(float) : 0), 64);
+    page.value_stride = round_up<std::size_t>(row + (scaled ? round_up<std::size_t>(dims, kLatentBlock) / kLatentBlock * sizeof(float) : 0), 64);
     page.head_bytes = page.bytes = tokens * page.value_stride;
     return page;
   }
@@ -53,7 +53,7 @@ PageShape page_shape(const CacheLayout& layout) {
   const std::size_t scales = scaled ? tokens * sizeof(float) : 0;
   page.key_scales = check("key_dim", layout.key_dim, 1) * tokens * page.value_bytes;
   page.values = page.key_scales + scales;
-  page.value_stride = round_up(check("value_dim", layout.value_dim, 1) * page.value_bytes, 64);
+  page.value_stride = round_up<std::size_t>(check("value_dim", layout.value_dim, 1) * page.value_bytes, 64);
   page.value_scales = page.values + tokens * page.value_stride;
   page.head_bytes = page.value_scales + scales;
   page.bytes = heads * page.head_bytes;

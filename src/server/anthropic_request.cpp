@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 31;
+constexpr std::int64_t kMostAnswerTokens = std::int64_t{1} << 31;
 
 // Off unless asked for, as in Anthropic's API: a client that did not ask may take the first block for the answer.
 bool read_thinking(RequestFields& fields, const ModelName& name, AnthropicRequest& out) {
@@ -130,7 +130,7 @@ AnthropicRequest parse_anthropic(std::string_view body, bool counting, const std
     tell_as_400(answer);
     if (counting) return out;
     fields.required("max_tokens");
-    answer.max_tokens = *fields.integer("max_tokens", 1, kMostTokens);
+    answer.max_tokens = *fields.integer("max_tokens", 1, kMostAnswerTokens);
     out.options.max_tokens = *answer.max_tokens;
     read_sampling_of(fields, answer);
     if (name.rules != ApiRules::own && thinking) ignore_sampling(answer, name.rules == ApiRules::r1);

@@ -16,8 +16,6 @@ namespace limpid {
 
 namespace {
 
-using Json = nlohmann::json;
-
 const char* name_of(PullState::State state) {
   switch (state) {
     case PullState::State::running:
@@ -32,8 +30,8 @@ const char* name_of(PullState::State state) {
   return "";
 }
 
-Json pull_json(const PullState& pull) {
-  Json json{{"name", pull.name},
+nlohmann::json pull_json(const PullState& pull) {
+  nlohmann::json json{{"name", pull.name},
             {"state", name_of(pull.state)},
             {"done", pull.done},
             {"total", pull.total},
@@ -42,16 +40,16 @@ Json pull_json(const PullState& pull) {
   return json;
 }
 
-Json plan_json(const PlannedModel& model) {
-  Json json{{"name", model.name},   {"title", model.title}, {"description", model.description},
+nlohmann::json plan_json(const PlannedModel& model) {
+  nlohmann::json json{{"name", model.name},   {"title", model.title}, {"description", model.description},
             {"bytes", model.bytes}, {"fits", model.fits},   {"here", model.here}};
   if (model.tokens_per_second > 0) json["tokens_per_second"] = model.tokens_per_second;
   if (!model.reason.empty()) json["reason"] = model.reason;
   return json;
 }
 
-Json folder_json(const IndexedFolder& folder) {
-  Json json{{"id", std::to_string(folder.id)},
+nlohmann::json folder_json(const IndexedFolder& folder) {
+  nlohmann::json json{{"id", std::to_string(folder.id)},
             {"path", folder.path},
             {"files", folder.files},
             {"passages", folder.passages},
@@ -93,7 +91,7 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
         const std::optional<AppUser> user = options.user ? options.user(call.request()) : std::nullopt;
         const bool in = user && user->place == 0;
         const bool owner = !options.team || (in && user->role == "admin");
-        Json json{{"version", options.version},
+        nlohmann::json json{{"version", options.version},
                   {"team", options.team},
                   {"default_model", options.default_model},
                   {"offline", options.offline}};
@@ -116,7 +114,7 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
 void add_models(Router& router, AppHost& host, bool team) {
   router.add(route("GET", "/api/plan", "plan", "Models of the catalogue: size, whether they fit, expected speed",
                    for_owner(team, [&host](Call& call) {
-                     Json models = Json::array();
+                     nlohmann::json models = nlohmann::json::array();
                      for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
                      reply_json(call, json_text({{"models", models}}));
                    })));
@@ -127,7 +125,7 @@ void add_models(Router& router, AppHost& host, bool team) {
                    })));
   router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were",
                    for_owner(team, [&host](Call& call) {
-                     Json pulls = Json::array();
+                     nlohmann::json pulls = nlohmann::json::array();
                      for (const PullState& pull : host.pulls()) pulls.push_back(pull_json(pull));
                      reply_json(call, json_text({{"pulls", pulls}}));
                    })));
@@ -156,7 +154,7 @@ class HistoryRoutes {
 
   void list(const Call& call) {
     check_rate(call);
-    Json list = Json::array();
+    nlohmann::json list = nlohmann::json::array();
     for (const ListedConversation& kept : history_.list(call.identity.account))
       list.push_back({{"id", kept.id}, {"updated", kept.updated}, {"title", kept.title}, {"bytes", kept.bytes}});
     send(call, json_text({{"conversations", std::move(list)}}));
@@ -237,7 +235,7 @@ void add_history(Router& router, History& history, const AppRouteOptions& option
 void add_documents(Router& router, DocumentIndex& documents, bool team) {
   router.add(
       route("GET", "/api/folders", "folders", "Folders that are indexed", for_owner(team, [&documents](Call& call) {
-              Json folders = Json::array();
+              nlohmann::json folders = nlohmann::json::array();
               for (const IndexedFolder& folder : documents.folders()) folders.push_back(folder_json(folder));
               reply_json(call, json_text({{"folders", folders}}));
             })));
@@ -258,7 +256,7 @@ void add_documents(Router& router, DocumentIndex& documents, bool team) {
               const std::string limit = call.query("limit");
               const int most =
                   limit.empty() ? 8 : static_cast<int>(std::clamp<std::int64_t>(number_of(limit, "limit"), 1, 50));
-              Json passages = Json::array();
+              nlohmann::json passages = nlohmann::json::array();
               int number = 0;
               for (const FoundPassage& found : documents.search(call.query("q").substr(0, 2000), most))
                 passages.push_back({{"number", ++number},

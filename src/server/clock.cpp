@@ -9,22 +9,19 @@ namespace limpid {
 
 namespace {
 
-using std::chrono::days;
-using std::chrono::floor;
-using std::chrono::months;
-using std::chrono::seconds;
 using std::chrono::sys_days;
 using std::chrono::sys_seconds;
 using std::chrono::year_month_day;
 
-year_month_day day_of(UnixSeconds time) { return floor<days>(sys_seconds(seconds(time))); }
+year_month_day day_of(UnixSeconds time) { return std::chrono::floor<std::chrono::days>(sys_seconds(std::chrono::seconds(time))); }
 UnixSeconds unix_seconds(sys_days day) { return sys_seconds(day).time_since_epoch().count(); }
 
 }  // namespace
 
 WallClock system_wall_clock() {
-  return
-      [] { return std::chrono::duration_cast<seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); };
+  return [] {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
 }
 
 UnixSeconds start_of_day(UnixSeconds time) { return unix_seconds(day_of(time)); }
@@ -36,7 +33,7 @@ UnixSeconds start_of_month(UnixSeconds time) {
 
 UnixSeconds start_of_next_month(UnixSeconds time) {
   const year_month_day day = day_of(time);
-  return unix_seconds(year_month_day(day.year() / day.month() / 1) + months(1));
+  return unix_seconds(year_month_day(day.year() / day.month() / 1) + std::chrono::months(1));
 }
 
 std::string date_of(UnixSeconds time) {

@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 62> kExtensions = {
     "rs",   "swift", "rb",       "php", "sh",  "bash", "pl",   "lua",  "sql", "r",   "m",    "scala", "hs",
     "ml",   "el",    "lisp",     "clj", "ex",  "exs",  "bib",  "srt",  "vtt", "diff"};
 
-std::string_view trimmed(std::string_view line) {
+std::string_view trimmed_line(std::string_view line) {
   const std::size_t first = line.find_first_not_of(" \t\r"), last = line.find_last_not_of(" \t\r");
   return first == std::string_view::npos ? std::string_view{} : line.substr(first, last - first + 1);
 }
@@ -30,7 +30,7 @@ std::string extension_of(std::string_view name) {
 }
 
 bool underlines(std::string_view line) {
-  const std::string_view text = trimmed(line);
+  const std::string_view text = trimmed_line(line);
   return text.size() >= 3 && (text.find_first_not_of('=') == std::string_view::npos ||
                               text.find_first_not_of('-') == std::string_view::npos);
 }
@@ -38,11 +38,11 @@ bool underlines(std::string_view line) {
 class Cutter {
  public:
   void line(std::string_view line) {
-    const std::string_view text = trimmed(line);
+    const std::string_view text = trimmed_line(line);
     if (text.starts_with('#') && text.find_first_not_of('#') != std::string_view::npos &&
         text[text.find_first_not_of('#')] == ' ') {
       end();
-      title_ = trimmed(text.substr(text.find_first_not_of('#')));
+      title_ = trimmed_line(text.substr(text.find_first_not_of('#')));
     } else if (underlines(line) && !last_.empty() && current_.size() == last_.size() + 1) {
       title_ = last_;  // the line above was the first of its passage: a heading
     }

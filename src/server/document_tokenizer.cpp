@@ -23,14 +23,14 @@ fts5_api* fts5_of(sqlite3* database) {
   return api;
 }
 
-struct Tokenizer {
+struct WordTokenizer {
   fts5_tokenizer inner;
   Fts5Tokenizer* state = nullptr;
 };
 
 int create(void* context, const char**, int, Fts5Tokenizer** out) {
   auto* api = static_cast<fts5_api*>(context);
-  auto tokenizer = std::make_unique<Tokenizer>();
+  auto tokenizer = std::make_unique<WordTokenizer>();
   void* inner_context = nullptr;
   int rc = api->xFindTokenizer(api, "unicode61", &inner_context, &tokenizer->inner);
   if (rc != SQLITE_OK) return rc;
@@ -42,7 +42,7 @@ int create(void* context, const char**, int, Fts5Tokenizer** out) {
 }
 
 void destroy(Fts5Tokenizer* handle) {
-  const std::unique_ptr<Tokenizer> tokenizer(reinterpret_cast<Tokenizer*>(handle));
+  const std::unique_ptr<WordTokenizer> tokenizer(reinterpret_cast<WordTokenizer*>(handle));
   tokenizer->inner.xDelete(tokenizer->state);
 }
 
@@ -77,7 +77,7 @@ int split(void* context, int flags, const char* token, int size, int start, int 
 }
 
 int tokenize(Fts5Tokenizer* handle, void* context, int flags, const char* text, int size, TakeToken take) {
-  const auto* tokenizer = reinterpret_cast<const Tokenizer*>(handle);
+  const auto* tokenizer = reinterpret_cast<const WordTokenizer*>(handle);
   Splitting outer{context, take};
   return tokenizer->inner.xTokenize(tokenizer->state, &outer, flags, text, size, split);
 }

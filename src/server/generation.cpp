@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/seconds.h"
 #include "server/generation_table.h"
 
 namespace limpid {
@@ -11,8 +12,6 @@ namespace limpid {
 namespace {
 
 constexpr std::size_t kMostListeners = 8;
-
-double seconds(Generation::Clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
 std::string labels(const std::string& model) { return fmt::format("model=\"{}\"", model); }
 

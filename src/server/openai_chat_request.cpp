@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMostTokens = std::int64_t{1} << 31;
+constexpr std::int64_t kMostChatTokens = std::int64_t{1} << 31;
 
 bool is_prefix(const Json& message) {
   const auto prefix = message.find("prefix");
@@ -120,7 +120,7 @@ std::optional<bool> read_thinking(RequestFields& fields, AnswerRequest& answer) 
   if (std::optional<RequestFields> thinking = fields.object("thinking")) {
     if (const auto type = thinking->choice("type", {"enabled", "disabled", "auto"}); type && *type != "auto")
       on = *type == "enabled";
-    if (const auto budget = thinking->integer("budget_tokens", 0, kMostTokens))
+    if (const auto budget = thinking->integer("budget_tokens", 0, kMostChatTokens))
       answer.chat.thinking_budget = static_cast<int>(std::min<std::int64_t>(*budget, 1 << 30));
     answer.chat.thinking_seconds = thinking->number("budget_seconds", 0, 86400);
   }
@@ -149,8 +149,8 @@ OpenaiChatRequest parse_openai_chat(std::string_view body, const std::vector<std
   if (name.rules == ApiRules::r1 || !thinking) thinking = name.thinking;
   if (thinking) answer.chat.prompt.thinking = *thinking ? Thinking::on : Thinking::off;
 
-  answer.max_tokens = fields.integer("max_completion_tokens", 1, kMostTokens);
-  if (const auto most = fields.integer("max_tokens", 1, kMostTokens); most && !answer.max_tokens)
+  answer.max_tokens = fields.integer("max_completion_tokens", 1, kMostChatTokens);
+  if (const auto most = fields.integer("max_tokens", 1, kMostChatTokens); most && !answer.max_tokens)
     answer.max_tokens = most;
   out.options.logprobs = fields.boolean("logprobs").value_or(false);
   const auto top = fields.integer("top_logprobs", 0, 20);

@@ -12,14 +12,13 @@ namespace limpid {
 
 namespace {
 
-using nlohmann::json;
 
 // An object of the file, with the way to it for errors.
 struct Node {
-  const json& value;
+  const nlohmann::json& value;
   std::string path;
 
-  [[noreturn]] void refuse(std::string_view field, std::string_view expected, const json& found) const {
+  [[noreturn]] void refuse(std::string_view field, std::string_view expected, const nlohmann::json& found) const {
     fail(ErrorKind::input, "{}{}: expected {}, found {}", path, field, expected, found.dump().substr(0, 60));
   }
   void only(std::initializer_list<std::string_view> names) const {
@@ -31,12 +30,12 @@ struct Node {
       fail(ErrorKind::input, "{}{}: expected one of {}", path, key, known);
     }
   }
-  const json* find(const char* field) const {
+  const nlohmann::json* find(const char* field) const {
     const auto found = value.find(field);
     return found == value.end() ? nullptr : &*found;
   }
   std::int64_t integer(const char* field, std::int64_t otherwise, std::int64_t least, std::int64_t most) const {
-    const json* found = find(field);
+    const nlohmann::json* found = find(field);
     if (found == nullptr) return otherwise;
     const bool whole = found->is_number_integer() &&
                        !(found->is_number_unsigned() && found->get<std::uint64_t>() > std::uint64_t{INT64_MAX});
@@ -45,19 +44,19 @@ struct Node {
     return found->get<std::int64_t>();
   }
   bool boolean(const char* field, bool otherwise) const {
-    const json* found = find(field);
+    const nlohmann::json* found = find(field);
     if (found == nullptr) return otherwise;
     if (!found->is_boolean()) refuse(field, "true or false", *found);
     return found->get<bool>();
   }
   std::string text(const char* field, std::string otherwise) const {
-    const json* found = find(field);
+    const nlohmann::json* found = find(field);
     if (found == nullptr) return otherwise;
     if (!found->is_string()) refuse(field, "a text", *found);
     return found->get<std::string>();
   }
   double number(const char* field, double otherwise, double least, double most) const {
-    const json* found = find(field);
+    const nlohmann::json* found = find(field);
     if (found == nullptr) return otherwise;
     if (!found->is_number() || found->get<double>() < least || found->get<double>() > most)
       refuse(field, fmt::format("a number from {} to {}", least, most), *found);
@@ -68,7 +67,7 @@ struct Node {
 constexpr std::int64_t kMost = 1'000'000'000'000;
 
 WindowLimits parse_limits(const Node& tier, const char* field) {
-  const json* found = tier.find(field);
+  const nlohmann::json* found = tier.find(field);
   if (found == nullptr) return {};
   const Node node{*found, tier.path + field + "."};
   node.only({"minute", "day", "month"});
@@ -85,9 +84,9 @@ Tier parse_tier(const Node& node) {
   tier.concurrency = static_cast<int>(node.integer("concurrency", 0, 0, 1'000'000));
   tier.context = node.integer("context", 0, 0, kMostTokens);
   tier.shed_at = node.number("shed_at", 1, 0, 1000);
-  if (const json* models = node.find("models")) {
+  if (const nlohmann::json* models = node.find("models")) {
     if (!models->is_array()) node.refuse("models", "an array of model names", *models);
-    for (const json& model : *models) {
+    for (const nlohmann::json& model : *models) {
       if (!model.is_string()) node.refuse("models", "an array of model names", model);
       tier.models.push_back(model.get<std::string>());
     }
@@ -125,7 +124,7 @@ const ModelPrice& TeamConfig::price(const std::string& model) const {
 }
 
 TeamConfig parse_team_config(std::string_view text, const std::string& name) {
-  const json document = parse_json(text, name, {.bytes = std::size_t{1} << 20, .depth = 16, .unique_keys = true});
+  const nlohmann::json document = parse_json(text, name, {.bytes = std::size_t{1} << 20, .depth = 16, .unique_keys = true});
   const Node root{document, name + ": "};
   root.only({"currency", "default_tier", "waiting_list", "most_waiting", "capacity", "tiers", "prices"});
   TeamConfig config;
@@ -134,12 +133,12 @@ TeamConfig parse_team_config(std::string_view text, const std::string& name) {
   config.waiting_list = root.boolean("waiting_list", true);
   config.most_waiting = root.integer("most_waiting", 10'000, 0, kMost);
   config.capacity = root.integer("capacity", 0, -1, kMost);
-  const json* tiers = root.find("tiers");
+  const nlohmann::json* tiers = root.find("tiers");
   if (tiers == nullptr || !tiers->is_object() || tiers->empty())
-    root.refuse("tiers", "an object with at least one tier", tiers == nullptr ? json() : *tiers);
+    root.refuse("tiers", "an object with at least one tier", tiers == nullptr ? nlohmann::json() : *tiers);
   for (const auto& [key, tier] : tiers->items())
     config.tiers.emplace(key, parse_tier({tier, root.path + "tiers." + key + "."}));
-  if (const json* prices = root.find("prices")) {
+  if (const nlohmann::json* prices = root.find("prices")) {
     if (!prices->is_object()) root.refuse("prices", "an object", *prices);
     for (const auto& [key, price] : prices->items())
       config.prices.emplace(key, parse_price({price, root.path + "prices." + key + "."}));

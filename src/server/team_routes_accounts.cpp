@@ -17,7 +17,7 @@ Json waiting_json(Team& team, const Account& account) {
   return {{"place", place.place}, {"waiting", place.waiting}};
 }
 
-Json sign_up(TeamCall& call) {
+Json post_sign_up(TeamCall& call) {
   RequestFields fields(call.body, "");
   const Account account = call.team.accounts().sign_up(fields.required_text("name"), fields.required_text("password"),
                                                        fields.text("code").value_or(""), call.call.request().peer);
@@ -130,7 +130,7 @@ void add_account_routes(Router& router, const std::shared_ptr<Team>& team) {
        "/api/signup",
        Access::anyone,
        "",
-       sign_up,
+       post_sign_up,
        {"signUp", "A new account, by access code or onto the waiting list", "", "SignUp", "SignedUp"},
        201});
   add({"POST",

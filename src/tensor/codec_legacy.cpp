@@ -13,7 +13,7 @@ int high(std::uint8_t byte) { return byte >> 4; }
 
 int fifth_bit(const std::uint8_t* qh, int i) { return (qh[i / 8] >> (i % 8) & 1) << 4; }
 
-float inverse(float d) { return d != 0.0f ? 1.0f / d : 0.0f; }
+float inverse_or_zero(float d) { return d != 0.0f ? 1.0f / d : 0.0f; }
 
 // Truncates to [0, top]. A value that is not finite (the scale was subnormal, or the input infinite) becomes 0, as x86
 // conversions make it.
@@ -46,7 +46,7 @@ void pack_fifth_bits(const std::uint8_t* q, std::uint8_t* qh) {
 // Symmetric types: the extreme value maps to -half exactly. Returns the scale.
 float quantise_symmetric(const float* in, int half, std::uint8_t* q) {
   const float d = extreme(in) / static_cast<float>(-half);
-  const float id = inverse(d);
+  const float id = inverse_or_zero(d);
   for (int i = 0; i < 32; ++i) {
     const float scaled = in[i] * id;
     q[i] = truncated(scaled + (static_cast<float>(half) + 0.5f), 2 * half - 1);
@@ -61,7 +61,7 @@ ScaleMin quantise_affine(const float* in, int top, std::uint8_t* q) {
   // The first of equal values, as ggml takes it: it decides the sign of a zero (minmax_element takes the last largest).
   const float m = *std::min_element(in, in + 32);
   const float d = (*std::max_element(in, in + 32) - m) / static_cast<float>(top);
-  const float id = inverse(d);
+  const float id = inverse_or_zero(d);
   for (int i = 0; i < 32; ++i) {
     const float scaled = (in[i] - m) * id;
     q[i] = truncated(scaled + 0.5f, top);
@@ -140,7 +140,7 @@ void encode(const float* in, BlockQ5_1& block) {
 
 void encode(const float* in, BlockQ8_0& block) {
   const float d = std::fabs(extreme(in)) / 127.0f;
-  const float id = inverse(d);
+  const float id = inverse_or_zero(d);
   block.d = f32_to_f16(d);
   for (int i = 0; i < 32; ++i) {
     const float rounded = std::round(in[i] * id);

@@ -28,7 +28,7 @@ std::uint32_t to_strip(std::uint64_t eight) { return static_cast<std::uint32_t>(
 std::uint64_t from_strip(std::uint32_t four) { return (four | std::uint64_t{four} << 28) & kLow; }
 
 template <typename T>
-T load(const std::byte* p) {
+T load_bytes(const std::byte* p) {
   T value;
   std::memcpy(&value, p, sizeof value);
   return value;
@@ -52,11 +52,11 @@ void pack_row(const std::byte* from, int r, std::byte* to) {
   }
   const std::byte* nibbles = quants + (S.bits == 5 ? 4 : 0);
   for (int j = 0; j < 4; ++j) {
-    const std::uint32_t four = to_strip(load<std::uint64_t>(nibbles + j % 2 * 8) >> j / 2 * 4 & kLow);
+    const std::uint32_t four = to_strip(load_bytes<std::uint64_t>(nibbles + j % 2 * 8) >> j / 2 * 4 & kLow);
     std::memcpy(to + 64 * j, &four, 4);
   }
   if (S.bits == 5)
-    for (int i = 0; i < 4; ++i) to[256 + i] = static_cast<std::byte>(every_fourth(load<std::uint32_t>(quants), i));
+    for (int i = 0; i < 4; ++i) to[256 + i] = static_cast<std::byte>(every_fourth(load_bytes<std::uint32_t>(quants), i));
 }
 
 template <Shape S>
@@ -72,7 +72,7 @@ void unpack_row(const std::byte* from, int r, std::byte* to) {
   std::byte* nibbles = quants + (S.bits == 5 ? 4 : 0);
   for (int j = 0; j < 2; ++j) {
     const std::uint64_t eight =
-        from_strip(load<std::uint32_t>(from + 64 * j)) | from_strip(load<std::uint32_t>(from + 64 * (j + 2))) << 4;
+        from_strip(load_bytes<std::uint32_t>(from + 64 * j)) | from_strip(load_bytes<std::uint32_t>(from + 64 * (j + 2))) << 4;
     std::memcpy(nibbles + 8 * j, &eight, 8);
   }
   if (S.bits == 5) {

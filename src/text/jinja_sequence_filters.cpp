@@ -271,7 +271,7 @@ Value groupby(Evaluator& e, const Value& v, Arguments& a) {
 }
 
 using Named = std::pair<std::string_view, FilterFunction>;
-constexpr std::array<Named, 21> filters = {{
+constexpr std::array<Named, 21> sequence_filters = {{
     {"length", length},   {"count", length},      {"join", join_filter}, {"first", first},   {"last", last},
     {"list", list},       {"map", map},           {"select", select},    {"reject", reject}, {"selectattr", selectattr},
     {"items", items},     {"dictsort", dictsort}, {"sort", sort},        {"unique", unique}, {"rejectattr", rejectattr},
@@ -282,7 +282,7 @@ constexpr std::array<Named, 21> filters = {{
 }  // namespace
 
 FilterFunction find_sequence_filter(std::string_view name) {
-  for (const auto& [known, function] : filters) {
+  for (const auto& [known, function] : sequence_filters) {
     if (known == name) return function;
   }
   return nullptr;

@@ -265,7 +265,7 @@ Value escape_filter(Evaluator& e, const Value& v, Arguments&) {
 }
 
 using Named = std::pair<std::string_view, FilterFunction>;
-constexpr std::array<Named, 24> filters = {{
+constexpr std::array<Named, 24> text_filters = {{
     {"tojson", tojson},
     {"trim", trim},
     {"replace", replace_filter},
@@ -300,7 +300,7 @@ constexpr std::array<Named, 24> filters = {{
 }  // namespace
 
 FilterFunction find_text_filter(std::string_view name) {
-  for (const auto& [known, function] : filters) {
+  for (const auto& [known, function] : text_filters) {
     if (known == name) return function;
   }
   return nullptr;

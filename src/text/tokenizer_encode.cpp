@@ -15,7 +15,6 @@ namespace limpid {
 
 namespace {
 
-constexpr std::string_view kSpaceMarker = "\xE2\x96\x81";  // U+2581
 
 // Short pieces of natural text repeat: their tokens are remembered in a direct-mapped table (a collision overwrites).
 class PieceCache {

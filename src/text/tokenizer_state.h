@@ -3,6 +3,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "text/tokenizer_vocabulary.h"
 
 namespace limpid {
+
+inline constexpr std::string_view kSpaceMarker = "\xE2\x96\x81";  // U+2581, how SentencePiece writes a space
 
 struct TokenizerState {
   std::string name;

@@ -10,9 +10,9 @@ namespace {
 
 constexpr std::string_view kThink = "<think>", kEndThink = "</think>";
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
-Json message(std::string_view role, std::string_view content) { return {{"role", role}, {"content", content}}; }
+OrderedJson message(std::string_view role, std::string_view content) { return {{"role", role}, {"content", content}}; }
 
 bool begins_with(const std::vector<TokenId>& ids, const std::vector<TokenId>& start) {
   return ids.size() >= start.size() && std::equal(start.begin(), start.end(), ids.begin());
@@ -23,7 +23,7 @@ bool begins_with(const std::vector<TokenId>& ids, const std::vector<TokenId>& st
 ChatWriter::ChatWriter(const Tokenizer& tokenizer, const std::string& chat_template)
     : tokenizer_(tokenizer), builder_(tokenizer, chat_template) {
   PromptRequest request;
-  request.messages = Json::array({message("user", "a"), message("assistant", "b")});
+  request.messages = OrderedJson::array({message("user", "a"), message("assistant", "b")});
   request.generation_prompt = false;
   const std::vector<TokenId> ids = builder_.build(request).ids;
   const std::span<const TokenId> ends = tokenizer.end_ids();
@@ -69,7 +69,7 @@ TrainingExample ChatWriter::text(std::string_view text) const {
 
 ChatPrompt ChatWriter::prompt_of(const Document& document, std::size_t messages, std::string_view reply) const {
   PromptRequest request;
-  request.messages = Json::array();
+  request.messages = OrderedJson::array();
   for (std::size_t i = 0; i < messages; ++i) request.messages.push_back(message(document.messages[i].role, document.messages[i].content));
   ChatPrompt prompt = builder_.build(request);
   if (!prompt.inside_thinking || reply.find(kEndThink) != std::string_view::npos) return prompt;

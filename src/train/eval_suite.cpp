@@ -16,7 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;
-constexpr int kAttempts = 8;  // of drawing a problem that was not drawn before, for each that is wanted
+constexpr int kDraws = 8;  // of drawing a problem that was not drawn before, for each that is wanted
 
 std::string string_field(const Json& object, const char* field, const std::string& where, bool required) {
   const auto found = object.find(field);
@@ -102,7 +102,7 @@ std::vector<EvalProblem> generate_suite(const Mix& mix, Split split, std::uint64
     const std::optional<Mix> one = alone(part, split);
     if (!one) continue;
     std::set<std::string> seen;
-    for (std::uint64_t i = 0; static_cast<int>(seen.size()) < count && i < static_cast<std::uint64_t>(count) * kAttempts; ++i) {
+    for (std::uint64_t i = 0; static_cast<int>(seen.size()) < count && i < static_cast<std::uint64_t>(count) * kDraws; ++i) {
       EvalProblem problem;
       problem.sample = mixed_sample(*one, split, seed, i).sample;
       if (!seen.insert(problem.sample.prompt).second) continue;

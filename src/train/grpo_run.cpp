@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/seconds.h"
 #include "train/verifier.h"
 
 namespace limpid {
@@ -13,8 +14,6 @@ namespace limpid {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 
 constexpr std::uint64_t kAskedSequence = std::uint64_t{1} << 61;  // beyond those of any step
 

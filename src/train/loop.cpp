@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/seconds.h"
 #include "train/run_checkpoint.h"
 #include "train/run_directory.h"
 
@@ -16,10 +17,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kSmoothing = 0.05;       // of the loss: a memory of about 20 steps
+constexpr double kLossSmoothing = 0.05;       // of the loss: a memory of about 20 steps
 constexpr std::int64_t kUnjudged = 20;    // first steps, which may go up
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 class Loop {
  public:
@@ -104,7 +103,7 @@ class Loop {
     };
     if (!result.finite())
       fail(ErrorKind::input, "training: step {}: the loss is {} and the gradient's norm {}. {}", state_.steps, result.loss, result.norm, advice());
-    state_.smooth = state_.steps == 1 ? result.loss : state_.smooth + kSmoothing * (result.loss - state_.smooth);
+    state_.smooth = state_.steps == 1 ? result.loss : state_.smooth + kLossSmoothing * (result.loss - state_.smooth);
     if (state_.steps == 1 || state_.smooth < state_.least) state_.least = state_.smooth;
     if (climbs(config_.divergence))
       fail(ErrorKind::input, "training: step {}: the run diverges: its loss, smoothed, is {:.3f} and was {:.3f}. {}", state_.steps, state_.smooth,

@@ -11,7 +11,7 @@ namespace limpid {
 
 namespace {
 
-constexpr int kAttempts = 1000;  // documents without a prediction in a row
+constexpr int kMostEmptyDocuments = 1000;  // documents without a prediction in a row
 
 }  // namespace
 
@@ -52,7 +52,7 @@ void Packer::refill(std::size_t wanted) {
       weights_.insert(weights_.end(), example.weights.begin(), example.weights.end());
     }
     attempt = predicts ? 0 : attempt + 1;
-    if (attempt == kAttempts) fail(ErrorKind::input, "training: {} documents in a row have nothing to predict", attempt);
+    if (attempt == kMostEmptyDocuments) fail(ErrorKind::input, "training: {} documents in a row have nothing to predict", attempt);
   }
 }
 

@@ -10,21 +10,16 @@
 #include "formats/json.h"
 #include "train/fields.h"
 #include "train/mix_field.h"
+#include "train/recipe_data.h"
 
 namespace limpid {
-
-struct BuiltInRecipe {
-  const char *name, *json;
-};
-extern const BuiltInRecipe kBuiltInRecipes[];
-extern const std::size_t kBuiltInRecipeCount;
 
 namespace {
 
 using Json = nlohmann::json;
 using Kind = RecipeStage::Kind;
 
-constexpr std::int64_t kMost = std::int64_t{1} << 40;
+constexpr std::int64_t kMostOfARecipe = std::int64_t{1} << 40;
 
 Reasoning reasoning_from(const std::string& name, const std::string& where) {
   for (const Reasoning reasoning : {Reasoning::free, Reasoning::forced, Reasoning::none})
@@ -72,13 +67,13 @@ void read_tokenizer(Fields& fields, RecipeStage& stage) {
   const Json* data = fields.any("data");
   stage.mix = read_mix_field(data, fields.where("data"));
   stage.vocabulary = fields.integer("vocabulary", stage.vocabulary, 300, 1 << 20);
-  stage.samples = fields.integer("samples", stage.samples, 1, kMost);
+  stage.samples = fields.integer("samples", stage.samples, 1, kMostOfARecipe);
   stage.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0, INT64_MAX));
 }
 
 void read_generated(Fields& fields, RecipeStage& stage) {
   stage.mix = read_mix_field(fields.any("data"), fields.where("data"));
-  stage.samples = fields.integer("samples", 2000, 1, kMost);
+  stage.samples = fields.integer("samples", 2000, 1, kMostOfARecipe);
   stage.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0, INT64_MAX));
 }
 

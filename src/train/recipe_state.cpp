@@ -7,9 +7,9 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
-#include "engine/siphash.h"
 #include "formats/atomic_file.h"
 #include "formats/json.h"
+#include "train/run_directory.h"
 
 namespace limpid {
 
@@ -18,11 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 using Kind = RecipeStage::Kind;
-
-std::string hash_of(const std::string& path) {
-  const Hash128 hash = siphash128({}, MappedFile(path).bytes());
-  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
-}
 
 // What may change between stopping and going on.
 void leave_out(Json& value) {
@@ -72,7 +67,7 @@ Json describe_stage(const Recipe& recipe, const RecipeStage& stage, const std::s
     if (!fs::exists(path))
       fail(ErrorKind::not_found, "{}: stage \"{}\" builds on stage \"{}\", which has to run first", path, stage.name,
            name);
-    from[name] = hash_of(path);
+    from[name] = file_hash(path);
   }
   return {{"told", told}, {"from", from}};
 }

@@ -8,6 +8,7 @@
 
 #include "formats/atomic_file.h"
 #include "train/html.h"
+#include "train/report_fields.h"
 
 namespace limpid {
 
@@ -16,11 +17,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kLongestValue = 160;  // characters of a field in the recipe's table
-
-std::string text_of(const Json& object, const char* field) {
-  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>()
-                                                                                   : "";
-}
 
 const Json* field_of(const Json& object, const char* field) {
   return object.is_object() && object.contains(field) ? &object[field] : nullptr;
@@ -77,7 +73,7 @@ std::string stage_recipe(const Json& stage) {
   told.erase("sources");
   return fmt::format(
       "<h3>{} <span class=\"soft\">{}</span></h3>\n{}<details><summary>All fields</summary><pre>{}</pre></details>\n",
-      html_text(text_of(stage, "stage")), html_text(text_of(stage, "kind")),
+      html_text(text_or_empty(stage, "stage")), html_text(text_or_empty(stage, "kind")),
       rows.empty()
           ? ""
           : "<div class=\"scroll\"><table><tr><th>field</th><th class=\"text\">where it comes from</th></tr>\n" + rows +
@@ -144,7 +140,7 @@ struct Cost {
 Cost cost_of(const RunLog& log) {
   Cost cost;
   if (const Json* told = field_of(log.recipe, "cost"))
-    cost = {text_of(*told, "machine"), text_of(*told, "source"), number_in(*told, "usd_per_hour")};
+    cost = {text_or_empty(*told, "machine"), text_or_empty(*told, "source"), number_in(*told, "usd_per_hour")};
   return cost;
 }
 
@@ -161,7 +157,7 @@ double all_seconds(const RunLog& log) {
 }  // namespace
 
 std::string report_summary(const RunLog& log) {
-  const std::string name = text_of(log.recipe, "name"), about = text_of(log.recipe, "about");
+  const std::string name = text_or_empty(log.recipe, "name"), about = text_or_empty(log.recipe, "about");
   std::string out = fmt::format("<h1>{}</h1>\n", html_text(name.empty() ? "A training run" : name));
   if (!about.empty()) out += fmt::format("<p>{}</p>\n", html_text(about));
   out += stage_list(log) + "<div class=\"tiles\">\n" + change_tiles(log);
@@ -225,7 +221,7 @@ std::string report_cost(const RunLog& log) {
 }
 
 std::string report_page(const RunLog& log, const ReportOptions& options) {
-  const std::string name = text_of(log.recipe, "name");
+  const std::string name = text_or_empty(log.recipe, "name");
   std::string out =
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width,initial-scale=1\">\n";

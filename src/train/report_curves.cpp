@@ -8,6 +8,7 @@
 
 #include "train/html.h"
 #include "train/report.h"
+#include "train/report_fields.h"
 #include "train/svg_chart.h"
 #include "train/verifier.h"
 
@@ -17,11 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 using Lines = std::vector<Json>;
-
-std::string text_of(const Json& object, const char* field) {
-  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>()
-                                                                                   : "";
-}
 
 // y may be a path of two, "families/chain".
 ChartSeries series_of(const Lines& lines, const std::string& name, const char* x, const char* y,
@@ -108,7 +104,7 @@ std::string turn_html(const Json& sample, const std::string& when) {
   const bool right = sample.contains("correct") && sample["correct"] == true;
   return fmt::format(
       "<div class=\"turn\"><div class=\"when\">{}<br><span class=\"{}\">{}</span></div><div>{}</div></div>",
-      html_text(when), right ? "right" : "wrong", right ? "right" : "wrong", reply_html(text_of(sample, "reply")));
+      html_text(when), right ? "right" : "wrong", right ? "right" : "wrong", reply_html(text_or_empty(sample, "reply")));
 }
 
 // The same problem before, half-way and after, the rest folded away.
@@ -116,8 +112,8 @@ std::string sample_html(const std::vector<const Json*>& samples) {
   const Json& first = *samples.front();
   std::string out =
       fmt::format("<div class=\"sample\"><p><b>{}</b> <span class=\"soft\">{}, {}; the answer is {}</span></p>",
-                  html_text(text_of(first, "prompt")), html_text(text_of(first, "family")),
-                  html_text(text_of(first, "language")), html_text(text_of(first, "answer")));
+                  html_text(text_or_empty(first, "prompt")), html_text(text_or_empty(first, "family")),
+                  html_text(text_or_empty(first, "language")), html_text(text_or_empty(first, "answer")));
   const auto label = [](const Json& sample) {
     const double step = number_in(sample, "step");
     return step == 0 ? std::string("before") : fmt::format("after step {:.0f}", step);
@@ -138,7 +134,7 @@ std::string samples_html(const StageLog& stage) {
   std::vector<std::string> prompts;
   std::map<std::string, std::vector<const Json*>> by_prompt;
   for (const Json& sample : stage.samples) {
-    const std::string prompt = text_of(sample, "prompt");
+    const std::string prompt = text_or_empty(sample, "prompt");
     if (by_prompt[prompt].empty()) prompts.push_back(prompt);
     by_prompt[prompt].push_back(&sample);
   }
@@ -217,8 +213,8 @@ std::string report_traces(const StageLog& stage) {
   out += "</table>\n";
   std::string shown;
   for (const Json& trace : stage.kept)
-    shown += fmt::format("<div class=\"sample\"><p><b>{}</b></p>{}</div>", html_text(text_of(trace, "prompt")),
-                         reply_html(text_of(trace, "completion")));
+    shown += fmt::format("<div class=\"sample\"><p><b>{}</b></p>{}</div>", html_text(text_or_empty(trace, "prompt")),
+                         reply_html(text_or_empty(trace, "completion")));
   if (!shown.empty()) out += "<details><summary>The first of those that were kept</summary>" + shown + "</details>";
   return "<section>" + out + "</section>\n";
 }

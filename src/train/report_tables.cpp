@@ -6,6 +6,7 @@
 
 #include "train/html.h"
 #include "train/report.h"
+#include "train/report_fields.h"
 #include "train/svg_chart.h"
 
 namespace limpid {
@@ -14,15 +15,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-std::string text_of(const Json& object, const char* field) {
-  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>()
-                                                                                   : "";
-}
-
 const Json* row_of(const StageEval* eval, const std::string& family, const std::string& language) {
   if (eval == nullptr) return nullptr;
   for (const Json& row : eval->report["rows"])
-    if (text_of(row, "family") == family && text_of(row, "language") == language) return &row;
+    if (text_or_empty(row, "family") == family && text_or_empty(row, "language") == language) return &row;
   return nullptr;
 }
 
@@ -150,7 +146,7 @@ std::string families_table(const StageLog& stage, const std::vector<OfModel>& mo
                     : "<th>pass@1</th><th>length</th><th>thinks</th>";
   out += "</tr>\n";
   for (const Json& row : stage.evals[0].report["rows"]) {
-    const std::string family = text_of(row, "family"), language = text_of(row, "language");
+    const std::string family = text_or_empty(row, "family"), language = text_or_empty(row, "language");
     const std::string name = family == "all" && language == "all" ? "all"
                              : family == "all"                    ? "all, " + language
                              : language == "all"                  ? family
@@ -163,7 +159,7 @@ std::string families_table(const StageLog& stage, const std::vector<OfModel>& mo
   for (const OfModel& m : models) out += fmt::format("<th colspan=\"{}\">{}</th>", detailed ? 5 : 3, html_text(m.name));
   out += "</tr>\n";
   for (const Json& row : stage.evals[0].report["rows"]) {
-    const std::string family = text_of(row, "family"), language = text_of(row, "language");
+    const std::string family = text_or_empty(row, "family"), language = text_or_empty(row, "language");
     if (family != "all" && language != "all") out += family_row(models, family, language, family + ", " + language);
   }
   return out + "</table></div></details>\n";
@@ -220,7 +216,7 @@ std::string compute_html(const std::vector<OfModel>& models) {
 std::string report_evaluation(const StageLog& stage) {
   if (stage.evals.empty()) return "";
   const std::vector<OfModel> models = models_of(stage);
-  const std::string about = text_of(stage.told, "about");
+  const std::string about = text_or_empty(stage.told, "about");
   std::string out =
       stage.name.empty() ? "<h2>Evaluation</h2>\n" : fmt::format("<h2>{}: evaluation</h2>\n", html_text(stage.name));
   if (!about.empty()) out += fmt::format("<p>{}</p>\n", html_text(about));

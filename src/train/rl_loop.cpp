@@ -6,7 +6,6 @@
 
 #include "base/error.h"
 #include "base/mapped_file.h"
-#include "engine/siphash.h"
 #include "formats/json.h"
 #include "models/load.h"
 #include "train/fields.h"
@@ -20,12 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr double kSmoothing = 0.1;  // of the reward: a memory of about ten steps
-
-std::string hash_of(const std::string& path) {
-  const Hash128 hash = siphash128({}, MappedFile(path).bytes());
-  return fmt::format("{:016x}{:016x}", hash.high, hash.low);
-}
+constexpr double kRewardSmoothing = 0.1;  // of the reward: a memory of about ten steps
 
 class RlLoop {
  public:
@@ -102,8 +96,8 @@ class RlLoop {
     told.erase("checkpoint_steps");
     told.erase("sources");
     return {{"config", told},
-            {"model", hash_of(options_.model + "/model.safetensors")},
-            {"tokenizer", hash_of(options_.model + "/tokenizer.json")}};
+            {"model", file_hash(options_.model + "/model.safetensors")},
+            {"tokenizer", file_hash(options_.model + "/tokenizer.json")}};
   }
 
   nlohmann::ordered_json line_of(const GrpoRecord& r) const {
@@ -140,7 +134,7 @@ class RlLoop {
   }
 
   void judge(const GrpoMetrics& m) {
-    state_.smooth = state_.steps == 1 ? -m.reward : state_.smooth + kSmoothing * (-m.reward - state_.smooth);
+    state_.smooth = state_.steps == 1 ? -m.reward : state_.smooth + kRewardSmoothing * (-m.reward - state_.smooth);
     if (state_.steps == 1 || state_.smooth < state_.least) state_.least = state_.smooth;
     if (falls(config_.grpo.divergence))
       fail(ErrorKind::input, "step {}: the run diverges: its reward, smoothed, is {:.3f} and was {:.3f}. {}", state_.steps, -state_.smooth,

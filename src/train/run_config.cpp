@@ -25,7 +25,7 @@ constexpr std::array kModelFields = std::to_array<std::string_view>({
     "seq_aux", "sliding_window", "tie_word_embeddings", "topk_group", "topk_method", "torch_dtype",
     "transformers_version", "use_cache", "use_sliding_window", "v_head_dim", "vocab_size"});
 
-constexpr std::int64_t kMost = std::int64_t{1} << 50;
+constexpr std::int64_t kMostOfARun = std::int64_t{1} << 50;
 
 void read_tokenizer(Fields& fields, RunConfig& c) {
   const nlohmann::json* value = fields.any("tokenizer");
@@ -43,8 +43,8 @@ void read_tokenizer(Fields& fields, RunConfig& c) {
 }
 
 void read_lengths(Fields& fields, RunConfig& c) {
-  c.steps = fields.integer("steps", 0, 1, kMost);
-  c.tokens = fields.integer("tokens", 0, 1, kMost);
+  c.steps = fields.integer("steps", 0, 1, kMostOfARun);
+  c.tokens = fields.integer("tokens", 0, 1, kMostOfARun);
   if ((c.steps > 0) == (c.tokens > 0))
     fail(ErrorKind::input, "{}: expected either \"steps\" or \"tokens\", found {}", c.path, c.steps > 0 ? "both" : "neither");
   c.length = fields.integer("length", c.length, 2, 1 << 20);
@@ -110,7 +110,7 @@ RunConfig RunConfig::parse(const nlohmann::json& json, const std::string& path, 
   c.fim = fields.number("fim", c.fim, 0, 1);
   c.balance_loss = fields.number("balance_loss", c.balance_loss, 0, 10);
   c.divergence = fields.number("divergence", c.divergence, 0, 1e6);
-  c.checkpoint_steps = fields.integer("checkpoint_steps", c.checkpoint_steps, 1, kMost);
+  c.checkpoint_steps = fields.integer("checkpoint_steps", c.checkpoint_steps, 1, kMostOfARun);
   if (const nlohmann::json* value = fields.any("schedule")) c.schedule = Schedule::parse(*value, fields.where("schedule"));
   if (const nlohmann::json* value = fields.any("optimiser")) c.optimiser = OptimiserSettings::parse(*value, fields.where("optimiser"));
   fields.done();

@@ -33,12 +33,12 @@ void copy_text(const std::string& from, const std::string& to) {
   write_file(to, {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
 }
 
-std::string hash_of(const std::string& path) {
+}  // namespace
+
+std::string file_hash(const std::string& path) {
   const Hash128 hash = siphash128({}, MappedFile(path).bytes());
   return fmt::format("{:016x}{:016x}", hash.high, hash.low);
 }
-
-}  // namespace
 
 Tokenizer prepare_tokenizer(const RunConfig& config, const DataSpec& data, const std::string& directory, bool keep) {
   const std::string json = directory + "/tokenizer.json", settings = directory + "/tokenizer_config.json";
@@ -84,7 +84,7 @@ Json describe_run(const RunConfig& config, const DataSpec& data, const std::stri
     from["mix"].push_back({{"family", family_name(part.family)}, {"weight", part.weight}, {"levels", {part.least_level, part.most_level}},
                            {"chinese", part.chinese}});
   if (data.files.empty()) from["thinking"] = data.mix.thinking, from["other_language"] = data.mix.other_language;
-  return {{"config", told}, {"data", from}, {"tokenizer", hash_of(tokenizer)}};
+  return {{"config", told}, {"data", from}, {"tokenizer", file_hash(tokenizer)}};
 }
 
 MetricsFile::MetricsFile(std::string path, std::int64_t steps) : path_(std::move(path)) {

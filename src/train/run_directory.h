@@ -22,6 +22,9 @@ Tokenizer prepare_tokenizer(const RunConfig& config, const DataSpec& data, const
 // Throws Error(input) naming the field.
 ModelConfig prepare_model_config(const RunConfig& config, const Tokenizer& tokenizer, const std::string& directory);
 
+// What tells a file from a changed one: 32 hexadecimal digits of its SipHash.
+std::string file_hash(const std::string& path);
+
 // What a checkpoint must agree with: the configuration (but for checkpoint_steps), the data, the tokenizer's file.
 nlohmann::json describe_run(const RunConfig& config, const DataSpec& data, const std::string& tokenizer);
 

@@ -14,7 +14,7 @@ namespace limpid {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr std::size_t kFirstByte = 3;
 
@@ -60,27 +60,27 @@ std::vector<std::string> written_tokens(const TrainedTokenizer& tokenizer) {
   return out;
 }
 
-Json split(const char* expression) {
+OrderedJson split(const char* expression) {
   return {{"type", "Split"}, {"pattern", {{"Regex", expression}}}, {"behavior", "Isolated"}, {"invert", false}};
 }
 
-Json byte_level() {
+OrderedJson byte_level() {
   return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
 }
 
 // Every text begins with BOS (id 0).
-Json begin_with(const std::string& bos) {
-  const Json token = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
-  const auto sequence = [](const char* id, int type) { return Json{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
-  Json special = Json::object();
-  special[bos] = {{"id", bos}, {"ids", Json::array({0})}, {"tokens", Json::array({bos})}};
+OrderedJson begin_with(const std::string& bos) {
+  const OrderedJson token = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
+  const auto sequence = [](const char* id, int type) { return OrderedJson{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
+  OrderedJson special = OrderedJson::object();
+  special[bos] = {{"id", bos}, {"ids", OrderedJson::array({0})}, {"tokens", OrderedJson::array({bos})}};
   return {{"type", "TemplateProcessing"},
-          {"single", Json::array({token, sequence("A", 0)})},
-          {"pair", Json::array({token, sequence("A", 0), sequence("B", 1)})},
+          {"single", OrderedJson::array({token, sequence("A", 0)})},
+          {"pair", OrderedJson::array({token, sequence("A", 0), sequence("B", 1)})},
           {"special_tokens", special}};
 }
 
-Json added_token(std::size_t id, const std::string& content, bool special) {
+OrderedJson added_token(std::size_t id, const std::string& content, bool special) {
   return {{"id", id},         {"content", content}, {"single_word", false}, {"lstrip", false},
           {"rstrip", false}, {"normalized", false}, {"special", special}};
 }
@@ -89,7 +89,7 @@ Json added_token(std::size_t id, const std::string& content, bool special) {
 
 std::string tokenizer_json(const TrainedTokenizer& tokenizer) {
   const std::vector<std::string> written = written_tokens(tokenizer);
-  Json added = Json::array(), vocabulary = Json::object(), merges = Json::array();
+  OrderedJson added = OrderedJson::array(), vocabulary = OrderedJson::object(), merges = OrderedJson::array();
   for (std::size_t id = 0; id < written.size(); ++id) {
     if (id < kFirstByte || id >= tokenizer.first_mark()) {
       added.push_back(added_token(id, written[id], id < kFirstByte));
@@ -100,7 +100,7 @@ std::string tokenizer_json(const TrainedTokenizer& tokenizer) {
   for (const auto& [left, right] : tokenizer.merges) {
     merges.push_back(written[static_cast<std::size_t>(left)] + " " + written[static_cast<std::size_t>(right)]);
   }
-  const Json root = {
+  const OrderedJson root = {
       {"version", "1.0"},
       {"truncation", nullptr},
       {"padding", nullptr},
@@ -130,7 +130,7 @@ std::string tokenizer_json(const TrainedTokenizer& tokenizer) {
 }
 
 std::string tokenizer_config_json(const TrainedTokenizer& tokenizer) {
-  const Json root = {
+  const OrderedJson root = {
       {"tokenizer_class", "PreTrainedTokenizerFast"},
       {"bos_token", tokenizer.tokens[0]},
       {"eos_token", tokenizer.tokens[1]},

@@ -15,7 +15,7 @@ const std::string_view kMarks[7] = {"<think>",         "</think>",       "<｜fi
 
 namespace {
 
-constexpr TokenId kFirstByte = 3;
+constexpr TokenId kFirstByteId = 3;
 
 // Bytes in the order of GPT-2's alphabet: the printable ones of Latin-1 first, then the others.
 std::vector<unsigned char> byte_order() {

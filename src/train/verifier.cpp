@@ -22,7 +22,7 @@ std::size_t occurrences(std::string_view text, std::string_view mark) {
 bool is_blank(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-std::string_view trimmed(std::string_view text) {
+std::string_view without_blanks(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
@@ -30,10 +30,10 @@ std::string_view trimmed(std::string_view text) {
 
 // Without white space around it and one full stop behind it.
 std::string_view bare(std::string_view text) {
-  text = trimmed(text);
+  text = without_blanks(text);
   if (text.ends_with(".")) text.remove_suffix(1);
   if (text.ends_with("。")) text.remove_suffix(std::string_view("。").size());
-  return trimmed(text);
+  return without_blanks(text);
 }
 
 // "-007" and "−7" are "-7"; "" when the text is no integer.
@@ -73,8 +73,8 @@ ReplyParts take_apart(std::string_view reply) {
   } else {
     parts.answer = reply;
   }
-  parts.thinking = trimmed(parts.thinking);
-  parts.answer = trimmed(parts.answer);
+  parts.thinking = without_blanks(parts.thinking);
+  parts.answer = without_blanks(parts.answer);
   parts.well_formed = open == 0 && occurrences(reply, kOpen) == 1 && occurrences(reply, kClose) == 1 &&
                       !parts.answer.empty() && valid_utf8_prefix(reply) == reply.size();
   return parts;
