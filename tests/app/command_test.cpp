@@ -7,21 +7,21 @@
 #include "tests/app/shell.h"
 
 TEST(Command, VersionAndHelpSucceed) {
-  EXPECT_EQ(limpid("--version").output.rfind("limpid ", 0), 0u);
-  const ShellResult help = limpid("--help");
+  EXPECT_EQ(run_limpid("--version").output.rfind("limpid ", 0), 0u);
+  const ShellResult help = run_limpid("--help");
   EXPECT_EQ(help.code, 0);
   EXPECT_NE(help.output.find("Examples:"), std::string::npos);
 }
 
 TEST(Command, NoCommandShowsHelpAndIsBadUsage) {
-  const ShellResult result = limpid("2>&1");
+  const ShellResult result = run_limpid("2>&1");
   EXPECT_EQ(result.code, 2);
   EXPECT_NE(result.output.find("Usage"), std::string::npos);
-  EXPECT_EQ(limpid("2>/dev/null").output, "");
+  EXPECT_EQ(run_limpid("2>/dev/null").output, "");
 }
 
 TEST(Command, UnknownWordIsOneLineAndTwo) {
-  const ShellResult result = limpid("frobnicate 2>&1 >/dev/null");
+  const ShellResult result = run_limpid("frobnicate 2>&1 >/dev/null");
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.output.rfind("limpid: ", 0), 0u);
   EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1);
@@ -30,7 +30,7 @@ TEST(Command, UnknownWordIsOneLineAndTwo) {
 
 TEST(Command, WhatWasProbablyMeantIsSaid) {
   const auto said = [](const std::string& words) {
-    const ShellResult result = limpid(words + " 2>&1 </dev/null");
+    const ShellResult result = run_limpid(words + " 2>&1 </dev/null");
     EXPECT_EQ(result.code, 2) << words;
     EXPECT_EQ(std::count(result.output.begin(), result.output.end(), '\n'), 1) << result.output;
     return result.output;
@@ -72,32 +72,32 @@ TEST(Command, NumbersAreTakenWholeOrRefusedWithTheirRange) {
       {"--cache q4", "--cache: q4 not in {f16,bf16,q8,f32}"},
   };
   for (const auto& [words, piece] : cases) {
-    const ShellResult result = limpid("run nothing -p x " + std::string(words) + " 2>&1");
+    const ShellResult result = run_limpid("run nothing -p x " + std::string(words) + " 2>&1");
     EXPECT_EQ(result.code, 2) << words;
     EXPECT_NE(result.output.find(piece), std::string::npos) << words << ": " << result.output;
   }
   // The ends of the range are in it: what is refused then is the model.
   for (const std::string words : {"--seed 18446744073709551615", "--seed 0", "--temp 0", "--temp 100", "--top-p 1"})
-    EXPECT_NE(limpid("run nothing -p x " + words + " 2>&1").output.find("nothing"), std::string::npos) << words;
+    EXPECT_NE(run_limpid("run nothing -p x " + words + " 2>&1").output.find("nothing"), std::string::npos) << words;
 }
 
 TEST(Command, AnEmptyPromptIsRefused) {
   for (const std::string words : {"-p '' < /dev/null", "-p '' < /etc/passwd", "< /dev/null", "-p - < /dev/null"}) {
-    const ShellResult result = limpid("run nothing " + words + " 2>&1");
+    const ShellResult result = run_limpid("run nothing " + words + " 2>&1");
     EXPECT_EQ(result.code, 2) << words;
     EXPECT_NE(result.output.find("the prompt is empty"), std::string::npos) << words << ": " << result.output;
   }
 }
 
 TEST(Command, ErrorsCommandNoTerminal) {
-  const ShellResult result = limpid("inspect \"$(printf 'a\\033[31m\\302\\233b')\" 2>&1");
+  const ShellResult result = run_limpid("inspect \"$(printf 'a\\033[31m\\302\\233b')\" 2>&1");
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.output.find('\x1b'), std::string::npos) << result.output;
   EXPECT_NE(result.output.find("a\\x1b[31m\\u009bb"), std::string::npos) << result.output;
 }
 
 TEST(Command, FullDiskIsAnErrorNotALostLine) {
-  const ShellResult result = limpid("--help 2>&1 >/dev/full");
+  const ShellResult result = run_limpid("--help 2>&1 >/dev/full");
   EXPECT_EQ(result.code, 1);
   EXPECT_NE(result.output.find("standard output"), std::string::npos) << result.output;
 }

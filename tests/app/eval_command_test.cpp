@@ -8,18 +8,18 @@
 namespace {
 
 TEST(EvalCommand, NamesWhatIsUnknown) {
-  const ShellResult family = limpid("eval none.gguf sums 2>&1 >/dev/null");
+  const ShellResult family = run_limpid("eval none.gguf sums 2>&1 >/dev/null");
   EXPECT_EQ(family.code, 2);
   EXPECT_NE(family.output.find("'sums': expected a family"), std::string::npos);
-  EXPECT_EQ(limpid("eval none.gguf none.jsonl 2>/dev/null").code, 2);
-  EXPECT_EQ(limpid("eval none.gguf addsub 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("eval none.gguf none.jsonl 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("eval none.gguf addsub 2>/dev/null").code, 2);
 }
 
 TEST(EvalCommand, SaysTheSameWithOtherRowsAndThreads) {
   NEED_SMOLLM2();
   const std::string asked = "eval " + smollm2() + " addsub -n 3 -k 2 --level 1 --max-tokens 12 --json";
   const auto run = [](const std::string& arguments) {
-    const ShellResult result = limpid(arguments);
+    const ShellResult result = run_limpid(arguments);
     EXPECT_EQ(result.code, 0);
     nlohmann::json json = nlohmann::json::parse(result.output);
     json.erase("seconds");

@@ -26,14 +26,14 @@ class ExportCommand : public testing::Test {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     std::ofstream(folder_ / "config.json") << kConfig;
-    const ShellResult trained = limpid("train " + at("config.json") + " --data addsub --out " + at("run") + " -t 1 2>&1");
+    const ShellResult trained = run_limpid("train " + at("config.json") + " --data addsub --out " + at("run") + " -t 1 2>&1");
     ASSERT_EQ(trained.code, 0) << trained.output;
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::string at(const std::string& name) const { return (folder_ / name).string(); }
   // What is left of limpid logits' line behind the file's name: shape, mode and hash.
   std::string logits(const std::string& model) const {
-    const ShellResult result = limpid("logits " + model + " --ids 0,5,70,30,12,99 --compute exact -o " + at("logits.npy") + " 2>&1");
+    const ShellResult result = run_limpid("logits " + model + " --ids 0,5,70,30,12,99 --compute exact -o " + at("logits.npy") + " 2>&1");
     EXPECT_EQ(result.code, 0) << result.output;
     return result.output;
   }
@@ -41,10 +41,10 @@ class ExportCommand : public testing::Test {
 };
 
 TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
-  const ShellResult directory = limpid("export " + at("run") + " " + at("st") + " --to safetensors --advise-temp 0.3 --advise-top-p 0.9 2>&1");
+  const ShellResult directory = run_limpid("export " + at("run") + " " + at("st") + " --to safetensors --advise-temp 0.3 --advise-top-p 0.9 2>&1");
   ASSERT_EQ(directory.code, 0) << directory.output;
   EXPECT_NE(directory.output.find("in F32"), std::string::npos) << directory.output;
-  const ShellResult gguf = limpid("export " + at("run") + " " + at("model.gguf") + " --to gguf 2>&1");
+  const ShellResult gguf = run_limpid("export " + at("run") + " " + at("model.gguf") + " --to gguf 2>&1");
   ASSERT_EQ(gguf.code, 0) << gguf.output;
   const std::string expected = logits(at("run"));
   EXPECT_EQ(logits(at("st")), expected);
@@ -63,11 +63,11 @@ TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
 }
 
 TEST_F(ExportCommand, BadUsageIsNamed) {
-  EXPECT_EQ(limpid("export " + at("run") + " " + at("x") + " 2>&1").code, 2);
-  const ShellResult type = limpid("export " + at("run") + " " + at("x.gguf") + " --to gguf --type Q4_K 2>&1");
+  EXPECT_EQ(run_limpid("export " + at("run") + " " + at("x") + " 2>&1").code, 2);
+  const ShellResult type = run_limpid("export " + at("run") + " " + at("x.gguf") + " --to gguf --type Q4_K 2>&1");
   EXPECT_EQ(type.code, 2);
   EXPECT_NE(type.output.find("expected F32, BF16 or F16 or Q8_0"), std::string::npos) << type.output;
-  EXPECT_EQ(limpid("export " + at("run") + " " + at("run") + " --to safetensors 2>&1").code, 2);
+  EXPECT_EQ(run_limpid("export " + at("run") + " " + at("run") + " --to safetensors 2>&1").code, 2);
   EXPECT_FALSE(fs::exists(folder_ / "x.gguf"));
 }
 

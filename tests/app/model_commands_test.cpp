@@ -9,42 +9,41 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/app/shell.h"
+#include "tests/app/tiny_models.h"
 
 namespace {
 
 using Json = nlohmann::json;
-
-const std::string kTiny = REPO_DIR "/tests/models/data/";
 
 std::string scratch(const std::string& name) {
   return (std::filesystem::temp_directory_path() / ("limpid-" + std::to_string(getpid()) + "-" + name)).string();
 }
 
 Json json_of(const std::string& arguments) {
-  const ShellResult result = limpid(arguments);
+  const ShellResult result = run_limpid(arguments);
   EXPECT_EQ(result.code, 0) << arguments;
   return Json::parse(result.output, nullptr, false);
 }
 
 TEST(ModelCommands, InspectCountsWhatIsThere) {
-  const Json tiny = json_of("inspect --json --tensors " + kTiny + "moonlight.gguf");
+  const Json tiny = json_of("inspect --json --tensors " + kTinyModels + "moonlight.gguf");
   EXPECT_EQ(tiny["architecture"], "deepseek_v3");
   EXPECT_LT(tiny["active_parameters"], tiny["parameters"]);
   std::int64_t bytes = 0;
   for (const Json& tensor : tiny["tensors"]) bytes += tensor["bytes"].get<std::int64_t>();
   EXPECT_EQ(tiny["bytes"], bytes);
-  EXPECT_EQ(json_of("inspect --json " + kTiny + "llama3.gguf")["parameters"],
-            json_of("inspect --json " + kTiny + "llama3")["parameters"]);  // the same model in both formats
+  EXPECT_EQ(json_of("inspect --json " + kTinyModels + "llama3.gguf")["parameters"],
+            json_of("inspect --json " + kTinyModels + "llama3")["parameters"]);  // the same model in both formats
 }
 
 TEST(ModelCommands, LogitsAreAnArrayOfTokensByVocabulary) {
   const std::string file = scratch("logits.npy");
-  const ShellResult result = limpid("logits " + kTiny + "deepseek_v3 --ids 1,2,3 -t 1 -o " + file);
+  const ShellResult result = run_limpid("logits " + kTinyModels + "deepseek_v3 --ids 1,2,3 -t 1 -o " + file);
   EXPECT_EQ(result.code, 0);
   EXPECT_NE(result.output.find("exact"), std::string::npos) << result.output;  // F32 safetensors
   std::ifstream in(file, std::ios::binary);
   const std::string bytes((std::istreambuf_iterator<char>(in)), {});
-  const auto vocabulary = json_of("inspect --json " + kTiny + "deepseek_v3")["vocabulary"].get<std::size_t>();
+  const auto vocabulary = json_of("inspect --json " + kTinyModels + "deepseek_v3")["vocabulary"].get<std::size_t>();
   ASSERT_GT(bytes.size(), 10u);
   EXPECT_EQ(bytes.substr(0, 6), "\x93NUMPY");
   EXPECT_NE(bytes.find("'shape': (3, " + std::to_string(vocabulary) + ")"), std::string::npos);
@@ -57,7 +56,7 @@ TEST(ModelCommands, LogitsAreAnArrayOfTokensByVocabulary) {
 TEST(ModelCommands, OneAnswerIsProvedOnThisMachine) {
   for (const std::string model : {"llama3.gguf", "moonlight.gguf"})
     for (const std::string compute : {"exact", "fast"}) {
-      const ShellResult result = limpid("logits --check -t 2 " + kTiny + model + " --compute " + compute);
+      const ShellResult result = run_limpid("logits --check -t 2 " + kTinyModels + model + " --compute " + compute);
       EXPECT_EQ(result.code, 0) << result.output;
       EXPECT_NE(result.output.find("token by token"), std::string::npos);
       EXPECT_EQ(result.output.find("DIFFERENT"), std::string::npos) << result.output;
@@ -65,16 +64,16 @@ TEST(ModelCommands, OneAnswerIsProvedOnThisMachine) {
 }
 
 TEST(ModelCommands, WhatIsMissingOrWrongIsNamed) {
-  const std::string tiny = kTiny + "llama3.gguf";
-  EXPECT_EQ(limpid("logits " + tiny + " 2>/dev/null -o /dev/null").code, 2);
-  EXPECT_NE(limpid("logits " + tiny + " --ids 1,99999999 -o /dev/null 2>&1").output.find("99999999"),
+  const std::string tiny = kTinyModels + "llama3.gguf";
+  EXPECT_EQ(run_limpid("logits " + tiny + " 2>/dev/null -o /dev/null").code, 2);
+  EXPECT_NE(run_limpid("logits " + tiny + " --ids 1,99999999 -o /dev/null 2>&1").output.find("99999999"),
             std::string::npos);
-  EXPECT_EQ(limpid("logits " + tiny + " --ids 1 -o /nowhere/x.npy 2>/dev/null").code, 2);
-  EXPECT_EQ(limpid("bench " + tiny + " -p 0 -n 0 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("logits " + tiny + " --ids 1 -o /nowhere/x.npy 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("bench " + tiny + " -p 0 -n 0 2>/dev/null").code, 2);
 }
 
 TEST(ModelCommands, BenchGivesTheSameLogitsEachTime) {
-  const std::string run = "bench --json -p 70 -n 5 -r 1 " + kTiny + "qwen2.gguf";
+  const std::string run = "bench --json -p 70 -n 5 -r 1 " + kTinyModels + "qwen2.gguf";
   const Json one = json_of(run + " -t 1"), two = json_of(run + " -t 2");
   EXPECT_EQ(one["logits_hash"], two["logits_hash"]);
   EXPECT_GT(one["prefill_tps"]["median"], 0);
@@ -86,10 +85,10 @@ TEST(ModelCommands, ATokenizerOfAnotherModelIsNoPerplexity) {
   const std::filesystem::path folder = scratch("mismatch");
   std::filesystem::create_directories(folder);
   for (const char* name : {"config.json", "model.safetensors"})
-    std::filesystem::copy_file(kTiny + "llama3/" + name, folder / name);  // 99 tokens
+    std::filesystem::copy_file(kTinyModels + "llama3/" + name, folder / name);  // 99 tokens
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
     std::filesystem::copy_file(REPO_DIR "/weights/r1-nano/" + std::string(name), folder / name);  // 1024
-  const ShellResult result = limpid("perplexity " + folder.string() + " " REPO_DIR "/tests/app/data/text.txt -c 32 -t 1 2>&1");
+  const ShellResult result = run_limpid("perplexity " + folder.string() + " " REPO_DIR "/tests/app/data/text.txt -c 32 -t 1 2>&1");
   EXPECT_EQ(result.code, 2) << result.output;
   EXPECT_NE(result.output.find("the model has 0 to 98"), std::string::npos) << result.output;
   EXPECT_NE(result.output.find(folder.string()), std::string::npos) << result.output;
@@ -97,19 +96,19 @@ TEST(ModelCommands, ATokenizerOfAnotherModelIsNoPerplexity) {
 }
 
 TEST(ModelCommands, AWindowOfTwoTokensScoresNothing) {
-  const ShellResult result = limpid("perplexity " + kTiny + "llama3.gguf /dev/null --context 2 2>&1");
+  const ShellResult result = run_limpid("perplexity " + kTinyModels + "llama3.gguf /dev/null --context 2 2>&1");
   EXPECT_EQ(result.code, 2);
   EXPECT_NE(result.output.find("--context: expected a whole number from 3"), std::string::npos) << result.output;
 }
 
 TEST(ModelCommands, TheCacheTypeIsChosen) {
-  const std::string run = "bench --json -t 1 -p 70 -n 3 -r 1 " + kTiny + "qwen2.gguf";
+  const std::string run = "bench --json -t 1 -p 70 -n 3 -r 1 " + kTinyModels + "qwen2.gguf";
   const Json usual = json_of(run), f16 = json_of(run + " --cache f16"), q8 = json_of(run + " --cache q8");
   EXPECT_EQ(usual["cache"], "f16");
   EXPECT_EQ(q8["cache"], "q8");
   EXPECT_EQ(usual["logits_hash"], f16["logits_hash"]);
   EXPECT_NE(q8["logits_hash"], f16["logits_hash"]) << "keys and values are rounded otherwise";
-  const ShellResult refused = limpid("bench --compute exact --cache q8 " + kTiny + "qwen2.gguf 2>&1");
+  const ShellResult refused = run_limpid("bench --compute exact --cache q8 " + kTinyModels + "qwen2.gguf 2>&1");
   EXPECT_EQ(refused.code, 2);
   EXPECT_NE(refused.output.find("--cache q8"), std::string::npos) << refused.output;
 }

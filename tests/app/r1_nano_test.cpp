@@ -13,7 +13,7 @@ TEST(R1Nano, AnswersEachQuestionByItselfInBothLanguages) {
 }
 
 TEST(R1Nano, ShowsItsThinking) {
-  const ShellResult one = limpid("run r1-nano -p 'What is 347 + 895?' --temp 0 -t 1 --json 2>/dev/null");
+  const ShellResult one = run_limpid("run r1-nano -p 'What is 347 + 895?' --temp 0 -t 1 --json 2>/dev/null");
   ASSERT_EQ(one.code, 0) << one.output;
   EXPECT_NE(one.output.find("add x hundreds3 tens4 ones7 y hundreds8 tens9 ones5= ones7+5=12 tens4+9+1=14 hundreds3+8+1=12"), std::string::npos) << one.output;
 }

@@ -62,7 +62,7 @@ int run_and_kill(const std::vector<std::string>& arguments, int milliseconds) {
 
 TEST_F(RecipeCommand, KilledAgainAndAgainItEndsWithTheSameBytes) {
   const auto start = std::chrono::steady_clock::now();
-  const ShellResult whole = limpid("recipe smoke --out " + at("whole") + " -t 1 2>&1");
+  const ShellResult whole = run_limpid("recipe smoke --out " + at("whole") + " -t 1 2>&1");
   ASSERT_EQ(whole.code, 0) << whole.output;
   EXPECT_NE(whole.output.find("every stage is done"), std::string::npos) << whole.output;
   EXPECT_NE(whole.output.find("pass@1"), std::string::npos) << whole.output;
@@ -74,7 +74,7 @@ TEST_F(RecipeCommand, KilledAgainAndAgainItEndsWithTheSameBytes) {
   int code = -1;
   for (int kills = 0; kills < 12 && code == -1; ++kills)
     code = run_and_kill(arguments, static_cast<int>(std::uniform_real_distribution<double>(0, all / 3)(random)));
-  const ShellResult last = limpid("recipe smoke --out " + at("killed") + " --resume -t 1 2>&1");
+  const ShellResult last = run_limpid("recipe smoke --out " + at("killed") + " --resume -t 1 2>&1");
   ASSERT_EQ(last.code, 0) << last.output;
   const auto expected = results("whole"), found = results("killed");
   EXPECT_GT(expected.size(), 15U);
@@ -82,24 +82,24 @@ TEST_F(RecipeCommand, KilledAgainAndAgainItEndsWithTheSameBytes) {
   for (const auto& [name, content] : expected) EXPECT_TRUE(found.contains(name) && found.at(name) == content) << name;
 
   // The page of a finished run, and what --watch does with one: it ends.
-  EXPECT_EQ(limpid("report " + at("whole") + " --watch --out " + at("page.html")).output, at("page.html") + "\n");
+  EXPECT_EQ(run_limpid("report " + at("whole") + " --watch --out " + at("page.html")).output, at("page.html") + "\n");
   EXPECT_EQ(bytes(at("page.html")).find("http-equiv=\"refresh\""), std::string::npos);
   EXPECT_NE(bytes(at("page.html")).find("<h1>smoke</h1>"), std::string::npos);
 }
 
 TEST_F(RecipeCommand, MistakesAreNamed) {
-  ShellResult r = limpid("recipe r3 --out " + at("x") + " 2>&1");
+  ShellResult r = run_limpid("recipe r3 --out " + at("x") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("r1-nano"), std::string::npos) << r.output;
-  r = limpid("recipe smoke --stage nothing --out " + at("x") + " 2>&1");
+  r = run_limpid("recipe smoke --stage nothing --out " + at("x") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("no stage \"nothing\""), std::string::npos) << r.output;
   std::ofstream(at("bad.json"))
       << R"({"stages": [{"stage": "a", "kind": "train", "config": {"model": {"model_type": "llama"}, "steps": 3, "lerning": 1}}]})";
-  r = limpid("recipe " + at("bad.json") + " --out " + at("x") + " 2>&1");
+  r = run_limpid("recipe " + at("bad.json") + " --out " + at("x") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("lerning"), std::string::npos) << r.output;
-  r = limpid("report " + at("nowhere") + " 2>&1");
+  r = run_limpid("report " + at("nowhere") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("nowhere"), std::string::npos) << r.output;
 }

@@ -27,7 +27,7 @@ class SftCommand : public testing::Test {
                 "intermediate_size": 48, "max_position_embeddings": 256, "rope_theta": 300, "tie_word_embeddings": true},
       "tokenizer": {"vocabulary": 400, "samples": 600}, "steps": 30, "batch_tokens": 192, "length": 96,
       "schedule": {"learning_rate": 0.01}})");
-    const ShellResult made = limpid("train " + file("base.json", config.dump()) + " --data addsub --out " + at("base") + " -t 1 2>&1");
+    const ShellResult made = run_limpid("train " + file("base.json", config.dump()) + " --data addsub --out " + at("base") + " -t 1 2>&1");
     ASSERT_EQ(made.code, 0) << made.output;
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
@@ -48,7 +48,7 @@ class SftCommand : public testing::Test {
     return config;
   }
   static ShellResult sft(const json& config, const std::string& out, const std::string& more = "-t 1 --data addsub") {
-    return limpid("sft " + file(out + ".json", config.dump()) + " --model " + at("base") + " --out " + at(out) + " " + more + " 2>&1");
+    return run_limpid("sft " + file(out + ".json", config.dump()) + " --model " + at("base") + " --out " + at(out) + " " + more + " 2>&1");
   }
   static std::vector<double> losses(const std::string& out) {
     std::vector<double> result;
@@ -57,7 +57,7 @@ class SftCommand : public testing::Test {
     return result;
   }
   static std::string logits_of(const std::string& model) {
-    const ShellResult result = limpid("logits " + model + " --ids 0,5,6,17 -o " + at("logits.npy") + " 2>&1");
+    const ShellResult result = run_limpid("logits " + model + " --ids 0,5,6,17 -o " + at("logits.npy") + " 2>&1");
     EXPECT_EQ(result.code, 0) << result.output;
     return bytes("logits.npy");
   }
@@ -77,7 +77,7 @@ TEST_F(SftCommand, AllWeightsGoOnFromWhereTheyAre) {
   const std::vector<double> loss = losses("full");
   ASSERT_EQ(loss.size(), 16U);
   EXPECT_LT(loss.back(), 0.3 * loss.front());
-  EXPECT_EQ(limpid("logits " + at("full") + " --ids 0,5,6 --check >/dev/null 2>&1").code, 0);
+  EXPECT_EQ(run_limpid("logits " + at("full") + " --ids 0,5,6 --check >/dev/null 2>&1").code, 0);
   EXPECT_NE(bytes("full/model.safetensors"), bytes("base/model.safetensors"));
   EXPECT_EQ(bytes("full/model.safetensors").size(), bytes("base/model.safetensors").size());
 }
@@ -95,10 +95,10 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1" + data + " --model " + at("base") + " --out " + at("cut");
   shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("cut/metrics.jsonl") +
         " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
-  ASSERT_EQ(limpid(run + " --resume >/dev/null 2>&1").code, 0);
+  ASSERT_EQ(run_limpid(run + " --resume >/dev/null 2>&1").code, 0);
   EXPECT_EQ(bytes("cut/adapter_model.safetensors"), bytes("lora/adapter_model.safetensors"));
 
-  const ShellResult merged = limpid("merge " + at("base") + " " + at("lora") + " " + at("merged") + " 2>&1");
+  const ShellResult merged = run_limpid("merge " + at("base") + " " + at("lora") + " " + at("merged") + " 2>&1");
   ASSERT_EQ(merged.code, 0) << merged.output;
   const std::string one = logits_of(at("merged"));
   EXPECT_NE(one, logits_of(at("base")));
@@ -106,18 +106,18 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   json more = settings(false);
   more["steps"] = 1;
   const std::string path = file("more.json", more.dump());
-  ASSERT_EQ(limpid("sft " + path + " -t 1" + data + " --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
+  ASSERT_EQ(run_limpid("sft " + path + " -t 1" + data + " --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
   EXPECT_LT(losses("more").front(), 0.5 * (loss.front() + loss.back()));
   // The model and its adapter, named together.
   EXPECT_EQ(logits_of(at("base") + "+" + at("lora")), one);
-  const ShellResult nowhere = limpid("logits " + at("base") + "+nowhere --ids 0,5,6 --check 2>&1");
+  const ShellResult nowhere = run_limpid("logits " + at("base") + "+nowhere --ids 0,5,6 --check 2>&1");
   EXPECT_EQ(nowhere.code, 2);
   EXPECT_NE(nowhere.output.find("no adapter nowhere"), std::string::npos) << nowhere.output;
 }
 
 // The model inside the program has no directory: it is written into the store for those that need one.
 TEST_F(SftCommand, TheBuiltInModelTeachesAndLearnsByItsName) {
-  if (limpid("inspect r1-nano >/dev/null 2>&1").code != 0) GTEST_SKIP() << "this program was built without weights/r1-nano";
+  if (run_limpid("inspect r1-nano >/dev/null 2>&1").code != 0) GTEST_SKIP() << "this program was built without weights/r1-nano";
   const auto run = [](const std::string& arguments) { return shell("LIMPID_HOME=" + at("home") + " " + LIMPID_BINARY + " " + arguments + " 2>&1"); };
   const ShellResult asked = run("traces " + file("t.json", R"({"mix": "addsub", "problems": 4, "samples": 2, "max_tokens": 64})") +
                                 " --teacher R1-Nano --out " + at("t.jsonl") + " -t 1");
@@ -178,7 +178,7 @@ TEST_F(SftCommand, WhatIsWrongIsNamed) {
   says(config, "e5", "--resume");
   config["lora"]["rank"] = 5;
   says(config, "e5", "lora.rank was 4, is 5", "-t 1 --data addsub --resume");
-  const ShellResult merge = limpid("merge " + at("base") + " " + at("base") + " " + at("e6") + " 2>&1");
+  const ShellResult merge = run_limpid("merge " + at("base") + " " + at("base") + " " + at("e6") + " 2>&1");
   EXPECT_EQ(merge.code, 2);
   EXPECT_NE(merge.output.find("adapter_config.json"), std::string::npos) << merge.output;
 }
@@ -188,7 +188,7 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
                              {"well_formed", false}, {"reasoned", false}, {"language", 0}}},
                  {"train", settings(true)}};
   const std::string run = " --teacher " + at("base") + " --model " + at("base") + " -t 1";
-  const ShellResult made = limpid("distill " + file("d.json", config.dump()) + run + " --out " + at("d") + " 2>&1");
+  const ShellResult made = run_limpid("distill " + file("d.json", config.dump()) + run + " --out " + at("d") + " 2>&1");
   if (made.output.find("none is kept") == std::string::npos) {
     ASSERT_EQ(made.code, 0) << made.output;
     EXPECT_FALSE(bytes("d/traces.jsonl").empty());
@@ -196,12 +196,13 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
   }
   config["traces"]["correct"] = config["traces"]["well_formed"] = config["traces"]["reasoned"] = true;
   config["traces"]["max_tokens"] = 2;  // nothing can be right
-  const ShellResult none = limpid("distill " + file("d2.json", config.dump()) + run + " --out " + at("d2") + " 2>&1");
+  const ShellResult none =
+      run_limpid("distill " + file("d2.json", config.dump()) + run + " --out " + at("d2") + " 2>&1");
   EXPECT_EQ(none.code, 2);
   EXPECT_NE(none.output.find("of 24 answers of the teacher none is kept"), std::string::npos) << none.output;
   config["train"]["model"] = {{"model_type", "llama"}};
-  EXPECT_NE(limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1").output.find("lora: unknown field"), std::string::npos);
-  const ShellResult offline = limpid("traces --offline " + file("t.json", R"({"problems": 2})") +
+  EXPECT_NE(run_limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1").output.find("lora: unknown field"), std::string::npos);
+  const ShellResult offline = run_limpid("traces --offline " + file("t.json", R"({"problems": 2})") +
                                      " --teacher http://127.0.0.1:9/v1 --teacher-model m --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(offline.code, 2);
   EXPECT_NE(offline.output.find("--offline"), std::string::npos) << offline.output;
@@ -214,7 +215,7 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
                                    {"num_key_value_heads", 1}, {"max_position_embeddings", 256}}},
                         {"tokenizer", at("base")}, {"steps", 6}, {"batch_tokens", 128}, {"length", 96}, {"schedule", {{"learning_rate", 0.01}}}};
     const std::string out = std::string("student-") + kind;
-    const ShellResult learned = limpid("distill " + file(out + ".json", student.dump()) + " --teacher " + at("base") + " -t 1 --out " + at(out) + " 2>&1");
+    const ShellResult learned = run_limpid("distill " + file(out + ".json", student.dump()) + " --teacher " + at("base") + " -t 1 --out " + at(out) + " 2>&1");
     ASSERT_EQ(learned.code, 0) << learned.output;
     EXPECT_EQ(json::parse(bytes(out + "/config.json"))["model_type"], kind);
     EXPECT_FALSE(bytes(out + "/traces.jsonl").empty());
@@ -224,9 +225,9 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
     ASSERT_EQ(losses.size(), 6U);
     EXPECT_LT(losses.back(), losses.front());
     // It is asked as any model is.
-    EXPECT_EQ(limpid("eval " + at(out) + " addsub -n 2 -k 1 --level 1 --max-tokens 8 2>&1").code, 0);
+    EXPECT_EQ(run_limpid("eval " + at(out) + " addsub -n 2 -k 1 --level 1 --max-tokens 8 2>&1").code, 0);
   }
-  const ShellResult down = limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
+  const ShellResult down = run_limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(down.code, 2);
   EXPECT_NE(down.output.find("--teacher-model"), std::string::npos) << down.output;
 }

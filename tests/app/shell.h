@@ -25,7 +25,9 @@ inline ShellResult shell(const std::string& command) {
   return result;
 }
 
-inline ShellResult limpid(const std::string& arguments) { return shell(std::string(LIMPID_BINARY) + " " + arguments); }
+inline ShellResult run_limpid(const std::string& arguments) {
+  return shell(std::string(LIMPID_BINARY) + " " + arguments);
+}
 
 // SmolLM2-135M-Instruct Q4_1, which tools/get-smollm2 fetches; empty: not here, and the test is skipped.
 inline std::string smollm2() {

@@ -10,6 +10,7 @@
 #include "app/session.h"
 #include "base/error.h"
 #include "models/decoder.h"
+#include "tests/app/tiny_models.h"
 
 using namespace limpid;
 
@@ -21,7 +22,7 @@ std::string named(const std::string& architecture, const std::string& name) {
   return model == nullptr ? "" : model->name;
 }
 
-const std::string kTiny = REPO_DIR "/tests/models/data/", kNano = REPO_DIR "/weights/r1-nano";
+const std::string kNano = REPO_DIR "/weights/r1-nano";
 
 Context context() {
   Context out;
@@ -64,11 +65,11 @@ TEST(SmallerModel, ItsLargestQuantisationThatFits) {
 }
 
 TEST(SmallerModel, TheErrorNamesTheFileAndWhatWouldFit) {
-  const ModelFiles files = open_model(kTiny + "llama3.gguf");
+  const ModelFiles files = open_model(kTinyModels + "llama3.gguf");
   Interrupts interrupts;
   const std::uint64_t far_too_much = std::uint64_t{1} << 60;
   const std::string nothing = refusal([&] {
-    load(open_model(kTiny + "llama3.gguf"), Precision::fast, context(), far_too_much, interrupts);
+    load(open_model(kTinyModels + "llama3.gguf"), Precision::fast, context(), far_too_much, interrupts);
   });
   EXPECT_NE(nothing.find("llama3.gguf"), std::string::npos) << nothing;
   EXPECT_NE(nothing.find("limpid doctor"), std::string::npos) << nothing;
@@ -79,7 +80,7 @@ TEST(SmallerModel, TheErrorNamesTheFileAndWhatWouldFit) {
   const Decoder shape(files.config());
   ASSERT_GT(Runner::bytes(shape, options), available_memory().bytes) << "a cache that no machine of ours has room for";
   const std::string less = refusal([&] {
-    load(open_model(kTiny + "llama3.gguf"), Precision::fast, context(), Runner::bytes(shape, options), interrupts,
+    load(open_model(kTinyModels + "llama3.gguf"), Precision::fast, context(), Runner::bytes(shape, options), interrupts,
          runner_fits(files.config(), options, "--context"));
   });
   EXPECT_NE(less.find("--context of "), std::string::npos) << less;

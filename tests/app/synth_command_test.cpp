@@ -12,12 +12,12 @@ TEST(SynthCommand, BadUsageAndAFullDisk) {
   const auto folder = std::filesystem::temp_directory_path() / ("limpid-synth-command-" + std::to_string(getpid()));
   std::filesystem::create_directories(folder);
   const std::string out = folder / "x.gguf";
-  EXPECT_EQ(limpid("synth nonsense " + out + " 2>/dev/null").code, 2);
-  EXPECT_EQ(limpid("synth r1 --type Q9_9 " + out + " 2>/dev/null").code, 2);
-  EXPECT_EQ(limpid("synth r1 --layers -3 " + out + " 2>/dev/null").code, 2);
-  EXPECT_EQ(limpid("synth r1 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("synth nonsense " + out + " 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("synth r1 --type Q9_9 " + out + " 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("synth r1 --layers -3 " + out + " 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("synth r1 2>/dev/null").code, 2);
   const std::string run = "synth qwen2-1.5b --layers 1 --type IQ1_S ";
-  const ShellResult full = limpid(run + "/dev/full 2>&1");
+  const ShellResult full = run_limpid(run + "/dev/full 2>&1");
   EXPECT_EQ(full.code, 1);
   EXPECT_NE(full.output.find("/dev/full"), std::string::npos) << full.output;
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/full")) << "it was replaced by a file";
@@ -33,7 +33,7 @@ TEST(SynthCommand, SaysTheSizeAndLeavesNothingWhenItIsStopped) {
   std::filesystem::create_directories(folder);
   const std::string out = folder / "x.gguf", limpid_binary = LIMPID_BINARY;
   // 45 TB: no disk of ours has them.
-  const ShellResult large = limpid("synth r1 --layers 1000 --type F32 " + out + " 2>&1");
+  const ShellResult large = run_limpid("synth r1 --layers 1000 --type F32 " + out + " 2>&1");
   EXPECT_EQ(large.code, 1);
   EXPECT_NE(large.output.find(" TB would be written, "), std::string::npos) << large.output;
   EXPECT_TRUE(std::filesystem::is_empty(folder));

@@ -49,9 +49,9 @@ class Render : public testing::Test {
                                folder_ / "chat_template.jinja");
   }
   ~Render() override { std::filesystem::remove_all(folder_); }
-  ShellResult render(const std::string& json, const std::string& options = "") {
-    std::ofstream(folder_ / "in.json") << json;
-    return limpid("render " + folder_.string() + " " + options + " < " + (folder_ / "in.json").string() + " 2>&1");
+  ShellResult render(const std::string& request, const std::string& options = "") {
+    std::ofstream(folder_ / "in.json") << request;
+    return run_limpid("render " + folder_.string() + " " + options + " < " + (folder_ / "in.json").string() + " 2>&1");
   }
   const std::filesystem::path folder_;
 };
@@ -69,17 +69,17 @@ TEST_F(Render, TheTemplateBesideTheTokenizer) {
 // Templates write tools and calls out as JSON: with their keys in the order of the request, as Hugging Face does (the
 // goldens are its own; few of their keys are in alphabetical order).
 TEST_F(Render, ToolsKeepTheOrderOfTheRequest) {
-  using Json = nlohmann::ordered_json;
+  using OrderedJson = nlohmann::ordered_json;
   const std::string data = REPO_DIR "/tests/text/data/";
-  const Json goldens = Json::parse(std::ifstream(data + "template_goldens.json"));
-  const Json conversations = Json::parse(std::ifstream(data + "template_conversations.json"));
+  const OrderedJson goldens = OrderedJson::parse(std::ifstream(data + "template_goldens.json"));
+  const OrderedJson conversations = OrderedJson::parse(std::ifstream(data + "template_conversations.json"));
   std::filesystem::copy_file(data + "templates/qwen2.5.jinja", folder_ / "chat_template.jinja",
                              std::filesystem::copy_options::overwrite_existing);
   int compared = 0;
-  for (const Json& golden : goldens["goldens"]) {
-    const Json& conversation = conversations[golden["conversation"].get<std::string>()];
+  for (const OrderedJson& golden : goldens["goldens"]) {
+    const OrderedJson& conversation = conversations[golden["conversation"].get<std::string>()];
     if (golden["template"] != "qwen2.5" || !conversation.contains("tools") || !golden.contains("text")) continue;
-    const Json request = {{"tools", goldens["tools"]},
+    const OrderedJson request = {{"tools", goldens["tools"]},
                           {"messages", conversation["messages"]},
                           {"add_generation_prompt", golden["add_generation_prompt"]}};
     EXPECT_EQ(render(request.dump()).output, golden["text"].get<std::string>()) << golden["conversation"];

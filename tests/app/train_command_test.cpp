@@ -51,7 +51,7 @@ class TrainCommand : public testing::Test {
   std::string at(const std::string& name) const { return (folder_ / name).string(); }
   ShellResult train(const json& config, const std::string& out, const std::string& more = "-t 1") const {
     const std::string path = file(out + ".json", config.dump());
-    return limpid("train " + path + " --data addsub --out " + at(out) + " " + more + " 2>&1");
+    return run_limpid("train " + path + " --data addsub --out " + at(out) + " " + more + " 2>&1");
   }
   static std::string bytes(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
@@ -88,7 +88,7 @@ TEST_F(TrainCommand, ASeedGivesTheSameBytesOnAnyThreadsAndAnotherOthers) {
   ASSERT_EQ(losses.size(), 24U);
   EXPECT_NEAR(losses.front(), std::log(400.0), 1);
   EXPECT_LT(losses.back(), 0.8 * losses.front());
-  EXPECT_EQ(limpid("logits " + at("one") + " --ids 0,5,6 --check >/dev/null 2>&1").code, 0);
+  EXPECT_EQ(run_limpid("logits " + at("one") + " --ids 0,5,6 --check >/dev/null 2>&1").code, 0);
 }
 
 // A child that trains, killed without warning after `milliseconds`. Its exit code; -1: it was killed.
@@ -144,10 +144,10 @@ TEST_F(TrainCommand, AnInterruptMakesACheckpointAndResumeGoesOn) {
                                     " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid; echo code $?)");
   const bool early = stopped.output.find("--resume goes on") != std::string::npos;
   if (early) { EXPECT_NE(stopped.output.find("code 1"), std::string::npos) << stopped.output; }
-  const ShellResult again = limpid(run + " 2>&1");
+  const ShellResult again = run_limpid(run + " 2>&1");
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.output.find("--resume"), std::string::npos) << again.output;
-  EXPECT_EQ(limpid(run + " --resume >/dev/null 2>&1").code, 0);
+  EXPECT_EQ(run_limpid(run + " --resume >/dev/null 2>&1").code, 0);
   EXPECT_EQ(result("i"), result("whole"));
 }
 
@@ -198,8 +198,8 @@ TEST_F(TrainCommand, BadConfigurationsAreNamed) {
   refused([](json& c) { c["forward_tokens"] = 32; }, {"forward_tokens", "32", "64"});
   refused([](json& c) { c["model"]["num_nextn_predict_layers"] = 3; }, {"multi-token prediction", "3"});
   const std::string path = file("good.json", nano().dump());
-  EXPECT_EQ(limpid("train " + path + " --data nothing --out " + at("x") + " >/dev/null 2>&1").code, 2);
-  EXPECT_EQ(limpid("train " + at("no.json") + " --data mix --out " + at("x") + " >/dev/null 2>&1").code, 2);
+  EXPECT_EQ(run_limpid("train " + path + " --data nothing --out " + at("x") + " >/dev/null 2>&1").code, 2);
+  EXPECT_EQ(run_limpid("train " + at("no.json") + " --data mix --out " + at("x") + " >/dev/null 2>&1").code, 2);
 }
 
 TEST_F(TrainCommand, DivergenceStopsWithAdviceAndKeepsTheCheckpoint) {
@@ -270,12 +270,12 @@ TEST_F(TrainCommand, TrainsOnFilesAndNamesABrokenLine) {
   config["mask_documents"] = false;
   const std::string path = file("files.json", config.dump());
   const std::string run = "train " + path + " --data " + data + "," + text + " --out ";
-  ShellResult r = limpid(run + at("files") + " 2>&1");
+  ShellResult r = run_limpid(run + at("files") + " 2>&1");
   EXPECT_EQ(r.code, 0) << r.output;
-  ASSERT_EQ(limpid(run + at("files_again") + " -t 1 >/dev/null 2>&1").code, 0);
+  ASSERT_EQ(run_limpid(run + at("files_again") + " -t 1 >/dev/null 2>&1").code, 0);
   EXPECT_EQ(result("files"), result("files_again"));
   file("data.jsonl", lines + "{\"prompt\": \n");
-  r = limpid(run + at("broken") + " 2>&1");
+  r = run_limpid(run + at("broken") + " 2>&1");
   EXPECT_EQ(r.code, 2);
   EXPECT_NE(r.output.find("data.jsonl:201"), std::string::npos) << r.output;
 }

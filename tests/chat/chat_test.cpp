@@ -3,30 +3,21 @@
 
 #include <gtest/gtest.h>
 
-#include "chat_fixture.h"
+#include "scripted_chat.h"
 
 namespace limpid {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* const kTemplate =
+const char* const kThinkingTemplate =
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{{ message.content.split('</think>')[-1] | trim }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n{{ '<think>\n' "
     "}}";
-constexpr std::int32_t kEnd = 257, kClose = 259;
 
-struct Fixture {
-  explicit Fixture(const std::string& chat_template = kTemplate)
-      : tokenizer(byte_tokenizer({"<|im_start|>", "<|im_end|>", "<think>", "</think>"}, "<|im_end|>")),
-        engine(model, options()),
-        chat(engine, tokenizer, chat_template) {}
+struct ThinkingChat : ScriptedChat {
+  explicit ThinkingChat(const std::string& chat_template = kThinkingTemplate) : ScriptedChat(chat_template) {}
 
-  static EngineOptions options() {
-    EngineOptions result;
-    result.threads = 1;
-    return result;
-  }
   static ChatRequest asks(const std::string& text) {
     ChatRequest request;
     request.prompt.messages = Json::array({{{"role", "user"}, {"content", text}}});
@@ -35,23 +26,15 @@ struct Fixture {
   }
   // The model will answer with these bytes, control tokens by their text, then end its turn.
   ChatRequest scripted(ChatRequest request, const std::string& text, bool ends = true) {
-    EncodeOptions special;
-    special.special = true;
-    model.script = tokenizer.encode(text, special);
-    if (ends) model.script.push_back(kEnd);
+    script(text, ends);
     model.prompt = chat.prompt(request).ids.size();
     return request;
   }
-
-  ScriptModel model;
-  Tokenizer tokenizer;
-  Engine engine;
-  ChatEngine chat;
 };
 
 TEST(Chat, ThinkingAndAnswerComeApart) {
-  Fixture f;
-  const ChatAnswer answer = f.chat.ask(f.scripted(Fixture::asks("Hi"), "Hmm, 你好.\n</think>\n\nHello 🌍!"));
+  ThinkingChat f;
+  const ChatAnswer answer = f.chat.ask(f.scripted(ThinkingChat::asks("Hi"), "Hmm, 你好.\n</think>\n\nHello 🌍!"));
   EXPECT_EQ(answer.thinking, "Hmm, 你好.");
   EXPECT_EQ(answer.answer, "Hello 🌍!");
   EXPECT_EQ(answer.result.finish, ChatFinish::stop);
@@ -62,9 +45,9 @@ TEST(Chat, ThinkingAndAnswerComeApart) {
 }
 
 TEST(Chat, EveryDeltaIsWholeCharacters) {
-  Fixture f;
+  ThinkingChat f;
   std::string text;
-  f.chat.ask(f.scripted(Fixture::asks("Hi"), "</think>né 🌍\xF0\x9F"), [&](const ChatEvent& event) {
+  f.chat.ask(f.scripted(ThinkingChat::asks("Hi"), "</think>né 🌍\xF0\x9F"), [&](const ChatEvent& event) {
     if (event.kind == ChatEvent::Kind::answer) {
       EXPECT_EQ(to_valid_utf8(event.text), event.text);
       text += event.text;
@@ -75,8 +58,8 @@ TEST(Chat, EveryDeltaIsWholeCharacters) {
 }
 
 TEST(Chat, StopStringsReachAcrossTokensAndEndTheAnswerAtOnce) {
-  Fixture f;
-  ChatRequest request = Fixture::asks("Hi");
+  ThinkingChat f;
+  ChatRequest request = ThinkingChat::asks("Hi");
   request.stop = {"STOP", "never"};
   request = f.scripted(request, "I will STOP thinking</think>one STOP two");
   const ChatAnswer answer = f.chat.ask(request);
@@ -88,8 +71,8 @@ TEST(Chat, StopStringsReachAcrossTokensAndEndTheAnswerAtOnce) {
 }
 
 TEST(Chat, WhatLooksLikeAStopStringIsShownAtTheEnd) {
-  Fixture f;
-  ChatRequest request = Fixture::asks("Hi");
+  ThinkingChat f;
+  ChatRequest request = ThinkingChat::asks("Hi");
   request.stop = {"STOP"};
   const ChatAnswer answer = f.chat.ask(f.scripted(request, "</think>one STO"));
   EXPECT_EQ(answer.answer, "one STO");
@@ -97,24 +80,24 @@ TEST(Chat, WhatLooksLikeAStopStringIsShownAtTheEnd) {
 }
 
 TEST(Chat, LengthCancelAndHandler) {
-  Fixture f;
-  ChatRequest request = Fixture::asks("Hi");
+  ThinkingChat f;
+  ChatRequest request = ThinkingChat::asks("Hi");
   request.max_tokens = 5;
   EXPECT_EQ(f.chat.ask(f.scripted(request, "</think>a long answer")).result.finish, ChatFinish::length);
   int seen = 0;
   const ChatAnswer cancelled =
-      f.chat.ask(f.scripted(Fixture::asks("Hi"), "</think>a long answer"),
+      f.chat.ask(f.scripted(ThinkingChat::asks("Hi"), "</think>a long answer"),
                  [&](const ChatEvent& event) { return event.kind != ChatEvent::Kind::answer || ++seen < 3; });
   EXPECT_EQ(cancelled.result.finish, ChatFinish::cancelled);
   EXPECT_EQ(seen, 3) << "nothing after the handler declined";
-  EXPECT_THROW(f.chat.ask(f.scripted(Fixture::asks("Hi"), "abc"),
+  EXPECT_THROW(f.chat.ask(f.scripted(ThinkingChat::asks("Hi"), "abc"),
                           [](const ChatEvent&) -> bool { throw std::runtime_error("full"); }),
                std::runtime_error);
 }
 
 TEST(Chat, BudgetAndStopThinkingCloseTheThinking) {
-  Fixture f;
-  ChatRequest request = Fixture::asks("Hi");
+  ThinkingChat f;
+  ChatRequest request = ThinkingChat::asks("Hi");
   request.thinking_budget = 4;
   request.max_tokens = 12;
   request = f.scripted(request, "0123456789abcdef", false);
@@ -133,8 +116,8 @@ TEST(Chat, BudgetAndStopThinkingCloseTheThinking) {
 }
 
 TEST(Chat, TokensHaveBytesAndAlternatives) {
-  Fixture f;
-  ChatRequest request = Fixture::asks("Hi");
+  ThinkingChat f;
+  ChatRequest request = ThinkingChat::asks("Hi");
   request.sampling.logprobs = 2;
   request = f.scripted(request, "x</think>é");
   std::vector<ChatTokenInfo> tokens;
@@ -157,16 +140,16 @@ TEST(Chat, TokensHaveBytesAndAlternatives) {
 }
 
 TEST(Chat, ControlTokensThatMeanNothingHereAreNotShown) {
-  Fixture f;
-  EXPECT_EQ(f.chat.ask(f.scripted(Fixture::asks("Hi"), "</think>a<|im_start|>b")).answer, "ab");
+  ThinkingChat f;
+  EXPECT_EQ(f.chat.ask(f.scripted(ThinkingChat::asks("Hi"), "</think>a<|im_start|>b")).answer, "ab");
   f.model.script = {kClose, 'a', 399, 'b', kEnd};  // an id beyond the tokenizer's
-  EXPECT_EQ(f.chat.ask(Fixture::asks("Hi")).answer, "ab");
+  EXPECT_EQ(f.chat.ask(ThinkingChat::asks("Hi")).answer, "ab");
 }
 
 TEST(Chat, ToolCalls) {
-  const std::string hermes = "{% if tools %}<tool_call></tool_call>{% endif %}" + std::string(kTemplate);
-  Fixture f(hermes);
-  ChatRequest request = Fixture::asks("Weather?");
+  const std::string hermes = "{% if tools %}<tool_call></tool_call>{% endif %}" + std::string(kThinkingTemplate);
+  ThinkingChat f(hermes);
+  ChatRequest request = ThinkingChat::asks("Weather?");
   request.prompt.tools = Json::array({{{"type", "function"}, {"function", {{"name", "get_weather"}}}}});
   const std::string said =
       "</think>Let me see.\n<tool_call>\n{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Ulm\"}}\n</tool_call>";
@@ -182,7 +165,7 @@ TEST(Chat, ToolCalls) {
 }
 
 TEST(Chat, RawTextIsNeitherTemplatedNorParsed) {
-  Fixture f("");
+  ThinkingChat f("");
   ChatRequest request;
   request.raw = "Once upon";
   request.max_tokens = 50;
@@ -191,11 +174,11 @@ TEST(Chat, RawTextIsNeitherTemplatedNorParsed) {
 }
 
 TEST(Chat, TheSecondTurnComesFromTheCache) {
-  Fixture f(
+  ThinkingChat f(
       "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor "
       "%}<|im_start|>assistant{{ '\n' }}");
   const std::string question(150, 'q'), said(100, 'a');
-  ChatRequest request = Fixture::asks(question);
+  ChatRequest request = ThinkingChat::asks(question);
   const ChatAnswer first = f.chat.ask(f.scripted(request, said));
   ASSERT_EQ(first.answer, said);
   request.prompt.messages.push_back(Json({{"role", "assistant"}, {"content", first.answer}}));
@@ -207,8 +190,8 @@ TEST(Chat, TheSecondTurnComesFromTheCache) {
 }
 
 TEST(Chat, OnItsOwnThread) {
-  Fixture f;
-  const ChatRequest request = f.scripted(Fixture::asks("Hi"), "a</think>b");
+  ThinkingChat f;
+  const ChatRequest request = f.scripted(ThinkingChat::asks("Hi"), "a</think>b");
   f.engine.start();
   const ChatAnswer answer = f.chat.ask(request);
   EXPECT_EQ(answer.thinking, "a");

@@ -2,31 +2,21 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "chat/chat.h"
 #include "grammar_fixture.h"
+#include "scripted_chat.h"
 
 namespace limpid {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* const kTemplate =
+const char* const kPlainTemplate =
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "<|im_start|>assistant\n";
-constexpr std::int32_t kEnd = 257, kOpen = 258, kClose = 259;
 
-struct Fixture {
-  explicit Fixture(const std::string& chat_template)
-      : tokenizer(byte_tokenizer({"<|im_start|>", "<|im_end|>", "<think>", "</think>", "<tool_call>", "</tool_call>"},
-                                 "<|im_end|>")),
-        engine(model, options()),
-        chat(engine, tokenizer, chat_template) {}
+struct BoundChat : ScriptedChat {
+  explicit BoundChat(const std::string& chat_template) : ScriptedChat(chat_template, {"<tool_call>", "</tool_call>"}) {}
 
-  static EngineOptions options() {
-    EngineOptions result;
-    result.threads = 1;
-    return result;
-  }
   // The model would say `text` and then end its turn; each time it may not, the likeliest id that it may say is the
   // lowest.
   ChatAnswer ask(const std::string& text, std::shared_ptr<const Grammar> grammar, ChatRequest request = {}) {
@@ -34,33 +24,25 @@ struct Fixture {
     request.sampling.temperature = 0;
     request.max_tokens = 300;
     request.grammar = std::move(grammar);
-    EncodeOptions special;
-    special.special = true;
-    model.script = tokenizer.encode(text, special);
-    model.script.push_back(kEnd);
+    script(text);
     model.then = kEnd;
     model.prompt = chat.prompt(request).ids.size();
     return chat.ask(std::move(request));
   }
-
-  ScriptModel model;
-  Tokenizer tokenizer;
-  Engine engine;
-  ChatEngine chat;
 };
 
-const std::string kThinks = std::string(kTemplate) + "{{ '<think>\n' }}";
-const std::string kMayThink = std::string(kTemplate) + "{# <think> #}";
+const std::string kThinks = std::string(kPlainTemplate) + "{{ '<think>\n' }}";
+const std::string kMayThink = std::string(kPlainTemplate) + "{# <think> #}";
 
 TEST(GrammarChat, AnAnswerThatFitsIsLeftAsItIs) {
-  Fixture f(kTemplate);
+  BoundChat f(kPlainTemplate);
   const ChatAnswer answer = f.ask("{\"a\": [1, \"ä\"]}", json_object_grammar());
   EXPECT_EQ(answer.answer, "{\"a\": [1, \"ä\"]}");
   EXPECT_EQ(answer.result.finish, ChatFinish::stop);
 }
 
 TEST(GrammarChat, TheEndIsPossibleOnlyWhenTheTextIsComplete) {
-  Fixture f(kTemplate);
+  BoundChat f(kPlainTemplate);
   // The model wants to stop inside the object; the lowest byte that may stand there is a space, then '!' in a string
   // that never ends, up to the limit.
   const ChatAnswer cut = f.ask("{\"a\":", json_object_grammar());
@@ -73,7 +55,7 @@ TEST(GrammarChat, TheEndIsPossibleOnlyWhenTheTextIsComplete) {
 }
 
 TEST(GrammarChat, ThinkingIsFreeAndThenTheGrammarBinds) {
-  Fixture f(kThinks);
+  BoundChat f(kThinks);
   const ChatAnswer answer = f.ask("No {JSON} here.\n</think>\n\n{\"a\":1}", json_object_grammar());
   EXPECT_EQ(answer.thinking, "No {JSON} here.");
   EXPECT_EQ(answer.answer, "{\"a\":1}");
@@ -81,7 +63,7 @@ TEST(GrammarChat, ThinkingIsFreeAndThenTheGrammarBinds) {
 }
 
 TEST(GrammarChat, ThinkingCannotEndTheAnswerNorSpellItsMarks) {
-  Fixture f(kThinks);
+  BoundChat f(kThinks);
   f.model.then = kEnd;
   const ChatAnswer answer = f.ask("x", json_object_grammar());  // then wants to end, inside the thinking
   EXPECT_EQ(answer.result.finish, ChatFinish::length);
@@ -102,7 +84,7 @@ TEST(GrammarChat, ThinkingCannotEndTheAnswerNorSpellItsMarks) {
 }
 
 TEST(GrammarChat, AModelMayOpenItsThinkingItself) {
-  Fixture f(kMayThink);
+  BoundChat f(kMayThink);
   const ChatAnswer thought = f.ask("<think>hm</think>{}", json_object_grammar());
   EXPECT_EQ(thought.thinking, "hm");
   EXPECT_EQ(thought.answer, "{}");
@@ -112,7 +94,7 @@ TEST(GrammarChat, AModelMayOpenItsThinkingItself) {
 }
 
 TEST(GrammarChat, ABudgetOfThinkingFitsTheGrammar) {
-  Fixture f(kThinks);
+  BoundChat f(kThinks);
   ChatRequest request;
   request.thinking_budget = 3;
   const ChatAnswer answer = f.ask("abcdefgh\n\n{\"k\":true}", json_object_grammar(), std::move(request));
@@ -121,7 +103,7 @@ TEST(GrammarChat, ABudgetOfThinkingFitsTheGrammar) {
 }
 
 TEST(GrammarChat, ABegunAnswerGoesOn) {
-  Fixture f(kTemplate);
+  BoundChat f(kPlainTemplate);
   ChatRequest request;
   request.prompt.start = AnswerStart{"", true, "{\"a\":"};
   EXPECT_EQ(f.ask("12}", json_object_grammar(), request).answer, "12}");
@@ -130,7 +112,7 @@ TEST(GrammarChat, ABegunAnswerGoesOn) {
 }
 
 TEST(GrammarChat, ASchemaThatIsHeld) {
-  Fixture f(kTemplate);
+  BoundChat f(kPlainTemplate);
   const auto grammar = json_schema_grammar(Json::parse(
       R"({"type":"object","properties":{"n":{"type":"integer","minimum":5,"maximum":7}},"required":["n"]})"));
   EXPECT_EQ(f.ask("{\"n\": 9}", grammar).answer, "{\"n\": 5}") << "9 is not possible; 5 is the lowest byte that is";

@@ -3,36 +3,25 @@
 
 #include <gtest/gtest.h>
 
-#include "chat_fixture.h"
+#include "scripted_chat.h"
 
 namespace limpid {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-const char* const kTemplate =
+const char* const kTemplateWithCalls =
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{{ (message.content or '').split('</think>')[-1] | trim }}"
     "{% for call in message.tool_calls %}[{{ call.function.name }}]{% endfor %}<|im_end|>\n{% endfor %}"
     "<|im_start|>assistant\n{{ '<think>\n' }}";
 
-struct Fixture {
-  Fixture()
-      : tokenizer(byte_tokenizer({"<|im_start|>", "<|im_end|>", "<think>", "</think>"}, "<|im_end|>")),
-        engine(model, options()),
-        chat(engine, tokenizer, kTemplate) {}
+struct WarmChat : ScriptedChat {
+  WarmChat() : ScriptedChat(kTemplateWithCalls) {}
 
-  static EngineOptions options() {
-    EngineOptions result;
-    result.threads = 1;
-    return result;
-  }
   // Asks, and the model says this.
   ChatAnswer ask(ChatRequest request, const std::string& text) {
-    EncodeOptions special;
-    special.special = true;
-    model.script = tokenizer.encode(text, special);
-    model.script.push_back(257);
+    script(text);
     model.prompt = chat.prompt(request).ids.size();
     return chat.ask(request);
   }
@@ -53,11 +42,6 @@ struct Fixture {
     request.prompt.messages.push_back(Json({{"role", "user"}, {"content", question}}));
     return request;
   }
-
-  ScriptModel model;
-  Tokenizer tokenizer;
-  Engine engine;
-  ChatEngine chat;
 };
 
 const std::string kThought = std::string(300, 't') + "</think>";
@@ -65,13 +49,13 @@ const std::string kAnswer = "It is " + std::string(100, 'a') + ".";
 
 TEST(NextTurn, ComputesExactlyWhatIsNew) {
   for (const bool warm : {true, false}) {
-    Fixture f;
-    ChatRequest asked = Fixture::first();
+    WarmChat f;
+    ChatRequest asked = WarmChat::first();
     asked.warm_next = warm;
     const ChatAnswer answer = f.ask(asked, kThought + "\n\n" + kAnswer);
     ASSERT_EQ(answer.answer, kAnswer);
     f.rest();
-    const ChatRequest next = Fixture::second(asked, answer.answer, "And more?");
+    const ChatRequest next = WarmChat::second(asked, answer.answer, "And more?");
     const int prompt = static_cast<int>(f.chat.prompt(next).ids.size());
     const std::uint64_t before = f.engine.statistics().rows;
     const ChatAnswer again = f.ask(next, "x</think>y");
@@ -87,11 +71,11 @@ TEST(NextTurn, ComputesExactlyWhatIsNew) {
 }
 
 TEST(NextTurn, IsAsTheTemplateHasItForAnyQuestion) {
-  Fixture f;
-  PromptRequest asked = Fixture::first().prompt;
+  WarmChat f;
+  PromptRequest asked = WarmChat::first().prompt;
   const std::vector<TokenId> ids = next_turn_ids(f.chat.builder(), asked, kAnswer, {});
   for (const char* question : {"A", "1", "B?", "你好", "", "Azz"}) {
-    ChatRequest next = Fixture::second(Fixture::first(), kAnswer, question);
+    ChatRequest next = WarmChat::second(WarmChat::first(), kAnswer, question);
     const std::vector<TokenId> whole = f.chat.prompt(next).ids;
     ASSERT_LE(ids.size(), whole.size());
     EXPECT_TRUE(std::equal(ids.begin(), ids.end(), whole.begin())) << question;
@@ -101,25 +85,25 @@ TEST(NextTurn, IsAsTheTemplateHasItForAnyQuestion) {
   EXPECT_EQ(next_turn_ids(f.chat.builder(), asked, kAnswer.substr(6), {}), ids);
   // After calls of tools their results come.
   const std::vector<TokenId> called =
-      next_turn_ids(f.chat.builder(), Fixture::first().prompt, "", {{"add", "{}", "", 0, true}});
+      next_turn_ids(f.chat.builder(), WarmChat::first().prompt, "", {{"add", "{}", "", 0, true}});
   std::string text;
   for (const TokenId id : called) text += f.tokenizer.token_bytes(id);
   EXPECT_NE(text.find("[add]<|im_end|>\n<|im_start|>tool\n"), std::string::npos) << text;
 }
 
 TEST(NextTurn, OnlyAfterThinkingThatCameToAnEnd) {
-  Fixture f;
-  f.ask(Fixture::first(), "</think>no thinking but the mark");
+  WarmChat f;
+  f.ask(WarmChat::first(), "</think>no thinking but the mark");
   const auto rows = [&] {
     f.rest();
     return f.engine.statistics().background_rows;
   };
   const std::uint64_t before = rows();
-  ChatRequest asked = Fixture::first();
+  ChatRequest asked = WarmChat::first();
   asked.use_cache = false;
   f.ask(asked, kThought + kAnswer);
   EXPECT_EQ(rows(), before) << "who declines the cache";
-  asked = Fixture::first();
+  asked = WarmChat::first();
   asked.warm_next = false;
   f.ask(asked, kThought + kAnswer);
   EXPECT_EQ(rows(), before) << "who does not ask for it";
@@ -130,13 +114,13 @@ TEST(NextTurn, OnlyAfterThinkingThatCameToAnEnd) {
   f.model.prompt = f.chat.prompt(asked).ids.size();
   f.chat.ask(asked, [](const ChatEvent& event) { return event.kind != ChatEvent::Kind::answer; });
   EXPECT_EQ(rows(), before) << "who went away";
-  f.ask(Fixture::first(), kThought + kAnswer);
+  f.ask(WarmChat::first(), kThought + kAnswer);
   EXPECT_GT(rows(), before);
 }
 
 TEST(NextTurn, OnTheEnginesOwnThreadAndEndedInTheMiddle) {
-  Fixture f;
-  ChatRequest asked = Fixture::first();
+  WarmChat f;
+  ChatRequest asked = WarmChat::first();
   EncodeOptions special;
   special.special = true;
   f.model.script = f.tokenizer.encode(kThought + kAnswer, special);

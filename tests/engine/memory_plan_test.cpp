@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 
-namespace limpid {
+namespace limpid::memory_plan_test {  // limpid has MemoryFiles of its own
 namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
@@ -124,4 +124,4 @@ TEST(MemoryPlan, TheRefusalSaysWhatIsNeededAndWhatIsThere) {
 }
 
 }  // namespace
-}  // namespace limpid
+}  // namespace limpid::memory_plan_test

@@ -15,6 +15,8 @@
 
 namespace limpid {
 
+inline const std::string kData = TEST_DATA "/";
+
 // Bytes appended field by field, as the file formats have them (little-endian).
 struct Bytes {
   std::string data;
@@ -64,6 +66,13 @@ class TemporaryFolder {
 
  private:
   std::filesystem::path path_;
+};
+
+// A file, and what is said of it.
+struct HostileFile {
+  const char* what;
+  std::string bytes;
+  const char* message;  // part of the Error's; "" when the file is fine
 };
 
 // The message of the Error that `action` throws; "" when it throws none.

@@ -12,8 +12,6 @@
 namespace limpid {
 namespace {
 
-const std::string kData = TEST_DATA "/";
-
 bool holds(const std::string& message, const std::string& text) { return message.find(text) != std::string::npos; }
 
 TEST(ConfigJson, AsksByTypeAndNamesTheKey) {

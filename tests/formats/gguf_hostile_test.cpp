@@ -11,7 +11,7 @@ namespace {
 
 const std::string kSmall = TEST_DATA "/small.gguf";
 
-std::string parse(const std::string& bytes) {
+std::string gguf_error(const std::string& bytes) {
   return error_of([&] { GgufFile::from_memory(as_bytes(bytes), "f"); });
 }
 
@@ -44,12 +44,6 @@ std::string two_tensors(std::uint64_t first, std::uint64_t second) {
   return bytes.raw(std::string(64, 'x')).data;
 }
 
-struct Case {
-  const char* what;
-  std::string bytes;
-  const char* message;  // part of the Error's; "" when the file is fine
-};
-
 TEST(GgufHostile, SaysWhatIsWrong) {
   Bytes twice_key = head(0, 2), twice_tensor = head(2, 0), deep = head(0, 1);
   for (int i = 0; i < 2; ++i) twice_key.string("k").add(0U).add('x');
@@ -65,7 +59,7 @@ TEST(GgufHostile, SaysWhatIsWrong) {
     return head(0, 1).string("general.alignment").add(type).add(alignment).data;
   };
   const std::uint64_t huge = std::uint64_t{1} << 62;
-  const std::vector<Case> cases = {
+  const std::vector<HostileFile> cases = {
       {"empty", "", "magic at byte 0: expected 4 bytes, found 0"},
       {"magic", std::string("GGML\3\0\0\0", 8), "magic: expected 'GGUF', found 'GGML'"},
       {"version 1", head(0, 0, 1).data, "version: expected 2 or 3, found 1"},
@@ -124,8 +118,8 @@ TEST(GgufHostile, SaysWhatIsWrong) {
       {"overlap", two_tensors(0, 0), "offset of tensor 'b': expected 32 (an overlap with the tensor before), found 0"},
       {"a tensor twice", twice_tensor.data, "tensor 'a': expected once, found twice"},
   };
-  for (const Case& c : cases) {
-    const std::string message = parse(c.bytes);
+  for (const HostileFile& c : cases) {
+    const std::string message = gguf_error(c.bytes);
     if (*c.message == '\0') {
       EXPECT_EQ(message, "") << c.what;
     } else {
@@ -161,7 +155,7 @@ TEST(GgufHostile, EveryTruncationIsRefused) {
   ASSERT_EQ(whole.size(), 448U);
   constexpr std::size_t kLastByte = 0x1a4;  // the padding behind the last tensor may be missing
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    const std::string message = parse(whole.substr(0, size));
+    const std::string message = gguf_error(whole.substr(0, size));
     EXPECT_EQ(message.empty(), size >= kLastByte) << size << " " << message;
   }
 }

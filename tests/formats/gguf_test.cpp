@@ -9,8 +9,6 @@
 namespace limpid {
 namespace {
 
-const std::string kData = TEST_DATA "/";
-
 TEST(Gguf, ReadsEveryMetadataType) {
   const GgufFile file(kData + "types.gguf");
   EXPECT_EQ(file.version(), 3U);

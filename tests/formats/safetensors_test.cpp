@@ -10,8 +10,6 @@
 namespace limpid {
 namespace {
 
-const std::string kData = TEST_DATA "/";
-
 template <typename T>
 T at(const SafetensorsTensor& tensor, std::size_t i) {
   T value;
@@ -107,15 +105,9 @@ std::string file_of(std::string header, std::size_t data) {
   return Bytes().string(header).raw(std::string(data, 'x')).data;
 }
 
-std::string parse(const std::string& bytes) {
+std::string safetensors_error(const std::string& bytes) {
   return error_of([&] { SafetensorsFile::from_memory(as_bytes(bytes), "f"); });
 }
-
-struct Case {
-  const char* what;
-  std::string bytes;
-  const char* message;  // part of the Error's; "" when the file is fine
-};
 
 TEST(SafetensorsHostile, SaysWhatIsWrong) {
   const auto one = [](const std::string& fields, std::size_t data) { return file_of("{\"w\":" + fields + "}", data); };
@@ -126,7 +118,7 @@ TEST(SafetensorsHostile, SaysWhatIsWrong) {
   };
   std::string odd = R"({"w":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}})";
   odd.resize(odd.size() + 1 + odd.size() % 2, ' ');
-  const std::vector<Case> cases = {
+  const std::vector<HostileFile> cases = {
       {"empty", "", "header size: expected 8 bytes, found 0"},
       {"header of nothing", std::string(8, '\0'), "header: expected '{' at byte 8"},
       {"header longer than the file", Bytes().add(std::uint64_t{10}).raw("{}").data,
@@ -186,8 +178,8 @@ TEST(SafetensorsHostile, SaysWhatIsWrong) {
        "__metadata__: expected a string for \"a\", found 1"},
       {"too deep", file_of(R"({"w":[[[[[]]]]]})", 0), "JSON nesting: expected at most 4 levels"},
   };
-  for (const Case& c : cases) {
-    const std::string message = parse(c.bytes);
+  for (const HostileFile& c : cases) {
+    const std::string message = safetensors_error(c.bytes);
     if (*c.message == '\0') {
       EXPECT_EQ(message, "") << c.what;
     } else {
@@ -200,10 +192,10 @@ TEST(SafetensorsHostile, SaysWhatIsWrong) {
 TEST(SafetensorsHostile, EveryTruncationIsRefused) {
   for (const char* name : {"small.safetensors", "types.safetensors"}) {
     const std::string whole = read_file(kData + name);
-    EXPECT_EQ(parse(whole), "");
+    EXPECT_EQ(safetensors_error(whole), "");
     for (std::size_t size = 0; size < whole.size(); ++size)
-      EXPECT_NE(parse(whole.substr(0, size)), "") << name << " " << size;
-    EXPECT_NE(parse(whole + "x"), "") << name;
+      EXPECT_NE(safetensors_error(whole.substr(0, size)), "") << name << " " << size;
+    EXPECT_NE(safetensors_error(whole + "x"), "") << name;
   }
 }
 
@@ -217,7 +209,7 @@ TEST(SafetensorsHostile, AnyByteMayBeWrong) {
       for (const int change : {0x01, 0x02, 0x10, 0x40, 0x80, 0xFF}) {
         std::string broken = whole;
         broken[i] = static_cast<char>(broken[i] ^ change);
-        refused += !parse(broken).empty();
+        refused += !safetensors_error(broken).empty();
       }
     }
     EXPECT_GT(refused, 3 * header) << name;

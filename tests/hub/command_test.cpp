@@ -84,8 +84,6 @@ class HubCommand : public ::testing::Test {
 
 bool holds(const std::string& text, const std::string& piece) { return text.find(piece) != std::string::npos; }
 
-}  // namespace
-
 TEST_F(HubCommand, PullSaysAsksFetchesLists) {
   Result result = run({"pull", "hf:o/r"});
   EXPECT_EQ(result.code, 2) << result.out;
@@ -167,3 +165,5 @@ TEST_F(HubCommand, FailuresAreOneLine) {
   EXPECT_TRUE(holds(result.out, "did you mean r1-distill-qwen-1.5b")) << result.out;
   EXPECT_EQ(std::count(result.out.begin(), result.out.end(), '\n'), 1);
 }
+
+}  // namespace

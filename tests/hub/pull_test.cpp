@@ -96,8 +96,6 @@ class Pull : public ::testing::Test {
   std::string damage_;  // of the Hugging Face cache
 };
 
-}  // namespace
-
 TEST_F(Pull, FetchesVerifiesAndStores) {
   const PullPlan made = plan();
   EXPECT_EQ(made.name, "o/r:Q8_0");
@@ -457,3 +455,5 @@ TEST_F(Pull, OfflineAsksNobody) {
   EXPECT_EQ(error_of([&] { plan(); }).kind(), ErrorKind::input);
   EXPECT_TRUE(fake_.hub_requests().empty());
 }
+
+}  // namespace

@@ -1,7 +1,6 @@
 // Products that AMX speeds up give the bits of plain AVX-512, for every number of tokens, contiguous or
 // scattered rows, ragged strips, bias and residual. Random packed bytes: the kernels take any.
 #include <gtest/gtest.h>
-#include <xmmintrin.h>
 
 #include <bit>
 #include <cmath>
@@ -12,29 +11,10 @@
 #include "kernels/kernels.h"
 #include "tensor/dtype.h"
 #include "tensor/pack.h"
+#include "tests/kernels/kernel_memory.h"
 
 namespace limpid {
 namespace {
-
-// Denormals are flushed on engine threads (base/thread_team.h), so the products are compared there.
-class Flushed {
- public:
-  Flushed() : before_(_mm_getcsr()) { _mm_setcsr(before_ | 0x8040); }
-  ~Flushed() { _mm_setcsr(before_); }
-  Flushed(const Flushed&) = delete;
-  Flushed& operator=(const Flushed&) = delete;
-
- private:
-  unsigned before_;
-};
-
-struct Bytes {
-  std::vector<std::byte> memory;
-  std::byte* data;
-  explicit Bytes(std::size_t n) : memory(n + 64) {
-    data = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
-  }
-};
 
 // Strips with any quants and scales of both signs from 2^-14 up to 2.
 void fill(DType type, std::int64_t columns, int strips, std::mt19937& random, std::byte* to) {
@@ -57,23 +37,23 @@ void fill(DType type, std::int64_t columns, int strips, std::mt19937& random, st
       }
 }
 
-struct Case {
+struct ProductCase {
   DType type;
   std::int64_t columns;
   int rows, tokens;
   bool scattered, residual;
 };
 
-std::vector<float> run(LinearFn product, const KernelTable& table, const Case& c) {
+std::vector<float> run(LinearFn product, const KernelTable& table, const ProductCase& c) {
   std::mt19937 random(static_cast<unsigned>(c.columns * 1000 + c.tokens));
   const int strips = (c.rows + 15) / 16;
   const std::size_t strip = packed_strip_bytes(c.type, c.columns);
-  Bytes weight(strip * static_cast<std::size_t>(strips));
+  Aligned weight(strip * static_cast<std::size_t>(strips));
   fill(c.type, c.columns, strips, random, weight.data);
   const ActType act = activation_of(c.type);
   const std::size_t stride = act_row_bytes(act, c.columns);
   const int rows = c.scattered ? 2 * c.tokens : c.tokens;
-  Bytes activations(stride * static_cast<std::size_t>(rows));
+  Aligned activations(stride * static_cast<std::size_t>(rows));
   std::normal_distribution<float> normal;
   std::vector<float> x(static_cast<std::size_t>(c.columns));
   for (int t = 0; t < rows; ++t) {
@@ -104,7 +84,7 @@ void compare(DType type, std::vector<std::int64_t> widths) {
   for (const std::int64_t columns : widths)
     for (const int tokens : {1, 2, 4, 15, 16, 17, 33, 52, 65, 257})
       for (const bool variant : {false, true}) {
-        const Case c{type, columns, 41, tokens, variant, variant};
+        const ProductCase c{type, columns, 41, tokens, variant, variant};
         const std::vector<float> expected = run(plain.linear[static_cast<int>(type)], plain, c);
         const std::vector<float> found = run(fast.linear[static_cast<int>(type)], plain, c);
         for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -133,7 +113,7 @@ TEST(Accelerated, Bf16TilesAreFmasForAnyBits) {
   std::mt19937 random(7);
   const std::int64_t columns = 40, tokens = 16;
   const std::size_t strip = packed_strip_bytes(DType::bf16, columns), stride = act_row_bytes(ActType::bf16, columns);
-  Bytes weight(strip), rows(stride * tokens);
+  Aligned weight(strip), rows(stride * tokens);
   for (int round = 0; round < 4096; ++round) {
     // Magnitudes around 1, around the least product that is no denormal, or anything.
     const int kind = round % 3;

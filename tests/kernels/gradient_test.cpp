@@ -41,13 +41,13 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0);
 }
 
-struct Case {
+struct GemmCase {
   std::int64_t rows, columns, reduction;
   bool transposed, accumulate, gather;
 };
 
 // Rows of out, A and B are wider than what is used; nothing else may be written.
-std::vector<float> multiply(const GradientKernels& kernels, const Case& c, bool bf16, std::vector<double>* truth = nullptr) {
+std::vector<float> multiply(const GradientKernels& kernels, const GemmCase& c, bool bf16, std::vector<double>* truth = nullptr) {
   const std::int64_t a_wide = (c.transposed ? c.rows : c.reduction) + 3, b_wide = c.columns + 5, out_wide = c.columns + 2;
   const std::int64_t a_rows = (c.transposed ? c.reduction : c.rows) * 2, b_rows = c.reduction * 2, out_rows = c.rows * 2;
   const std::vector<float> a = random_values(a_rows * a_wide, 1), b = random_values(b_rows * b_wide, 2);
@@ -93,10 +93,11 @@ std::vector<float> multiply(const GradientKernels& kernels, const Case& c, bool 
 }
 
 TEST(GradientKernels, GemmIsTheSumAndTheSameBits) {
-  for (const Case& c : {Case{1, 1, 1, false, false, false}, Case{7, 65, 3, false, true, false}, Case{13, 128, 300, true, true, false},
-                        Case{6, 64, 256, false, false, false}, Case{17, 131, 520, false, false, true}, Case{9, 37, 5, true, false, true},
-                        Case{12, 16, 257, true, true, true}, Case{3, 15, 0, false, false, false}, Case{0, 15, 4, false, false, false},
-                        Case{200, 70, 259, true, true, false}, Case{197, 64, 31, false, false, false}})
+  const GemmCase cases[] = {{1, 1, 1, false, false, false},    {7, 65, 3, false, true, false},     {13, 128, 300, true, true, false},
+                            {6, 64, 256, false, false, false}, {17, 131, 520, false, false, true}, {9, 37, 5, true, false, true},
+                            {12, 16, 257, true, true, true},   {3, 15, 0, false, false, false},    {0, 15, 4, false, false, false},
+                            {200, 70, 259, true, true, false}, {197, 64, 31, false, false, false}};
+  for (const GemmCase& c : cases)
     for (const bool bf16 : {false, true}) {
       std::vector<double> truth;
       const std::vector<float> expected = multiply(*tables().front(), c, bf16, &truth);

@@ -1,7 +1,6 @@
 // Products with packed weights against sums over the codec's values, and bit-equal on every instruction set, for every
 // number of tokens, strip range and order of rows.
 #include <gtest/gtest.h>
-#include <xmmintrin.h>
 
 #include <bit>
 #include <cmath>
@@ -16,6 +15,7 @@
 #include "kernels/kernels.h"
 #include "tensor/codec.h"
 #include "tensor/pack.h"
+#include "tests/kernels/kernel_memory.h"
 
 namespace limpid {
 namespace {
@@ -23,23 +23,7 @@ namespace {
 constexpr DType kTypes[] = {DType::f32,  DType::f16,  DType::bf16, DType::f8_e4m3, DType::q4_0,
                             DType::q4_1, DType::q5_0, DType::q5_1, DType::q8_0,    DType::iq4_nl};
 
-// Denormals are flushed as on the engine's threads.
-class Flushed {
- public:
-  Flushed() : mode_(_mm_getcsr()) { _mm_setcsr(mode_ | 0x8040); }
-  ~Flushed() { _mm_setcsr(mode_); }
-
- private:
-  unsigned mode_;
-};
-
-struct Aligned {
-  std::vector<std::byte> memory;
-  std::byte* data;
-  explicit Aligned(std::size_t n) : memory(n + 64, std::byte{0xFF}) {
-    data = memory.data() + (64 - reinterpret_cast<std::uintptr_t>(memory.data()) % 64) % 64;
-  }
-};
+constexpr std::byte kUnwritten{0xFF};  // shows where packing and quantising leave something out
 
 // A weight as a file holds it, packed, and its values.
 struct Weight {
@@ -49,7 +33,11 @@ struct Weight {
   Aligned packed;
 
   Weight(DType t, std::int64_t o, std::int64_t k, unsigned seed)
-      : type(t), rows(o), columns(k), values(static_cast<std::size_t>(o * k)), packed(packed_bytes(t, o, k)) {
+      : type(t),
+        rows(o),
+        columns(k),
+        values(static_cast<std::size_t>(o * k)),
+        packed(packed_bytes(t, o, k), kUnwritten) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal(0, 0.1F);
     const std::size_t bytes = row_bytes(t, k);
@@ -95,7 +83,7 @@ struct Rows {
         x(static_cast<std::size_t>(rows * k)),
         type(activation_of(weight)),
         stride(act_row_bytes(type, k)),
-        quantised(static_cast<std::size_t>(rows) * stride) {
+        quantised(static_cast<std::size_t>(rows) * stride, kUnwritten) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal(0, 1);
     for (float& value : x) value = normal(random);
@@ -252,7 +240,7 @@ TEST(ProductGolden, BitsStayWhatTheyAre) {
           static_cast<std::uint16_t>((type == DType::q4_0 ? 0x2000 : 0x3C00) + (next() & 0x83FF));
       std::memcpy(file.data() + at, &number, 2);
     }
-    Aligned packed(packed_bytes(type, kRows, kColumns));
+    Aligned packed(packed_bytes(type, kRows, kColumns), kUnwritten);
     for (std::int64_t s = 0; s < 2; ++s)
       pack_strip(type, file, {}, kRows, kColumns, s,
                  packed.data + static_cast<std::size_t>(s) * packed_strip_bytes(type, kColumns));
@@ -260,7 +248,7 @@ TEST(ProductGolden, BitsStayWhatTheyAre) {
     for (float& value : x) value = static_cast<float>(static_cast<int>(next() & 0xFFFF) - 0x8000) * 0x1p-15F;
     for (const KernelTable* table : kernel_tables()) {
       const ActType act = activation_of(type);
-      Aligned row(act_row_bytes(act, kColumns));
+      Aligned row(act_row_bytes(act, kColumns), kUnwritten);
       table->quantise[static_cast<int>(act)](x.data(), kColumns, row.data);
       std::vector<float> out(kRows);
       LinearArgs args{};
@@ -292,7 +280,7 @@ TEST(ProductOrder, OfFp8IsOddThenEvenInBlocksOf128) {
   const std::vector<float> scales = {0.37F, 1.9F};
   std::vector<float> x(kColumns);
   for (float& value : x) value = static_cast<float>(static_cast<int>(random() & 255) - 128) / 128;  // exact in bf16
-  Aligned packed(packed_bytes(DType::f8_e4m3, kRows, kColumns));
+  Aligned packed(packed_bytes(DType::f8_e4m3, kRows, kColumns), kUnwritten);
   pack_strip(DType::f8_e4m3, file, scales, kRows, kColumns, 0, packed.data);
   std::vector<float> expected, w(kColumns);
   for (std::int64_t r = 0; r < kRows; ++r) {
@@ -308,7 +296,7 @@ TEST(ProductOrder, OfFp8IsOddThenEvenInBlocksOf128) {
   }
   for (const KernelTable* table : kernel_tables()) {
     const ActType act = activation_of(DType::f8_e4m3);
-    Aligned row(act_row_bytes(act, kColumns));
+    Aligned row(act_row_bytes(act, kColumns), kUnwritten);
     table->quantise[static_cast<int>(act)](x.data(), kColumns, row.data);
     std::vector<float> out(kRows);
     LinearArgs args{};

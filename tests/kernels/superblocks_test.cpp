@@ -15,12 +15,14 @@
 #include "tensor/codec.h"
 #include "tensor/dtype.h"
 #include "tensor/pack.h"
+#include "tests/kernels/kernel_memory.h"
 
 namespace limpid {
 namespace {
 
-constexpr DType kTypes[] = {DType::q2_k,    DType::q3_k,   DType::q4_k,  DType::q5_k,    DType::q6_k,  DType::iq1_s, DType::iq1_m,
-                            DType::iq2_xxs, DType::iq2_xs, DType::iq2_s, DType::iq3_xxs, DType::iq3_s, DType::iq4_xs};
+constexpr DType kSuperblockTypes[] = {DType::q2_k,    DType::q3_k,  DType::q4_k,    DType::q5_k,   DType::q6_k,
+                                      DType::iq1_s,   DType::iq1_m, DType::iq2_xxs, DType::iq2_xs, DType::iq2_s,
+                                      DType::iq3_xxs, DType::iq3_s, DType::iq4_xs};
 
 // Where the f16 scales of a block are (tensor/blocks.h).
 std::vector<int> scale_offsets(DType type) {
@@ -34,14 +36,6 @@ std::vector<int> scale_offsets(DType type) {
     default: return {0};
   }
 }
-
-struct Aligned {
-  explicit Aligned(std::size_t bytes) : store(bytes + 64) {
-    data = store.data() + (64 - reinterpret_cast<std::uintptr_t>(store.data()) % 64) % 64;
-  }
-  std::vector<std::byte> store;
-  std::byte* data;
-};
 
 // Random bytes are valid blocks of every type, but for scales that are not finite: those are drawn from [-1, 1].
 std::vector<std::byte> random_rows(DType type, std::int64_t rows, std::int64_t columns, std::mt19937& random) {
@@ -59,14 +53,14 @@ std::vector<std::byte> random_rows(DType type, std::int64_t rows, std::int64_t c
   return bytes;
 }
 
-struct Case {
+struct PackedRows {
   DType type;
   std::int64_t rows, columns;
   std::vector<std::byte> file;
   std::size_t strip_bytes;
   Aligned packed;
 
-  Case(DType t, std::int64_t r, std::int64_t k, std::mt19937& random)
+  PackedRows(DType t, std::int64_t r, std::int64_t k, std::mt19937& random)
       : type(t), rows(r), columns(k), file(random_rows(t, r, k, random)), strip_bytes(packed_strip_bytes(t, k)),
         packed(packed_bytes(t, r, k)) {
     for (std::int64_t s = 0; s < strips(); ++s)
@@ -106,7 +100,7 @@ struct Activations {
   }
 };
 
-std::vector<float> product(const KernelTable& table, const Case& c, const Activations& x, int first, int tokens) {
+std::vector<float> product(const KernelTable& table, const PackedRows& c, const Activations& x, int first, int tokens) {
   std::vector<float> out(static_cast<std::size_t>(tokens * c.rows), -7.0F);
   const LinearArgs args = {.weight = c.packed.data,
                            .strip_bytes = c.strip_bytes,
@@ -129,7 +123,7 @@ class Superblocks : public testing::TestWithParam<DType> {};
 
 TEST_P(Superblocks, PackingIsLossless) {
   std::mt19937 random(1);
-  const Case c(GetParam(), 37, 768, random);
+  const PackedRows c(GetParam(), 37, 768, random);
   EXPECT_EQ(c.strip_bytes, (row_bytes(c.type, c.columns) * 16 + 63) / 64 * 64) << "no bit more than the file";
   std::vector<std::byte> back(c.file.size());
   const std::size_t strip_rows_bytes = row_bytes(c.type, c.columns) * 16;
@@ -142,7 +136,7 @@ TEST_P(Superblocks, PackingIsLossless) {
 TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
   std::mt19937 random(2);
   constexpr int kTokens = 11;
-  const Case c(GetParam(), 37, 768, random);
+  const PackedRows c(GetParam(), 37, 768, random);
   const Activations x(kTokens, c.columns, random);
   for (const KernelTable* table : kernel_tables()) {
     const std::vector<float> y = product(*table, c, x, 0, kTokens);
@@ -165,7 +159,7 @@ TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
 TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
   std::mt19937 random(3);
   constexpr int kTokens = 300;  // more than a chunk of any instruction set, and every tail
-  const Case c(GetParam(), 37, 512, random);
+  const PackedRows c(GetParam(), 37, 512, random);
   const Activations x(kTokens, c.columns, random);
   const std::vector<float> expected = product(*scalar_kernels(), c, x, 0, kTokens);
   for (const KernelTable* table : kernel_tables()) {
@@ -179,7 +173,7 @@ TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
 
 TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
   std::mt19937 random(4);
-  const Case c(GetParam(), 21, 256, random);
+  const PackedRows c(GetParam(), 21, 256, random);
   const Activations x(6, c.columns, random);
   const int tokens = 37;  // as few rows as there are, tiles of 16 and a tail
   std::vector<std::int32_t> rows = {4, 0, 4};
@@ -217,7 +211,7 @@ TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
 TEST_P(Superblocks, WideRowsGiveTheBitsOfSingleTokens) {
   std::mt19937 random(5);
   constexpr int kTokens = 67;
-  const Case c(GetParam(), 33, 32768, random);
+  const PackedRows c(GetParam(), 33, 32768, random);
   const Activations x(kTokens, c.columns, random);
   for (const KernelTable* table : kernel_tables()) {
     if (table == scalar_kernels()) continue;  // cuts by tokens only
@@ -229,12 +223,12 @@ TEST_P(Superblocks, WideRowsGiveTheBitsOfSingleTokens) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Types, Superblocks, testing::ValuesIn(kTypes),
+INSTANTIATE_TEST_SUITE_P(Types, Superblocks, testing::ValuesIn(kSuperblockTypes),
                          [](const auto& type) { return std::string(limpid::info(type.param).name); });
 
 // As KernelTables.EveryPackableTypeIsTested, for blocks of 256.
 TEST(KernelTables, EverySuperblockTypeIsTested) {
-  const std::set<DType> tested(std::begin(kTypes), std::end(kTypes));
+  const std::set<DType> tested(std::begin(kSuperblockTypes), std::end(kSuperblockTypes));
   for (int type = 0; type < kDTypes; ++type)
     EXPECT_EQ(tested.contains(static_cast<DType>(type)),
               can_pack(static_cast<DType>(type)) && info(static_cast<DType>(type)).block == 256)

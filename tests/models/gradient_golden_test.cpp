@@ -10,22 +10,14 @@
 #include "models/parameter_store.h"
 #include "ops/loss.h"
 #include "run_forward.h"
+#include "training_batch.h"
 
 using namespace limpid;
 using namespace limpid::model_test;
 
 namespace {
 
-constexpr std::size_t kTokens = 70;
-constexpr std::size_t kArena = std::size_t{96} << 20;
-
-std::vector<float> row_weights() {
-  std::vector<float> weights;
-  for (std::size_t i = 0; i < kTokens; ++i) weights.push_back(i % 5 == 3 ? 0.0F : 0.25F * static_cast<float>(1 + i % 4));
-  return weights;
-}
-
-// A model in training: one sequence of 70 tokens, all rows with logits.
+// A model in training.
 class Trainer {
  public:
   explicit Trainer(const std::string& name, DType packed = DType::f32)

@@ -14,13 +14,12 @@
 #include "models/lora.h"
 #include "ops/loss.h"
 #include "run_forward.h"
+#include "training_batch.h"
 
 using namespace limpid;
 using namespace limpid::model_test;
 
 namespace {
-
-constexpr std::size_t kTokens = 70, kArena = std::size_t{96} << 20;
 
 // What there is for a model: PEFT's gradients, or (a mixture of experts) only what to compute.
 nlohmann::json golden_of(const std::string& model) {
@@ -59,11 +58,9 @@ class Adapted {
     const CacheLayout layout = decoder_.cache_layout(CacheType::f32);
     const std::vector<std::int32_t> pages{1, 0};
     std::vector<std::int32_t> positions(kTokens);
-    std::vector<float> weights(kTokens), logprobs(kTokens);
-    for (std::size_t i = 0; i < kTokens; ++i) {
-      positions[i] = static_cast<std::int32_t>(i);
-      weights[i] = i % 5 == 3 ? 0.0F : 0.25F * static_cast<float>(1 + i % 4);
-    }
+    for (std::size_t i = 0; i < kTokens; ++i) positions[i] = static_cast<std::int32_t>(i);
+    const std::vector<float> weights = row_weights();
+    std::vector<float> logprobs(kTokens);
     const std::size_t bytes = page_bytes(layout) * pages.size(), scratch_bytes = decoder_.scratch_bytes(kTokens) + (std::size_t{8} << 20);
     HugeBuffer pool(bytes * static_cast<std::size_t>(decoder_.info().layers)), arena(kArena),
         scratch(scratch_bytes * static_cast<std::size_t>(threads));

@@ -12,14 +12,14 @@ using namespace limpid::model_test;
 
 namespace {
 
-struct Case {
+struct AnswerCase {
   std::string model;
   Precision precision;
   CacheType cache;
   bool every_chunk = false;  // of 1 to 33 tokens
 };
 
-class OneAnswer : public testing::TestWithParam<Case> {
+class OneAnswer : public testing::TestWithParam<AnswerCase> {
  protected:
   void SetUp() override {
     const Golden golden = Golden::read(GetParam().model);
@@ -88,8 +88,8 @@ TEST_P(OneAnswer, AnotherIdIsAnotherAnswer) {
     EXPECT_NE(std::memcmp(&found[p * columns], &expected_[p * columns], columns * sizeof(float)), 0) << "position " << p;
 }
 
-std::vector<Case> cases() {
-  std::vector<Case> all;
+std::vector<AnswerCase> cases() {
+  std::vector<AnswerCase> all;
   for (const char* model : {"llama3", "qwen2", "deepseek_v3"})
     for (const CacheType cache : {CacheType::f16, CacheType::q8}) all.push_back({model, Precision::fast, cache, cache == CacheType::q8});
   for (const char* model : {"llama2_odd.gguf", "moonlight.gguf", "deepseek_v3_fp8"})
@@ -99,7 +99,7 @@ std::vector<Case> cases() {
   return all;
 }
 
-std::string name_of(const testing::TestParamInfo<Case>& info) {
+std::string name_of(const testing::TestParamInfo<AnswerCase>& info) {
   const char* caches[] = {"f32", "f16", "bf16", "q8"};
   std::string name = info.param.model + (info.param.precision == Precision::exact ? "_exact_" : "_fast_") +
                      caches[static_cast<int>(info.param.cache)];

@@ -20,7 +20,7 @@ using namespace limpid::model_test;
 
 namespace {
 
-struct Case {
+struct PackedCase {
   std::string model;
   bool mtp = false;
 };
@@ -63,7 +63,7 @@ struct Packed {
 
 class Gradients {
  public:
-  explicit Gradients(const Case& of) : case_(of), files_(ModelFiles::open(model_path(of.model))), config_(files_.config()) {
+  explicit Gradients(const PackedCase& of) : case_(of), files_(ModelFiles::open(model_path(of.model))), config_(files_.config()) {
     std::ifstream file(model_path(of.model) + (of.mtp ? "/packed_mtp_gradients.json" : "/packed_gradients.json"));
     golden_ = nlohmann::json::parse(file);
     config_.mtp_own_embedding = config_.mtp_own_head = false;
@@ -141,7 +141,7 @@ class Gradients {
     return sum;
   }
 
-  Case case_;
+  PackedCase case_;
   ModelFiles files_;
   ModelConfig config_;
   nlohmann::json golden_;
@@ -149,10 +149,10 @@ class Gradients {
   std::unique_ptr<ParameterStore> store_;
 };
 
-class PackedGradients : public testing::TestWithParam<Case> {};
+class PackedGradients : public testing::TestWithParam<PackedCase> {};
 INSTANTIATE_TEST_SUITE_P(Models, PackedGradients,
-                         testing::Values(Case{"llama3"}, Case{"deepseek_v3"}, Case{"deepseek_v3", true},
-                                         Case{"deepseek_v2"}),
+                         testing::Values(PackedCase{"llama3"}, PackedCase{"deepseek_v3"},
+                                         PackedCase{"deepseek_v3", true}, PackedCase{"deepseek_v2"}),
                          [](const auto& of) { return of.param.model + (of.param.mtp ? "_mtp" : ""); });
 
 TEST_P(PackedGradients, ArePyTorchs) {

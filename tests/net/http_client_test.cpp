@@ -16,7 +16,7 @@ using limpid::test::TestServer;
 
 namespace {
 
-HttpOptions quick() {
+HttpOptions quick_client() {
   HttpOptions options;
   options.stall_timeout_s = 2;
   return options;
@@ -63,7 +63,7 @@ TEST(HttpClient, GetsBodyAndHeaders) {
   TestServer server([](const Request& request) {
     return Reply{.headers = {{"X-Thing", "7"}}, .body = "hello " + request.target};
   });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const HttpResponse response = client.get({.url = server.url() + "/a"});
   EXPECT_TRUE(response.ok());
   EXPECT_EQ(response.body, "hello /a");
@@ -78,7 +78,7 @@ TEST(HttpClient, TokenStaysWithItsOrigin) {
     if (request.target == "/1") return redirect("/2", 307);  // the same origin: keeps the token
     return redirect(cdn.url() + "/file");                    // another port is another origin
   });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const HttpResponse response = client.get(with_token(hub.url() + "/1", hub.url()));
   EXPECT_EQ(response.body, "data");
   ASSERT_EQ(hub.requests().size(), 2u);
@@ -92,7 +92,7 @@ TEST(HttpClient, TokenStaysWithItsOrigin) {
 
 TEST(HttpClient, TokenIsNotSentToAnotherFirstHost) {
   TestServer other([](const Request&) { return Reply{.body = "x"}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   client.get(with_token(other.url() + "/", "https://hub.example"));
   EXPECT_EQ(other.requests().at(0).header("authorization"), "");
 }
@@ -104,7 +104,7 @@ TEST(HttpClient, FirstHeadersSurviveARedirect) {
     reply.headers["X-Linked-Etag"] = "\"hub\"";
     return reply;
   });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const HttpResponse response = client.get({.url = hub.url()});
   EXPECT_EQ(response.first_headers.at("x-linked-etag"), "\"hub\"");
   EXPECT_EQ(response.header("etag"), "\"cdn\"");
@@ -112,7 +112,7 @@ TEST(HttpClient, FirstHeadersSurviveARedirect) {
 
 TEST(HttpClient, EndlessRedirectsEnd) {
   TestServer server([](const Request& request) { return redirect(request.target + "x"); });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const HttpResponse response = client.get({.url = server.url() + "/", .redirects = 5});
   EXPECT_NE(response.error.find("redirects"), std::string::npos);
   EXPECT_EQ(server.requests().size(), 6u);
@@ -120,13 +120,13 @@ TEST(HttpClient, EndlessRedirectsEnd) {
 
 TEST(HttpClient, RedirectToAFileIsRefused) {
   TestServer server([](const Request&) { return redirect("file:///etc/hostname"); });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_THROW(client.get({.url = server.url()}), Error);
 }
 
 TEST(HttpClient, RangeIsAsked) {
   TestServer server([](const Request& request) { return Reply{.status = 206, .body = request.header("range")}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_EQ(client.get({.url = server.url(), .first = 5, .last = 9}).body, "bytes=5-9");
   EXPECT_EQ(client.get({.url = server.url()}).body, "");
 }
@@ -136,7 +136,7 @@ TEST(HttpClient, BrokenTransfersAreReturnedNotThrown) {
     if (request.target == "/cut") return Reply{.body = std::string(1000, 'x'), .cut_after = 10};
     return Reply{.reset = true};
   });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const HttpResponse cut = client.get({.url = server.url() + "/cut"});
   EXPECT_FALSE(cut.ok());
   EXPECT_FALSE(cut.error.empty());
@@ -159,14 +159,14 @@ TEST(HttpClient, SilentServerTimesOut) {
 
 TEST(HttpClient, BodyLimitHolds) {
   TestServer server([](const Request&) { return Reply{.body = std::string(100'000, 'x')}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_THROW(client.get({.url = server.url()}, 1000), Error);
   EXPECT_EQ(client.get({.url = server.url()}, 100'000).body.size(), 100'000u) << "usable after an error";
 }
 
 TEST(HttpClient, ErrorBodyGoesToTheResponseNotToTheSink) {
   TestServer server([](const Request&) { return Reply{.status = 404, .body = "no such thing"}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   std::size_t sunk = 0;
   bool asked = false;
   const HttpResponse response = client.stream(
@@ -179,7 +179,7 @@ TEST(HttpClient, ErrorBodyGoesToTheResponseNotToTheSink) {
 
 TEST(HttpClient, DecliningEndsWithoutAnError) {
   TestServer server([](const Request&) { return Reply{.body = std::string(1 << 20, 'x')}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   std::size_t sunk = 0;
   const HttpResponse response = client.stream(
       {.url = server.url()}, [](const HttpResponse&) { return false; },
@@ -190,7 +190,7 @@ TEST(HttpClient, DecliningEndsWithoutAnError) {
 
 TEST(HttpClient, ThrownBySinkComesOut) {
   TestServer server([](const Request&) { return Reply{.body = "x"}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_THROW(client.stream(
                    {.url = server.url()}, [](const HttpResponse&) { return true; },
                    [](std::span<const std::byte>) { throw std::runtime_error("full"); }),
@@ -201,7 +201,7 @@ TEST(HttpClient, CancelEndsASlowTransfer) {
   TestServer server([](const Request&) {
     return Reply{.body = std::string(10 << 20, 'x'), .per_block = std::chrono::milliseconds(50)};
   });
-  HttpOptions options = quick();
+  HttpOptions options = quick_client();
   std::atomic<bool> stop{false};
   options.cancelled = [&] { return stop.load(); };
   HttpClient client(options);
@@ -217,7 +217,7 @@ TEST(HttpClient, CancelEndsASlowTransfer) {
 
 TEST(HttpClient, OfflineReachesNobody) {
   TestServer server([](const Request&) { return Reply{.body = "x"}; });
-  HttpOptions options = quick();
+  HttpOptions options = quick_client();
   options.offline = true;
   HttpClient client(options);
   EXPECT_THROW(client.get({.url = server.url()}), Error);
@@ -227,7 +227,7 @@ TEST(HttpClient, OfflineReachesNobody) {
 TEST(HttpClient, ProxyOfTheEnvironmentIsUsed) {
   TestServer proxy([](const Request& request) { return Reply{.body = "via proxy: " + request.target}; });
   ASSERT_EQ(setenv("http_proxy", proxy.url().c_str(), 1), 0);
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   const std::string body = client.get({.url = "http://hub.invalid/x"}).body;
   unsetenv("http_proxy");
   EXPECT_EQ(body, "via proxy: http://hub.invalid/x");
@@ -235,7 +235,7 @@ TEST(HttpClient, ProxyOfTheEnvironmentIsUsed) {
 
 TEST(HttpClient, HeadersCannotBeSplit) {
   TestServer server([](const Request&) { return Reply{.body = "x"}; });
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_THROW(client.get({.url = server.url(), .headers = {{"X-A", "1\r\nX-B: 2"}}}), Error);
 }
 
@@ -252,7 +252,7 @@ TEST(Retry, WaitsAsToldAndGivesUp) {
   RetryPolicy policy;
   policy.attempts = 4;
   policy.sleep = [&](std::chrono::milliseconds time) { waits.push_back(time.count()); };
-  HttpClient client(quick());
+  HttpClient client(quick_client());
   EXPECT_EQ(get_with_retries(client, {.url = server.url() + "/third"}, policy).body, "ok");
   EXPECT_EQ(waits, (std::vector<long>{1000, 2000}));
   waits.clear();

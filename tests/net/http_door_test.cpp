@@ -14,10 +14,6 @@ using namespace limpid::test;
 
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 // The rank stands in the header "Rank"; "no": refused.
 HttpPlace by_header(const ServedRequest& request) {
   HttpPlace place;

@@ -24,11 +24,7 @@ double process_seconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-HttpServerOptions quick() {
+HttpServerOptions quick_server() {
   HttpServerOptions options;
   options.header_seconds = 0.5;
   options.body_seconds = options.idle_seconds = options.write_seconds = 0.3;
@@ -84,7 +80,7 @@ TEST(HttpServerLimits, APeerThatStillSendsSeesTheRefusal) {
 }
 
 TEST(HttpServerLimits, SlowHeadsAndBodiesTimeOut) {
-  Served served(echo, quick());
+  Served served(echo, quick_server());
   for (const std::string& start :
        {std::string("GET / HTTP/1.1\r\n"), std::string("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")}) {
     RawClient client = served.client();
@@ -103,7 +99,7 @@ TEST(HttpServerLimits, SlowHeadsAndBodiesTimeOut) {
 }
 
 TEST(HttpServerLimits, AFastBodyMayTakeLonger) {
-  HttpServerOptions options = quick();
+  HttpServerOptions options = quick_server();
   options.body_seconds = 0.2;
   Served served(echo, options);
   RawClient client = served.client();
@@ -116,7 +112,7 @@ TEST(HttpServerLimits, AFastBodyMayTakeLonger) {
 }
 
 TEST(HttpServerLimits, IdleConnectionsEnd) {
-  Served served(echo, quick());
+  Served served(echo, quick_server());
   RawClient never = served.client(), used = served.client();
   EXPECT_EQ(used.ask(get("/")).status, 200);
   EXPECT_TRUE(never.ends(5));
@@ -127,7 +123,7 @@ TEST(HttpServerLimits, IdleConnectionsEnd) {
 
 TEST(HttpServerLimits, AnAnswerMayTakeLongerThanAnyTimeout) {
   Kept kept;
-  Served served(kept.handler(), quick());
+  Served served(kept.handler(), quick_server());
   RawClient client = served.client();
   client.send(get("/"));
   const Exchange exchange = kept.wait();
@@ -162,7 +158,7 @@ TEST(HttpServerLimits, ASlowReaderOfAStreamIsCut) {
 }
 
 TEST(HttpServerLimits, ASlowReaderOfAWholeAnswerIsCut) {
-  Served served([](const Exchange& exchange) { exchange->respond(text(std::string(20u << 20, 'x'))); }, quick());
+  Served served([](const Exchange& exchange) { exchange->respond(text(std::string(20u << 20, 'x'))); }, quick_server());
   RawClient stuck(served.server.port(), "127.0.0.1", 4096), dripping(served.server.port(), "127.0.0.1", 4096);
   stuck.send(get("/"));
   dripping.send(get("/"));
@@ -350,7 +346,7 @@ TEST(HttpServerLimits, TooMuchSentAheadIsCut) {
 }
 
 TEST(HttpServerLimits, GarbageEndsConnectionsAndNothingElse) {
-  Served served(echo, quick());
+  Served served(echo, quick_server());
   std::mt19937 random(1);
   for (int i = 0; i < 200; ++i) {
     RawClient client = served.client();

@@ -1,6 +1,7 @@
 // A running HttpServer and handlers for the tests of it.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -13,6 +14,10 @@
 namespace limpid::test {
 
 using Exchange = std::shared_ptr<HttpExchange>;
+
+inline double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 inline ServedResponse text(std::string body, int status = 200) {
   return {status, {{"Content-Type", "text/plain"}}, std::move(body)};

@@ -11,7 +11,7 @@
 namespace limpid::ops_test {
 namespace {
 
-constexpr std::int64_t kRows = 9, kVocabulary = 37;
+constexpr std::int64_t kLossRows = 9, kVocabulary = 37;
 
 struct Outcome {
   LossSums sums;
@@ -19,10 +19,10 @@ struct Outcome {
 };
 
 Outcome run_loss(const LossRows& rows, const std::vector<float>& logits, const How& how = {}) {
-  Outcome result{{}, std::vector<float>(kRows, 7.0F), std::vector<float>(logits.size())};
+  Outcome result{{}, std::vector<float>(kLossRows, 7.0F), std::vector<float>(logits.size())};
   std::vector<float> values = logits;
-  run_step(how, loss_arena_bytes(kRows), loss_scratch_bytes(kVocabulary), [&](Exec& ex) {
-    Tensor tensor = tensor_of(values, kRows);
+  run_step(how, loss_arena_bytes(kLossRows), loss_scratch_bytes(kVocabulary), [&](Exec& ex) {
+    Tensor tensor = tensor_of(values, kLossRows);
     tensor.gradient = result.gradient.data();
     const LossSums sums = token_loss(ex, tensor, rows, result.logprobs);
     if (ex.thread == ex.threads - 1) result.sums = sums;
@@ -40,8 +40,8 @@ double logprob_of(const std::vector<float>& logits, std::int64_t row, std::int32
 
 class Loss : public ::testing::Test {
  protected:
-  Loss() : logits_(random_values(kRows * kVocabulary, 1, 2.0F)) {
-    for (std::int64_t t = 0; t < kRows; ++t) {
+  Loss() : logits_(random_values(kLossRows * kVocabulary, 1, 2.0F)) {
+    for (std::int64_t t = 0; t < kLossRows; ++t) {
       const auto target = static_cast<std::int32_t>(t * 5 % kVocabulary);
       targets_.push_back(target);
       const double l = logprob_of(logits_, t, target);
@@ -78,21 +78,21 @@ class Loss : public ::testing::Test {
 
 TEST_F(Loss, CrossEntropy) {
   double expected = 0;
-  for (std::int64_t t = 0; t < kRows; ++t)
+  for (std::int64_t t = 0; t < kLossRows; ++t)
     if (t != 3)
       expected -= static_cast<double>(weights_[static_cast<std::size_t>(t)]) *
                   logprob_of(logits_, t, targets_[static_cast<std::size_t>(t)]);
   const LossRows rows{.targets = targets_, .weights = weights_};
   check(rows, expected);
   const Outcome outcome = run_loss(rows, logits_);
-  EXPECT_EQ(outcome.sums.rows, kRows - 1);
+  EXPECT_EQ(outcome.sums.rows, kLossRows - 1);
   EXPECT_EQ(outcome.logprobs[3], 0.0F);
   for (std::int64_t j = 0; j < kVocabulary; ++j) EXPECT_EQ(outcome.gradient[static_cast<std::size_t>(3 * kVocabulary + j)], 0.0F);
 }
 
 TEST_F(Loss, LogprobsAreTheSamplersToTheBit) {
   const Outcome outcome = run_loss({.targets = targets_, .weights = weights_}, logits_);
-  for (std::int64_t t = 0; t < kRows; ++t) {
+  for (std::int64_t t = 0; t < kLossRows; ++t) {
     if (t == 3) continue;
     const std::span<const float> row(logits_.data() + t * kVocabulary, kVocabulary);
     const float max = max_logit(row);
@@ -106,7 +106,7 @@ TEST_F(Loss, LogprobsAreTheSamplersToTheBit) {
 TEST_F(Loss, ClippedRatioAndKl) {
   double expected = 0;
   std::int64_t clipped = 0;
-  for (std::int64_t t = 0; t < kRows; ++t) {
+  for (std::int64_t t = 0; t < kLossRows; ++t) {
     const auto i = static_cast<std::size_t>(t);
     if (t == 3) continue;
     const double l = logprob_of(logits_, t, targets_[i]), a = advantages_[i];
@@ -126,7 +126,7 @@ TEST_F(Loss, ClippedRatioAndKl) {
 TEST_F(Loss, AtTheTemperatureThatTheAnswersWereDrawnAt) {
   const double temperature = static_cast<double>(0.7F);
   double expected = 0;
-  for (std::int64_t t = 0; t < kRows; ++t) {
+  for (std::int64_t t = 0; t < kLossRows; ++t) {
     const auto i = static_cast<std::size_t>(t);
     if (t == 3) continue;
     const double l = logprob_of(logits_, t, targets_[i], temperature), a = advantages_[i];

@@ -6,24 +6,24 @@
 namespace limpid::ops_test {
 namespace {
 
-constexpr int kExperts = 6, kChosen = 2;
-constexpr std::int64_t kRows = 11, kWidth = 12, kHidden = 21, kShared = 19;
+constexpr int kMoeExperts = 6, kChosen = 2;
+constexpr std::int64_t kMoeRows = 11, kWidth = 12, kHidden = 21, kShared = 19;
 
-struct GateCase {
+struct TrainedGate {
   const char* name;
   Gate::Score score;
   int groups, kept;
   bool normalise, shared;
 };
-void PrintTo(const GateCase& gate, std::ostream* out) { *out << gate.name; }
+void PrintTo(const TrainedGate& gate, std::ostream* out) { *out << gate.name; }
 
 // The layer's parameters in a world, and its forward.
-class Layer {
+class TrainedLayer {
  public:
-  Layer(GradientWorld& world, const GateCase& c) : case_(c) {
+  TrainedLayer(GradientWorld& world, const TrainedGate& c) : case_(c) {
     gain_ = &world.parameter(1, kWidth);
-    router_ = &world.parameter(kExperts, kWidth);
-    for (int e = 0; e < kExperts; ++e) experts_.push_back(mlp(world, kHidden));
+    router_ = &world.parameter(kMoeExperts, kWidth);
+    for (int e = 0; e < kMoeExperts; ++e) experts_.push_back(mlp(world, kHidden));
     if (c.shared) shared_ = mlp(world, kShared);
   }
   Gate gate() const {
@@ -31,7 +31,7 @@ class Layer {
     gate.weight = router_->view();
     gate.bias = bias_.data();
     gate.score = case_.score;
-    gate.experts = kExperts;
+    gate.experts = kMoeExperts;
     gate.chosen = kChosen;
     gate.groups = case_.groups;
     gate.kept_groups = case_.kept;
@@ -59,26 +59,26 @@ class Layer {
   static Mlp mlp(GradientWorld& world, std::int64_t f) {
     return {&world.parameter(f, kWidth), &world.parameter(f, kWidth), &world.parameter(kWidth, f, 0.2F)};
   }
-  GateCase case_;
+  TrainedGate case_;
   Parameter *gain_, *router_;
   std::vector<Mlp> experts_;
   Mlp shared_;
-  std::vector<float> bias_ = random_values(kExperts, 77, 0.05F);
+  std::vector<float> bias_ = random_values(kMoeExperts, 77, 0.05F);
 };
 
-class MoeBackward : public ::testing::TestWithParam<GateCase> {};
+class MoeBackward : public ::testing::TestWithParam<TrainedGate> {};
 INSTANTIATE_TEST_SUITE_P(Gates, MoeBackward,
-                         ::testing::Values(GateCase{"v3", Gate::Score::sigmoid, 1, 1, true, true},
-                                           GateCase{"v3_groups", Gate::Score::sigmoid, 3, 2, true, false},
-                                           GateCase{"v2", Gate::Score::softmax, 1, 1, false, true},
-                                           GateCase{"softmax_normalised", Gate::Score::softmax, 1, 1, true, false},
-                                           GateCase{"sigmoid_plain", Gate::Score::sigmoid, 1, 1, false, false}),
+                         ::testing::Values(TrainedGate{"v3", Gate::Score::sigmoid, 1, 1, true, true},
+                                           TrainedGate{"v3_groups", Gate::Score::sigmoid, 3, 2, true, false},
+                                           TrainedGate{"v2", Gate::Score::softmax, 1, 1, false, true},
+                                           TrainedGate{"softmax_normalised", Gate::Score::softmax, 1, 1, true, false},
+                                           TrainedGate{"sigmoid_plain", Gate::Score::sigmoid, 1, 1, false, false}),
                          [](const auto& gate) { return std::string(gate.param.name); });
 
 // More than kFewRows rows; the choice must not flip within a step of the differences, or the test would not pass.
 TEST_P(MoeBackward, FiniteDifferences) {
-  GradientWorld world(kRows, kWidth, 1);
-  const Layer layer(world, GetParam());
+  GradientWorld world(kMoeRows, kWidth, 1);
+  const TrainedLayer layer(world, GetParam());
   world.on([&](Exec& ex, Tensor& x) {
     layer.forward(ex, x);
     return x;
@@ -88,8 +88,8 @@ TEST_P(MoeBackward, FiniteDifferences) {
 
 TEST(MoeBackwardRows, FewAndTwoLayers) {
   GradientWorld world(2, kWidth, 5);
-  const GateCase gate{"v3", Gate::Score::sigmoid, 1, 1, true, true};
-  const Layer first(world, gate), second(world, gate);
+  const TrainedGate gate{"v3", Gate::Score::sigmoid, 1, 1, true, true};
+  const TrainedLayer first(world, gate), second(world, gate);
   world.on([&](Exec& ex, Tensor& x) {
     first.forward(ex, x);
     second.forward(ex, x);
@@ -101,13 +101,13 @@ TEST(MoeBackwardRows, FewAndTwoLayers) {
 TEST(MoeBackwardRows, ForwardIsTheSameWithATapeAndCounts) {
   for (const std::int64_t rows : {2, 40}) {
     GradientWorld world(1, 1, 1);
-    Layer layer(world, {"v3", Gate::Score::sigmoid, 1, 1, true, true});
+    TrainedLayer layer(world, {"v3", Gate::Score::sigmoid, 1, 1, true, true});
     Tape tape;
     MoeTraining training;
     tape.moe = &training;
     for (Parameter* p : {layer.gain_, layer.router_, layer.shared_.gate, layer.shared_.up, layer.shared_.down})
       p->add_to(tape);
-    for (const Layer::Mlp& e : layer.experts_)
+    for (const TrainedLayer::Mlp& e : layer.experts_)
       for (Parameter* p : {e.gate, e.up, e.down}) p->add_to(tape);
     const std::vector<float> x = random_values(rows * kWidth, 3);
     const auto run = [&](Tape* with) {
@@ -131,34 +131,34 @@ TEST(MoeBackwardRows, ForwardIsTheSameWithATapeAndCounts) {
 }
 
 // Equations 17 to 20 in double precision, of one sequence.
-double plain_balance(const Layer& layer, const std::vector<float>& x, std::int64_t first, std::int64_t rows) {
+double plain_balance(const TrainedLayer& layer, const std::vector<float>& x, std::int64_t first, std::int64_t rows) {
   const Gate gate = layer.gate();
-  std::vector<double> f(kExperts), p(kExperts);
+  std::vector<double> f(kMoeExperts), p(kMoeExperts);
   for (std::int64_t t = first; t < first + rows; ++t) {
     const Doubles n = normalised(row_of(x, t, kWidth), layer.gain_->values);
-    std::vector<double> s(kExperts);
+    std::vector<double> s(kMoeExperts);
     double sum = 0;
-    for (std::size_t e = 0; e < kExperts; ++e) {
+    for (std::size_t e = 0; e < kMoeExperts; ++e) {
       double logit = 0;
       for (std::size_t i = 0; i < kWidth; ++i) logit += n[i] * static_cast<double>(layer.router_->values[e * kWidth + i]);
       s[e] = gate.score == Gate::Score::sigmoid ? 1 / (1 + std::exp(-logit)) : std::exp(logit);
       sum += s[e];
     }
-    for (std::size_t e = 0; e < kExperts; ++e) {
+    for (std::size_t e = 0; e < kMoeExperts; ++e) {
       const auto above = std::ranges::count_if(s, [&](double other) { return other > s[e]; });
-      f[e] += above < kChosen ? static_cast<double>(kExperts) / (kChosen * static_cast<double>(rows)) : 0.0;
+      f[e] += above < kChosen ? static_cast<double>(kMoeExperts) / (kChosen * static_cast<double>(rows)) : 0.0;
       p[e] += s[e] / sum / static_cast<double>(rows);
     }
   }
   double loss = 0;
-  for (std::size_t e = 0; e < kExperts; ++e) loss += f[e] * p[e];
+  for (std::size_t e = 0; e < kMoeExperts; ++e) loss += f[e] * p[e];
   return loss;
 }
 
 TEST(MoeBalance, TheSequenceWiseLoss) {
   for (const Gate::Score score : {Gate::Score::sigmoid, Gate::Score::softmax}) {
-    GradientWorld world(kRows, kWidth, 1);
-    Layer layer(world, {"v3", score, 1, 1, true, false});
+    GradientWorld world(kMoeRows, kWidth, 1);
+    TrainedLayer layer(world, {"v3", score, 1, 1, true, false});
     const std::vector<BatchSequence> sequences{{0, 4, 0, nullptr}, {4, 7, 0, nullptr}};
     MoeTraining training;
     training.sequences = sequences;
@@ -173,7 +173,7 @@ TEST(MoeBalance, TheSequenceWiseLoss) {
     training.balance = kFactor;
     training.layers.clear();
     const std::vector<float> with = world.gradients({});
-    std::vector<float> x = random_values(kRows * kWidth, 1);
+    std::vector<float> x = random_values(kMoeRows * kWidth, 1);
     const auto loss = [&] {
       return static_cast<double>(kFactor) * (plain_balance(layer, x, 0, 4) + plain_balance(layer, x, 4, 7));
     };

@@ -6,8 +6,6 @@ namespace {
 
 using ChatApi = ServiceFixture;
 
-const char* const kPath = "/v1/chat/completions";
-
 // What a stream's chunks of one choice say, put together.
 struct Gathered {
   std::string reasoning, content, finish;
@@ -38,7 +36,7 @@ Gathered gather(const std::vector<Json>& chunks, int choice = 0) {
 TEST_F(ChatApi, AWholeAnswerHasItsThinkingApart) {
   const Json body = asks("Hi");
   say(body, "Hmm, 你好.\n</think>\n\nHello \"you\" 🌍!");
-  const Json json = answer(kPath, body);
+  const Json json = answer(kChatPath, body);
   EXPECT_EQ(json["object"], "chat.completion");
   EXPECT_TRUE(json["id"].get<std::string>().starts_with("chatcmpl-"));
   EXPECT_EQ(json["model"], "script");
@@ -62,9 +60,9 @@ TEST_F(ChatApi, AWholeAnswerHasItsThinkingApart) {
 TEST_F(ChatApi, AStreamSaysTheSameAsAWholeAnswer) {
   Json body = asks("Tell");
   say(body, "One\ntwo\n</think>\n\nDrei \\ \"vier\" \t 五\x01.");
-  const Json whole = answer(kPath, body)["choices"][0];
+  const Json whole = answer(kChatPath, body)["choices"][0];
   body["stream_options"]["include_usage"] = true;
-  const std::vector<Json> chunks = stream(kPath, body);
+  const std::vector<Json> chunks = stream(kChatPath, body);
   const Gathered said = gather(chunks);
   EXPECT_EQ(said.reasoning, whole["message"]["reasoning_content"]);
   EXPECT_EQ(said.content, whole["message"]["content"]);
@@ -82,7 +80,7 @@ TEST_F(ChatApi, TheUsageSoFarGrowsToTheUsageAtTheEnd) {
   Json body = asks("Tell");
   say(body, "One two</think>three four five");
   body["stream_options"] = {{"include_usage", true}, {"continuous_usage_stats", true}};
-  const std::vector<Json> chunks = stream(kPath, body);
+  const std::vector<Json> chunks = stream(kChatPath, body);
   const Json& last = chunks.back()["usage"];
   int before = 0, growing = 0;
   for (std::size_t i = 0; i + 1 < chunks.size(); ++i) {
@@ -98,20 +96,20 @@ TEST_F(ChatApi, TheUsageSoFarGrowsToTheUsageAtTheEnd) {
   EXPECT_EQ(chunks[chunks.size() - 2]["usage"], last);
   // Without include_usage it changes nothing.
   body["stream_options"] = {{"continuous_usage_stats", true}};
-  for (const Json& chunk : stream(kPath, body)) EXPECT_FALSE(chunk.contains("usage"));
+  for (const Json& chunk : stream(kChatPath, body)) EXPECT_FALSE(chunk.contains("usage"));
 }
 
 TEST_F(ChatApi, WithoutIncludeUsageNoChunkHasOne) {
   const Json body = asks("Hi");
   say(body, "x</think>y");
-  for (const Json& chunk : stream(kPath, body)) EXPECT_FALSE(chunk.contains("usage"));
+  for (const Json& chunk : stream(kChatPath, body)) EXPECT_FALSE(chunk.contains("usage"));
 }
 
 TEST_F(ChatApi, SeveralChoicesEachHaveTheirIndexAndEnd) {
   Json body = asks("Hi");
   body["n"] = 3;
   say(body, "x</think>Same.");
-  const Json json = answer(kPath, body);
+  const Json json = answer(kChatPath, body);
   ASSERT_EQ(json["choices"].size(), 3U);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(json["choices"][i]["index"], i);
@@ -119,7 +117,7 @@ TEST_F(ChatApi, SeveralChoicesEachHaveTheirIndexAndEnd) {
   }
   EXPECT_EQ(json["usage"]["prompt_tokens"], model_.prompt) << "a prompt shared by choices counts once";
   EXPECT_EQ(json["usage"]["completion_tokens"], 3 * model_.script.size());
-  const std::vector<Json> chunks = stream(kPath, body);
+  const std::vector<Json> chunks = stream(kChatPath, body);
   for (int i = 0; i < 3; ++i) {
     EXPECT_EQ(gather(chunks, i).content, "Same.");
     EXPECT_EQ(gather(chunks, i).finish, "stop");
@@ -130,11 +128,11 @@ TEST_F(ChatApi, StopStringsEndTheAnswerAndAreNotShown) {
   Json body = asks("Count");
   body["stop"] = Json::array({"four", "three"});
   say(body, "three is thought</think>one two three four", false);
-  const Json choice = answer(kPath, body)["choices"][0];
+  const Json choice = answer(kChatPath, body)["choices"][0];
   EXPECT_EQ(choice["message"]["content"], "one two ");
   EXPECT_EQ(choice["finish_reason"], "stop");
   body["stop"] = "two";
-  const Gathered said = gather(stream(kPath, body));
+  const Gathered said = gather(stream(kChatPath, body));
   EXPECT_EQ(said.content, "one ");
   EXPECT_EQ(said.finish, "stop");
 }
@@ -144,7 +142,7 @@ TEST_F(ChatApi, MaxTokensEndItForLength) {
     Json body = asks("Talk");
     body[field] = 9;
     say(body, "x</think>abcdefghij");
-    const Json json = answer(kPath, body);
+    const Json json = answer(kChatPath, body);
     EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
     EXPECT_EQ(json["usage"]["completion_tokens"], 9);
     EXPECT_EQ(json["choices"][0]["message"]["content"], "abcdefg");
@@ -156,7 +154,7 @@ TEST_F(ChatApi, LogprobsNameEveryTokenWithItsBytes) {
   body["logprobs"] = true;
   body["top_logprobs"] = 2;
   say(body, "ab</think>é!");
-  const Json whole = answer(kPath, body)["choices"][0]["logprobs"];
+  const Json whole = answer(kChatPath, body)["choices"][0]["logprobs"];
   ASSERT_EQ(whole["content"].size(), 3U) << "the token that ends it is not shown" << whole;
   EXPECT_EQ(whole["content"][0]["bytes"], Json::array({0xC3}));
   EXPECT_EQ(whole["content"][0]["token"], "\xEF\xBF\xBD");
@@ -165,7 +163,7 @@ TEST_F(ChatApi, LogprobsNameEveryTokenWithItsBytes) {
   EXPECT_EQ(whole["content"][2]["top_logprobs"][0]["token"], "!");
   EXPECT_NEAR(whole["content"][2]["logprob"].get<double>(), 0, 1e-6);
   ASSERT_EQ(whole["reasoning_content"].size(), 3U) << "a, b and the mark";
-  const Gathered said = gather(stream(kPath, body));
+  const Gathered said = gather(stream(kChatPath, body));
   EXPECT_EQ(Json(said.logprobs), whole["content"]);
   EXPECT_EQ(Json(said.reasoning_logprobs), whole["reasoning_content"]);
 }
@@ -174,22 +172,22 @@ TEST_F(ChatApi, DeepseekChatDoesNotThinkAndReasonerDoes) {
   Json body = asks("Hi");
   body["model"] = "deepseek-chat";
   say(body, "Plain.");
-  const Json chat = answer(kPath, body);
+  const Json chat = answer(kChatPath, body);
   EXPECT_EQ(chat["model"], "deepseek-chat");
   EXPECT_EQ(chat["choices"][0]["message"]["content"], "Plain.");
   EXPECT_EQ(admission_->last_demand.most_completion_tokens,
             std::min<std::int64_t>(4096, 2048 - static_cast<std::int64_t>(model_.prompt)));
   body["model"] = "deepseek-reasoner";
   say(body, "Hm</think>Thought.");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
   body["model"] = "deepseek-chat";
   body["thinking"]["type"] = "enabled";
   say(body, "Hm</think>Thought.");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["reasoning_content"], "Hm");
   body["model"] = "script";
   body["thinking"]["type"] = "disabled";
   say(body, "Plain.");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Plain.");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "Plain.");
 }
 
 TEST_F(ChatApi, ABudgetOfThinkingIsKept) {
@@ -197,7 +195,7 @@ TEST_F(ChatApi, ABudgetOfThinkingIsKept) {
   body["thinking"]["budget_tokens"] = 4;
   say(body, "abcdefgh", false);
   body["max_tokens"] = 12;
-  const Json json = answer(kPath, body);
+  const Json json = answer(kChatPath, body);
   EXPECT_EQ(json["choices"][0]["message"]["reasoning_content"], "abcd");
 }
 
@@ -225,8 +223,8 @@ TEST_F(ChatApi, APrefixIsContinuedAndNotSaidAgain) {
 TEST_F(ChatApi, EveryAcceptedRequestIsSettledOnce) {
   Json body = asks("Hi");
   say(body, "x</think>y");
-  answer(kPath, body);
-  stream(kPath, body);
+  answer(kChatPath, body);
+  stream(kChatPath, body);
   wait_until_over();
   std::lock_guard lock(admission_->mutex);
   ASSERT_EQ(admission_->settled.size(), 2U);
@@ -246,11 +244,11 @@ TEST_F(ChatApi, ChoicesOfAColdPromptHitNothing) {
     Json usage;
     if (streams) {
       body["stream_options"] = {{"include_usage", true}, {"continuous_usage_stats", true}};
-      const std::vector<Json> chunks = stream(kPath, body);
+      const std::vector<Json> chunks = stream(kChatPath, body);
       for (const Json& chunk : chunks) EXPECT_EQ(chunk["usage"]["prompt_cache_hit_tokens"], 0);
       usage = chunks.back()["usage"];
     } else {
-      usage = answer(kPath, body)["usage"];
+      usage = answer(kChatPath, body)["usage"];
     }
     EXPECT_EQ(usage["prompt_tokens"], model_.prompt);
     EXPECT_EQ(usage["prompt_cache_hit_tokens"], 0) << "the first choice computed all of it";
@@ -286,9 +284,9 @@ TEST_F(ChatApi, WhatIsCutOffIsChargedLikeWhatEnded) {
   Json body = asks(std::string(300, 'p'));
   body["thinking"]["type"] = "disabled";
   say(body, "y");
-  answer(kPath, body);
+  answer(kChatPath, body);
   body["n"] = 2;
-  answer(kPath, body);
+  answer(kChatPath, body);
   wait_until_over();
   std::lock_guard lock(admission_->mutex);
   const Consumption told = admission_->last_progress, charged = admission_->settled.back();
@@ -303,7 +301,7 @@ TEST_F(ChatApi, WhatIsCancelledCostsWhatWasComputed) {
   say(body, "x</think>y");
   model_.microseconds = 100'000;
   const int before = model_.steps;
-  const auto exchange = post(kPath, body);
+  const auto exchange = post(kChatPath, body);
   while (model_.steps == before) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   exchange->leave();
   model_.microseconds = 0;
@@ -321,13 +319,13 @@ TEST_F(ChatApi, WhatIsCancelledWhileItWaitsCostsNothing) {
   say(body, "x</think>" + std::string(1500, 'y'), false);
   model_.microseconds = 3000;
   std::vector<std::shared_ptr<FakeExchange>> running;
-  for (int i = 0; i < 64; ++i) running.push_back(post(kPath, body));
+  for (int i = 0; i < 64; ++i) running.push_back(post(kChatPath, body));
   while (engine_->statistics().running < 64) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  const auto leaves = post(kPath, body), steered = post(kPath, body);
+  const auto leaves = post(kChatPath, body), steered = post(kChatPath, body);
   while (engine_->statistics().waiting < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const std::string said = steered->body(), id = said.substr(said.find("chatcmpl-"), said.find("\",\"object") - said.find("chatcmpl-"));
   leaves->leave();
-  EXPECT_EQ(post(std::string(kPath) + "/" + id + "/control", {{"action", "cancel"}})->status(), 200);
+  EXPECT_EQ(post(std::string(kChatPath) + "/" + id + "/control", {{"action", "cancel"}})->status(), 200);
   EXPECT_TRUE(steered->wait());
   while (engine_->statistics().waiting > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   service_->generations().flush();
@@ -351,21 +349,21 @@ TEST_F(ChatApi, WithoutMaxTokensItTakesWhatThereIs) {
   Json body = asks("Hi");
   say(body, "x</think>y");
   body["n"] = 4;
-  answer(kPath, body);
+  answer(kChatPath, body);
   EXPECT_EQ(admission_->last_demand.most_completion_tokens, 4 * (2048 - static_cast<std::int64_t>(model_.prompt)));
   admission_->context = 200;
-  answer(kPath, body);
+  answer(kChatPath, body);
   const Demand demand = admission_->last_demand;
   EXPECT_LE(demand.prompt_tokens + demand.most_completion_tokens, 200);
   EXPECT_GT(demand.prompt_tokens + demand.most_completion_tokens, 200 - 4) << "all of it, shared out evenly";
   admission_->afforded = 41;
-  answer(kPath, body);
+  answer(kChatPath, body);
   EXPECT_EQ(admission_->last_demand.most_completion_tokens, 40);
   admission_->afforded = 0;
-  answer(kPath, body);
+  answer(kChatPath, body);
   EXPECT_EQ(admission_->last_demand.most_completion_tokens, 4) << "admit() refuses it, and says why";
   body["max_tokens"] = 30;
-  answer(kPath, body);
+  answer(kChatPath, body);
   EXPECT_EQ(admission_->last_demand.most_completion_tokens, 120) << "what was asked for is asked for";
 }
 
@@ -375,7 +373,7 @@ TEST_F(ChatApi, ABudgetOfSecondsIsKept) {
   body["max_tokens"] = 200;
   say(body, std::string(150, 't'), false);
   model_.microseconds = 5000;
-  const std::string thought = answer(kPath, body)["choices"][0]["message"]["reasoning_content"];
+  const std::string thought = answer(kChatPath, body)["choices"][0]["message"]["reasoning_content"];
   EXPECT_GT(thought.size(), 0U);
   EXPECT_LT(thought.size(), 100U);
 }
@@ -385,23 +383,23 @@ TEST_F(ChatApi, ThePrefixIsFoundAgainByWhomItBelongsTo) {
   body["user"] = "ann";
   body["thinking"]["type"] = "disabled";
   say(body, "y");
-  EXPECT_EQ(answer(kPath, body)["usage"]["prompt_cache_hit_tokens"], 0);
-  const Json again = answer(kPath, body)["usage"];
+  EXPECT_EQ(answer(kChatPath, body)["usage"]["prompt_cache_hit_tokens"], 0);
+  const Json again = answer(kChatPath, body)["usage"];
   EXPECT_GE(again["prompt_cache_hit_tokens"], 256);
   EXPECT_EQ(again["prompt_cache_hit_tokens"], again["prompt_tokens_details"]["cached_tokens"]);
   EXPECT_EQ(again["prompt_cache_hit_tokens"].get<int>() + again["prompt_cache_miss_tokens"].get<int>(),
             again["prompt_tokens"].get<int>());
   body["user"] = "bob";
-  EXPECT_EQ(answer(kPath, body)["usage"]["prompt_cache_hit_tokens"], 0) << "nobody learns what another one asked";
+  EXPECT_EQ(answer(kChatPath, body)["usage"]["prompt_cache_hit_tokens"], 0) << "nobody learns what another one asked";
 }
 
 TEST_F(ChatApi, TheContextOfATierIsKept) {
   admission_->context = 40;
   Json body = asks(std::string(100, 'p'));
-  EXPECT_EQ(answer(kPath, body, 400)["error"]["code"], "context_length_exceeded");
+  EXPECT_EQ(answer(kChatPath, body, 400)["error"]["code"], "context_length_exceeded");
   body = asks("Hi");
   say(body, "x</think>" + std::string(100, 'y'));
-  const Json json = answer(kPath, body);
+  const Json json = answer(kChatPath, body);
   EXPECT_EQ(json["usage"]["total_tokens"], 40);
   EXPECT_EQ(json["choices"][0]["finish_reason"], "length");
 }
@@ -412,7 +410,7 @@ TEST_F(ChatApi, WhoGoesAwayIsCancelledWithinAStep) {
     body["stream"] = streams;
     say(body, "x</think>" + std::string(1500, 'y'), false);
     model_.microseconds = 2000;
-    const auto exchange = post(kPath, body);
+    const auto exchange = post(kChatPath, body);
     if (streams)
       exchange->wait_for_text(R"("content":"y")");
     else
@@ -437,7 +435,7 @@ TEST_F(ChatApi, SixtyFourAtOnceEachGetTheirOwn) {
   std::vector<std::shared_ptr<FakeExchange>> all;
   Json streamed = body;
   streamed["stream"] = true;
-  for (int i = 0; i < 64; ++i) all.push_back(post(kPath, i % 2 == 0 ? body : streamed));
+  for (int i = 0; i < 64; ++i) all.push_back(post(kChatPath, i % 2 == 0 ? body : streamed));
   for (std::size_t i = 0; i < all.size(); ++i) {
     ASSERT_TRUE(all[i]->wait());
     const std::string content = i % 2 == 0
@@ -453,7 +451,7 @@ TEST_F(ChatApi, AFailureOfTheEngineTellsNothingOfItsInside) {
   body["logit_bias"] = {{"1", -100}};
   for (int id = 0; id < 400; ++id) body["logit_bias"][std::to_string(id)] = -100;
   say(body, "x</think>y");
-  const Json json = answer(kPath, body, 500);
+  const Json json = answer(kChatPath, body, 500);
   EXPECT_EQ(json["error"]["type"], "server_error");
   EXPECT_NE(json["error"]["message"].get<std::string>().find("req_"), std::string::npos);
   EXPECT_EQ(json.dump().find("no token to choose"), std::string::npos);

@@ -6,7 +6,7 @@
 namespace limpid {
 namespace {
 
-const char* const kPath = "/v1/completions";
+const char* const kCompletionsPath = "/v1/completions";
 
 class Completions : public ServiceFixture {
  protected:
@@ -19,7 +19,7 @@ class Completions : public ServiceFixture {
 
 TEST_F(Completions, ATextGoesOnWithoutATemplate) {
   script(4, "the end");
-  const Json json = answer(kPath, {{"prompt", "This"}});
+  const Json json = answer(kCompletionsPath, {{"prompt", "This"}});
   EXPECT_EQ(json["object"], "text_completion");
   EXPECT_TRUE(json["id"].get<std::string>().starts_with("cmpl-"));
   EXPECT_EQ(json["choices"][0]["text"], "the end");
@@ -30,13 +30,15 @@ TEST_F(Completions, ATextGoesOnWithoutATemplate) {
 
 TEST_F(Completions, ThinkMarksAreText) {
   script(1, "<think>x</think>y");
-  EXPECT_EQ(answer(kPath, {{"prompt", "a"}, {"max_tokens", 100}})["choices"][0]["text"], "<think>x</think>y");
+  EXPECT_EQ(answer(kCompletionsPath, {{"prompt", "a"}, {"max_tokens", 100}})["choices"][0]["text"],
+            "<think>x</think>y");
 }
 
 TEST_F(Completions, AStreamSaysTheSame) {
   script(4, "the end 五");
   std::string text;
-  const std::vector<Json> chunks = stream(kPath, {{"prompt", "This"}, {"stream_options", {{"include_usage", true}}}});
+  const std::vector<Json> chunks =
+      stream(kCompletionsPath, {{"prompt", "This"}, {"stream_options", {{"include_usage", true}}}});
   for (const Json& chunk : chunks)
     for (const Json& choice : chunk["choices"]) text += choice["text"].get<std::string>();
   EXPECT_EQ(text, "the end 五");
@@ -46,20 +48,20 @@ TEST_F(Completions, AStreamSaysTheSame) {
 
 TEST_F(Completions, PromptsComeAsListsAndAsIds) {
   script(2, "z");
-  const Json both = answer(kPath, {{"prompt", {"ab", "cd"}}, {"n", 2}, {"echo", true}});
+  const Json both = answer(kCompletionsPath, {{"prompt", {"ab", "cd"}}, {"n", 2}, {"echo", true}});
   ASSERT_EQ(both["choices"].size(), 4U);
   for (int i = 0; i < 4; ++i) {
     EXPECT_EQ(both["choices"][i]["index"], i);
     EXPECT_EQ(both["choices"][i]["text"], i < 2 ? "abz" : "cdz");
   }
   EXPECT_EQ(both["usage"]["prompt_tokens"], 4);
-  EXPECT_EQ(answer(kPath, {{"prompt", {97, 98}}, {"echo", true}})["choices"][0]["text"], "abz");
-  EXPECT_EQ(answer(kPath, {{"prompt", {{97, 98}, {99, 100}}}})["choices"].size(), 2U);
+  EXPECT_EQ(answer(kCompletionsPath, {{"prompt", {97, 98}}, {"echo", true}})["choices"][0]["text"], "abz");
+  EXPECT_EQ(answer(kCompletionsPath, {{"prompt", {{97, 98}, {99, 100}}}})["choices"].size(), 2U);
 }
 
 TEST_F(Completions, LogprobsAsTheLegacyFormHasThem) {
   script(1, "né");
-  const Json logprobs = answer(kPath, {{"prompt", "a"}, {"logprobs", 1}})["choices"][0]["logprobs"];
+  const Json logprobs = answer(kCompletionsPath, {{"prompt", "a"}, {"logprobs", 1}})["choices"][0]["logprobs"];
   EXPECT_EQ(logprobs["tokens"].size(), 3U) << "n and the two bytes of é";
   EXPECT_EQ(logprobs["tokens"][0], "n");
   EXPECT_EQ(logprobs["text_offset"], Json::array({0, 1, 2}));
@@ -69,14 +71,14 @@ TEST_F(Completions, LogprobsAsTheLegacyFormHasThem) {
 
 TEST_F(Completions, ControlTokensInAPromptAreTextUnlessAskedFor) {
   script(10, "x");
-  EXPECT_EQ(answer(kPath, {{"prompt", "<|im_end|>"}})["usage"]["prompt_tokens"], 10);
+  EXPECT_EQ(answer(kCompletionsPath, {{"prompt", "<|im_end|>"}})["usage"]["prompt_tokens"], 10);
   script(1, "x");
-  EXPECT_EQ(answer(kPath, {{"prompt", "<|im_end|>"}, {"parse_special", true}})["usage"]["prompt_tokens"], 1);
+  EXPECT_EQ(answer(kCompletionsPath, {{"prompt", "<|im_end|>"}, {"parse_special", true}})["usage"]["prompt_tokens"], 1);
 }
 
 TEST_F(Completions, WhatIsWrongIsRefused) {
   const auto refused = [&](const Json& body, int status, const std::string& param) {
-    EXPECT_EQ(answer(kPath, body, status)["error"]["param"], param) << body;
+    EXPECT_EQ(answer(kCompletionsPath, body, status)["error"]["param"], param) << body;
   };
   refused(Json::object(), 400, "prompt");
   refused({{"prompt", 5}}, 400, "prompt");

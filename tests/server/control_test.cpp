@@ -4,15 +4,13 @@
 namespace limpid {
 namespace {
 
-const char* const kPath = "/v1/chat/completions";
-
 class Control : public ServiceFixture {
  protected:
   // A stream that has begun, and the id of its answer.
   std::shared_ptr<FakeExchange> begin(Json body, const std::string& until) {
     body["stream"] = true;
     model_.microseconds = 3000;
-    const auto exchange = post(kPath, body);
+    const auto exchange = post(kChatPath, body);
     EXPECT_EQ(exchange->status(), 200) << exchange->body();
     EXPECT_TRUE(exchange->wait_for_text(until));
     const std::string said = exchange->body();
@@ -21,7 +19,7 @@ class Control : public ServiceFixture {
     return exchange;
   }
   std::shared_ptr<FakeExchange> steer(const std::string& action) {
-    return post(std::string(kPath) + "/" + id_ + "/control", {{"action", action}});
+    return post(std::string(kChatPath) + "/" + id_ + "/control", {{"action", action}});
   }
   static std::string content(const std::string& stream, const char* field = "content") {
     std::string out;
@@ -102,7 +100,7 @@ TEST_F(Control, OnlyWhatIsThereAndOnesOwn) {
   const auto exchange = begin(body, R"("content":"y")");
   const std::string right = id_;
   EXPECT_EQ(steer("explode")->status(), 422);
-  EXPECT_EQ(post(std::string(kPath) + "/" + id_ + "/control", Json::object())->status(), 400);
+  EXPECT_EQ(post(std::string(kChatPath) + "/" + id_ + "/control", Json::object())->status(), 400);
   id_ = "chatcmpl-unknown";
   EXPECT_EQ(steer("cancel")->status(), 404);
   Identity other;
@@ -128,13 +126,13 @@ TEST_F(Control, ABrokenStreamIsTakenUpFromTheLastEvent) {
   ASSERT_FALSE(seen.empty());
   const int last = seen[seen.size() / 2];
   const auto second =
-      call("GET", std::string(kPath) + "/" + id_ + "/stream", "", {{"Last-Event-ID", std::to_string(last)}});
+      call("GET", std::string(kChatPath) + "/" + id_ + "/stream", "", {{"Last-Event-ID", std::to_string(last)}});
   EXPECT_EQ(second->status(), 200);
   model_.microseconds = 0;
   ASSERT_TRUE(second->wait());
   const std::vector<int> rest = ids(second->body());
   for (std::size_t i = 0; i < rest.size(); ++i) ASSERT_EQ(rest[i], last + 1 + static_cast<int>(i));
-  const auto third = call("GET", std::string(kPath) + "/" + id_ + "/stream?last_event_id=0");
+  const auto third = call("GET", std::string(kChatPath) + "/" + id_ + "/stream?last_event_id=0");
   ASSERT_TRUE(third->wait());
   EXPECT_EQ(content(third->body()), text) << "all of it, after its end too";
   EXPECT_TRUE(third->body().ends_with(second->body()));
@@ -149,7 +147,7 @@ TEST_F(Control, ResumingIsRefusedWhereItCannotBe) {
   const auto plain = begin(body, R"("content":"y")");
   EXPECT_EQ(ids(plain->body()).size(), 0U);
   const auto resume = [&](const std::string& last) {
-    return call("GET", std::string(kPath) + "/" + id_ + "/stream", "", {{"Last-Event-ID", last}})->status();
+    return call("GET", std::string(kChatPath) + "/" + id_ + "/stream", "", {{"Last-Event-ID", last}})->status();
   };
   EXPECT_EQ(resume("1"), 404);
   plain->leave();
@@ -185,11 +183,11 @@ TEST_F(Control, TheLogIsBounded) {
   body["resumable"] = true;
   body["stream"] = true;
   say(body, "x</think>" + std::string(100, 'y'));
-  const auto exchange = post(kPath, body);
+  const auto exchange = post(kChatPath, body);
   ASSERT_TRUE(exchange->wait());
   const std::string said = exchange->body();
   const std::size_t at = said.find("\"id\":\"") + 6;
-  const std::string path = std::string(kPath) + "/" + said.substr(at, said.find('"', at) - at) + "/stream";
+  const std::string path = std::string(kChatPath) + "/" + said.substr(at, said.find('"', at) - at) + "/stream";
   EXPECT_EQ(call("GET", path, "", {{"Last-Event-ID", "1"}})->status(), 410);
   const auto late = call("GET", path, "", {{"Last-Event-ID", std::to_string(ids(said).back() - 2)}});
   ASSERT_TRUE(late->wait());
@@ -205,9 +203,9 @@ TEST_F(Control, SilenceIsFilledWithKeepAlives) {
   model_.microseconds = 400'000;
   body["max_tokens"] = 4;
   body["stream"] = true;
-  const auto streamed = post(kPath, body);
+  const auto streamed = post(kChatPath, body);
   body["stream"] = false;
-  const auto whole = post(kPath, body);
+  const auto whole = post(kChatPath, body);
   ASSERT_TRUE(streamed->wait());
   ASSERT_TRUE(whole->wait());
   EXPECT_NE(streamed->body().find(": keep-alive\n\n"), std::string::npos);

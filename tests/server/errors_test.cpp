@@ -6,10 +6,8 @@ namespace {
 
 using ApiErrors = ServiceFixture;
 
-const char* const kPath = "/v1/chat/completions";
-
 // The answer's "error", after its status was what it should be.
-Json refusal(const std::shared_ptr<FakeExchange>& exchange, int status) {
+Json error_in(const std::shared_ptr<FakeExchange>& exchange, int status) {
   EXPECT_TRUE(exchange->wait());
   EXPECT_EQ(exchange->status(), status) << exchange->body();
   EXPECT_EQ(exchange->header("Content-Type"), "application/json");
@@ -53,7 +51,7 @@ TEST_F(ApiErrors, ABodyOfAWrongFormIs400AndNamesTheField) {
        "response_format.json_schema"},
   };
   for (const Case& one : cases) {
-    const Json error = refusal(call("POST", kPath, one.body), one.status);
+    const Json error = error_in(call("POST", kChatPath, one.body), one.status);
     EXPECT_EQ(error["type"], "invalid_request_error");
     if (one.param.empty())
       EXPECT_TRUE(error["param"].is_null()) << one.body << error;
@@ -91,7 +89,7 @@ TEST_F(ApiErrors, AWrongValueIs422AndNamesTheField) {
       {R"("tool_choice": "required"})", 422, "tool_choice"},
   };
   for (const Case& one : cases)
-    EXPECT_EQ(refusal(call("POST", kPath, head + one.body), 422)["param"], one.param) << one.body;
+    EXPECT_EQ(error_in(call("POST", kChatPath, head + one.body), 422)["param"], one.param) << one.body;
 }
 
 TEST_F(ApiErrors, UnknownFieldsAndNullsAreIgnored) {
@@ -100,48 +98,48 @@ TEST_F(ApiErrors, UnknownFieldsAndNullsAreIgnored) {
   body["no_such_field"] = {{"deep", true}};
   for (const char* name : {"temperature", "stop", "n", "tools", "thinking", "response_format", "max_tokens"})
     body[name] = nullptr;
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "y");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "y");
 }
 
 TEST_F(ApiErrors, DepthAndCountAreBounded) {
   std::string deep = R"({"messages": [{"role": "user", "content": "Hi"}], "x": )";
   deep += std::string(100'000, '[') + std::string(100'000, ']') + "}";
-  EXPECT_NE(refusal(call("POST", kPath, deep), 400)["message"].get<std::string>().find("64"), std::string::npos);
+  EXPECT_NE(error_in(call("POST", kChatPath, deep), 400)["message"].get<std::string>().find("64"), std::string::npos);
   Json tools = asks("Hi");
   for (int i = 0; i < 129; ++i)
     tools["tools"].push_back({{"type", "function"}, {"function", {{"name", "f" + std::to_string(i)}}}});
-  EXPECT_EQ(refusal(post(kPath, tools), 422)["param"], "tools");
+  EXPECT_EQ(error_in(post(kChatPath, tools), 422)["param"], "tools");
 }
 
 TEST_F(ApiErrors, APromptLongerThanTheContextIs400) {
-  const Json error = refusal(post(kPath, asks(std::string(3000, 'x'))), 400);
+  const Json error = error_in(post(kChatPath, asks(std::string(3000, 'x'))), 400);
   EXPECT_EQ(error["code"], "context_length_exceeded");
   EXPECT_EQ(admission_->given_back, 0) << "refused before it was admitted";
 }
 
 TEST_F(ApiErrors, UnknownPathsMethodsAndModels) {
-  EXPECT_EQ(refusal(call("GET", "/v2/nothing"), 404)["code"], "unknown_path");
-  const auto wrong = call("GET", kPath);
-  EXPECT_EQ(refusal(wrong, 405)["code"], "method_not_allowed");
+  EXPECT_EQ(error_in(call("GET", "/v2/nothing"), 404)["code"], "unknown_path");
+  const auto wrong = call("GET", kChatPath);
+  EXPECT_EQ(error_in(wrong, 405)["code"], "method_not_allowed");
   EXPECT_EQ(wrong->header("Allow"), "POST");
   Json body = asks("Hi");
   body["model"] = "/etc/passwd";
-  const Json error = refusal(post(kPath, body), 404);
+  const Json error = error_in(post(kChatPath, body), 404);
   EXPECT_EQ(error["type"], "not_found_error");
   EXPECT_EQ(error["message"].get<std::string>().find("/etc"), std::string::npos);
-  EXPECT_EQ(refusal(call("GET", "/v1/models/none"), 404)["code"], "model_not_found");
+  EXPECT_EQ(error_in(call("GET", "/v1/models/none"), 404)["code"], "model_not_found");
 }
 
 TEST_F(ApiErrors, AKeyIsAskedForWhereOneIsSet) {
   build({"sk-right", 8}, {});
   const Json body = asks("Hi");
   say(body, "x</think>y");
-  const auto with = [&](HttpFields headers) { return call("POST", kPath, body.dump(), std::move(headers)); };
-  EXPECT_EQ(refusal(with({}), 401)["type"], "authentication_error");
+  const auto with = [&](HttpFields headers) { return call("POST", kChatPath, body.dump(), std::move(headers)); };
+  EXPECT_EQ(error_in(with({}), 401)["type"], "authentication_error");
   const auto wrong = with({{"Authorization", "Bearer sk-wrong"}});
-  EXPECT_EQ(refusal(wrong, 401)["code"], "invalid_api_key");
+  EXPECT_EQ(error_in(wrong, 401)["code"], "invalid_api_key");
   EXPECT_EQ(wrong->header("WWW-Authenticate"), "Bearer");
-  EXPECT_EQ(refusal(with({{"Authorization", "Bearer sk-right2"}}), 401)["type"], "authentication_error");
+  EXPECT_EQ(error_in(with({{"Authorization", "Bearer sk-right2"}}), 401)["type"], "authentication_error");
   for (HttpFields headers : {HttpFields{{"Authorization", "Bearer sk-right"}}, HttpFields{{"x-api-key", "sk-right"}},
                              HttpFields{{"authorization", "bearer sk-right"}}}) {
     const auto right = with(headers);
@@ -156,9 +154,9 @@ TEST_F(ApiErrors, WhatIsTooMuchIs503WithRetryAfter) {
   const Json body = asks("Hi");
   say(body, "x</think>" + std::string(500, 'y'));
   model_.microseconds = 2000;
-  const auto first = post(kPath, body);
-  const auto second = post(kPath, body);
-  EXPECT_EQ(refusal(second, 503)["type"], "overloaded_error");
+  const auto first = post(kChatPath, body);
+  const auto second = post(kChatPath, body);
+  EXPECT_EQ(error_in(second, 503)["type"], "overloaded_error");
   EXPECT_FALSE(second->header("Retry-After").empty());
   first->leave();
 }
@@ -179,70 +177,70 @@ TEST_F(ApiErrors, ForeignPagesAreTurnedAway) {
   const auto allowed = call("GET", "/v1/models", "", {{"Host", "localhost"}, {"Origin", "https://app.example.org"}});
   EXPECT_EQ(allowed->status(), 200);
   EXPECT_EQ(allowed->header("Access-Control-Allow-Origin"), "https://app.example.org");
-  const auto asked = call("OPTIONS", kPath, "", {{"Host", "localhost"}, {"Origin", "https://app.example.org"}});
+  const auto asked = call("OPTIONS", kChatPath, "", {{"Host", "localhost"}, {"Origin", "https://app.example.org"}});
   EXPECT_EQ(asked->status(), 204);
   EXPECT_EQ(asked->header("Access-Control-Allow-Methods"), "POST");
   // As the official clients' browser builds ask.
   for (const char* names :
        {"authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count",
         "anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-timeout"}) {
-    const auto named = call("OPTIONS", kPath, "", {{"Host", "localhost"},
-                                                   {"Origin", "https://app.example.org"},
-                                                   {"Access-Control-Request-Method", "POST"},
-                                                   {"Access-Control-Request-Headers", names}});
+    const auto named = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
+                                                       {"Origin", "https://app.example.org"},
+                                                       {"Access-Control-Request-Method", "POST"},
+                                                       {"Access-Control-Request-Headers", names}});
     EXPECT_EQ(named->status(), 204);
     EXPECT_EQ(named->header("Access-Control-Allow-Headers"), names);
     EXPECT_EQ(named->header("Access-Control-Allow-Origin"), "https://app.example.org");
     EXPECT_NE(named->header("Vary").find("Access-Control-Request-Headers"), std::string::npos);
-    const auto foreign = call("OPTIONS", kPath, "", {{"Host", "localhost"},
-                                                     {"Origin", "http://evil.example"},
-                                                     {"Access-Control-Request-Headers", names}});
+    const auto foreign = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
+                                                         {"Origin", "http://evil.example"},
+                                                         {"Access-Control-Request-Headers", names}});
     EXPECT_EQ(foreign->status(), 403);
     EXPECT_EQ(foreign->header("Access-Control-Allow-Origin"), "");
   }
-  const auto odd = call("OPTIONS", kPath, "", {{"Host", "localhost"},
-                                               {"Origin", "https://app.example.org"},
-                                               {"Access-Control-Request-Headers", "a\"b; c"}});
+  const auto odd = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
+                                                   {"Origin", "https://app.example.org"},
+                                                   {"Access-Control-Request-Headers", "a\"b; c"}});
   EXPECT_EQ(odd->header("Access-Control-Allow-Headers").find('"'), std::string::npos) << "names only";
-  EXPECT_EQ(call("OPTIONS", kPath, "", {{"Host", "localhost"}, {"Origin", "http://evil.example"}})->status(), 403);
+  EXPECT_EQ(call("OPTIONS", kChatPath, "", {{"Host", "localhost"}, {"Origin", "http://evil.example"}})->status(), 403);
 }
 
 TEST_F(ApiErrors, DeepseeksRulesForThinking) {
   Json body = asks("Hi");
   body["model"] = "deepseek-reasoner";
   body["logprobs"] = true;
-  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "logprobs");
+  EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "logprobs");
   body.erase("logprobs");
   body["top_logprobs"] = 2;
-  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "top_logprobs") << "without logprobs, too";
+  EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "top_logprobs") << "without logprobs, too";
   body.erase("top_logprobs");
   body["tools"].push_back({{"type", "function"}, {"function", {{"name", "f"}}}});
-  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "tools");
+  EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "tools");
   body["tools"] = Json::array();
   for (const char* type : {"json_object", "json_schema"}) {
     body["response_format"]["type"] = type;
-    EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "response_format");
+    EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "response_format");
   }
   body["response_format"]["type"] = "text";
   body["logprobs"] = false;
   say(body, "Hm</think>Yes");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Yes") << "what asks for nothing is no error";
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "Yes") << "what asks for nothing is no error";
   for (const char* name : {"logprobs", "tools", "response_format"}) body.erase(name);
   const Json said{{"role", "assistant"}, {"content", "Yes"}, {"reasoning_content", "Hm"}};
   body["messages"].push_back(said);
   body["messages"].push_back({{"role", "user"}, {"content", "And?"}});
-  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "messages[1].reasoning_content") << "of the R1 days";
+  EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "messages[1].reasoning_content") << "of the R1 days";
   body["model"] = "deepseek-flash";
   say(body, "x</think>y");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "y") << "today it is ignored";
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "y") << "today it is ignored";
   body["messages"][1] = {
       {"role", "assistant"},
       {"content", "Calling"},
       {"tool_calls",
        Json::array({{{"id", "c"}, {"type", "function"}, {"function", {{"name", "f"}, {"arguments", "{}"}}}}})}};
-  EXPECT_EQ(refusal(post(kPath, body), 400)["param"], "messages[1].reasoning_content")
+  EXPECT_EQ(error_in(post(kChatPath, body), 400)["param"], "messages[1].reasoning_content")
       << "with calls it must come back";
-  EXPECT_EQ(refusal(post("/beta/completions", {{"model", "deepseek-reasoner"}, {"prompt", "x"}}), 400)["param"],
+  EXPECT_EQ(error_in(post("/beta/completions", {{"model", "deepseek-reasoner"}, {"prompt", "x"}}), 400)["param"],
             "model");
 }
 

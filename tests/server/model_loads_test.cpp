@@ -4,8 +4,6 @@
 namespace limpid {
 namespace {
 
-const char* const kPath = "/v1/chat/completions";
-
 class Loading : public ServiceFixture {
  protected:
   void SetUp() override {
@@ -25,9 +23,9 @@ class Loading : public ServiceFixture {
 TEST_F(Loading, WhoWaitsGetsKeepAlivesAndThenTheAnswer) {
   Json body = asks("Hi");
   say(body, "x</think>yes");
-  const auto whole = post(kPath, body);  // this thread is the worker: it is not held
+  const auto whole = post(kChatPath, body);  // this thread is the worker: it is not held
   body["stream"] = true;
-  const auto streamed = post(kPath, body);
+  const auto streamed = post(kChatPath, body);
   const auto text = post("/v1/completions", {{"prompt", "Hi"}, {"max_tokens", 1}, {"stream", true}});
   const auto message = post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
   const auto tokens = post("/tokenize", {{"content", "abc"}});
@@ -64,7 +62,8 @@ TEST_F(Loading, WhoGoesAwayGivesItsPlaceUp) {
   Json body = asks("Hi");
   body["stream"] = true;
   say(body, "x</think>yes");
-  const auto leaves = post(kPath, body), stays = post(kPath, body), asked = post("/tokenize", {{"content", "abc"}});
+  const auto leaves = post(kChatPath, body), stays = post(kChatPath, body),
+             asked = post("/tokenize", {{"content", "abc"}});
   ASSERT_TRUE(leaves->wait_for_text(": keep-alive"));
   EXPECT_EQ(waiting(), 3U);
   leaves->leave();
@@ -85,7 +84,7 @@ TEST_F(Loading, AFailureIsToldInTheFormThatWasBegun) {
   const Json body = asks("Hi");
   Json streams = body;
   streams["stream"] = true;
-  const auto whole = post(kPath, body), streamed = post(kPath, streams);
+  const auto whole = post(kChatPath, body), streamed = post(kChatPath, streams);
   const auto message = post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
   ASSERT_TRUE(whole->wait_for_text("\n"));
   ASSERT_TRUE(streamed->wait_for_text(": keep-alive"));
@@ -105,7 +104,7 @@ TEST_F(Loading, AFailureBeforeAnythingWasSaidHasItsStatus) {
   options.generations.keep_alive_seconds = 60;
   build({}, options);
   models_.load_failure = "it needs 9 MiB of memory";
-  const auto whole = post(kPath, asks("Hi")), tokens = post("/tokenize", {{"content", "abc"}});
+  const auto whole = post(kChatPath, asks("Hi")), tokens = post("/tokenize", {{"content", "abc"}});
   models_.end_loading();
   for (const auto& exchange : {whole, tokens}) {
     ASSERT_TRUE(exchange->wait());
@@ -115,7 +114,7 @@ TEST_F(Loading, AFailureBeforeAnythingWasSaidHasItsStatus) {
   // What the admission refuses afterwards, too.
   models_.load_failure.clear();
   models_.loading = true;
-  const auto longer = post(kPath, asks(std::string(3000, 'x')));
+  const auto longer = post(kChatPath, asks(std::string(3000, 'x')));
   models_.end_loading();
   ASSERT_TRUE(longer->wait());
   EXPECT_EQ(longer->status(), 400);
@@ -134,7 +133,7 @@ TEST_F(Loading, NotMoreThanSoManyWait) {
 }
 
 TEST_F(Loading, TheEndDoesNotWaitForThoseWhoWait) {
-  const auto exchange = post(kPath, asks("Hi"));
+  const auto exchange = post(kChatPath, asks("Hi"));
   std::thread later([this] {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     models_.end_loading();

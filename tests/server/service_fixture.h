@@ -19,6 +19,8 @@ namespace limpid {
 
 using Json = nlohmann::ordered_json;
 
+inline const char* const kChatPath = "/v1/chat/completions";
+
 inline const char* const kThinkingTemplate =
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{{ message.content.split('</think>')[-1] | trim }}<|im_end|>\n{% endfor %}"

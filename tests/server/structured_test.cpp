@@ -4,8 +4,6 @@
 namespace limpid {
 namespace {
 
-const char* const kPath = "/v1/chat/completions";
-
 // As Qwen's: tells the tools, calls between <tool_call> marks.
 const char* const kToolTemplate =
     "{% if tools %}<|im_start|>system\n{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}Call with "
@@ -41,7 +39,7 @@ TEST_F(Structured, ASchemaIsKeptWhateverTheModelWouldSay) {
   body["response_format"] = {{"type", "json_schema"},
                              {"json_schema", {{"name", "a"}, {"schema", {{"enum", {"yes", "no"}}}}, {"strict", true}}}};
   say(body, "no way, I will not");
-  const Json choice = answer(kPath, body)["choices"][0];
+  const Json choice = answer(kChatPath, body)["choices"][0];
   const Json said = Json::parse(choice["message"]["content"].get<std::string>());
   EXPECT_TRUE(said == "yes" || said == "no") << said;
   EXPECT_EQ(choice["finish_reason"], "stop");
@@ -52,13 +50,13 @@ TEST_F(Structured, AnyObjectIsAnObject) {
   body["temperature"] = 0;
   body["response_format"]["type"] = "json_object";
   say(body, "{\"a\": [1, null]}");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "{\"a\": [1, null]}");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "{\"a\": [1, null]}");
 }
 
 TEST_F(Structured, CallsComeAsCalls) {
   const Json body = with_tools(asks("Weather in Paris and Rome?"));
   say(body, call_text("weather", "Paris") + "\n" + call_text("weather", "Rome"));
-  const Json choice = answer(kPath, body)["choices"][0];
+  const Json choice = answer(kChatPath, body)["choices"][0];
   EXPECT_EQ(choice["finish_reason"], "tool_calls");
   EXPECT_TRUE(choice["message"]["content"].is_null());
   const Json& calls = choice["message"]["tool_calls"];
@@ -72,7 +70,7 @@ TEST_F(Structured, CallsComeAsCalls) {
   std::vector<Json> streamed;
   std::vector<int> pieces(2);
   std::string finish;
-  for (const Json& chunk : stream(kPath, body))
+  for (const Json& chunk : stream(kChatPath, body))
     for (const Json& one : chunk["choices"]) {
       if (one["finish_reason"].is_string()) finish = one["finish_reason"];
       if (!one["delta"].contains("tool_calls")) continue;
@@ -106,20 +104,20 @@ TEST_F(Structured, TheChoiceOfToolsIsKept) {
   body["temperature"] = 0;
   body["tool_choice"] = "required";
   say(body, call_text("weather", "Oslo"));
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["tool_calls"].size(), 1U);
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["tool_calls"].size(), 1U);
   say(body, "I would rather talk");
   body["max_tokens"] = 10;
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"].dump().find("talk"), std::string::npos);
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"].dump().find("talk"), std::string::npos);
   body.erase("max_tokens");
   body["tool_choice"] = {{"type", "function"}, {"function", {{"name", "time"}}}};
   body["parallel_tool_calls"] = false;
   say(body, call_text("weather", "Paris"));
-  const Json named = answer(kPath, body)["choices"][0]["message"]["tool_calls"];
+  const Json named = answer(kChatPath, body)["choices"][0]["message"]["tool_calls"];
   ASSERT_EQ(named.size(), 1U);
   EXPECT_EQ(named[0]["function"]["name"], "time");
   body["tool_choice"] = "none";
   say(body, "Hello.");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Hello.");
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "Hello.");
   EXPECT_EQ(Json::parse(post("/apply-template", body)->body())["prompt"].get<std::string>().find("weather"),
             std::string::npos);
 }
@@ -127,10 +125,10 @@ TEST_F(Structured, TheChoiceOfToolsIsKept) {
 TEST_F(Structured, WhatCannotBeKeptIsRefused) {
   Json body = with_tools(asks("Hi"));
   body["tool_choice"] = {{"type", "function"}, {"function", {{"name", "none"}}}};
-  EXPECT_EQ(answer(kPath, body, 422)["error"]["param"], "tool_choice.function.name");
+  EXPECT_EQ(answer(kChatPath, body, 422)["error"]["param"], "tool_choice.function.name");
   body["tool_choice"] = "auto";
   body["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"schema", {{"type", "string"}, {"pattern", "("}}}}}};
-  EXPECT_EQ(answer(kPath, body, 422)["error"]["param"], "response_format.json_schema.schema") << "with tools, too";
+  EXPECT_EQ(answer(kChatPath, body, 422)["error"]["param"], "response_format.json_schema.schema") << "with tools, too";
 }
 
 // OpenAI's rule: an answer that is no call has the format.
@@ -141,7 +139,7 @@ TEST_F(Structured, WithToolsAndAFormatAnAnswerIsCallsOrOfTheFormat) {
       {"type", "json_schema"},
       {"json_schema", {{"name", "a"}, {"schema", {{"type", "object"}, {"properties", {{"city", {{"type", "string"}}}}},
                                                   {"required", {"city"}}, {"additionalProperties", false}}}}}};
-  const auto message = [&] { return answer(kPath, body)["choices"][0]["message"]; };
+  const auto message = [&] { return answer(kChatPath, body)["choices"][0]["message"]; };
   say(body, call_text("weather", "Paris"));
   Json said = message();
   ASSERT_EQ(said["tool_calls"].size(), 1U) << said;
@@ -181,12 +179,13 @@ TEST_F(WithoutTools, AModelWithoutToolCallsSaysSo) {
   Json body = asks("Hi");
   body["tools"].push_back({{"type", "function"}, {"function", {{"name", "f"}}}});
   say(body, "x</think>Plain.");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "Plain.") << "auto: it just answers";
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "Plain.") << "auto: it just answers";
   body["response_format"]["type"] = "json_object";
   say(body, "x</think>{\"a\": 1}");
-  EXPECT_EQ(answer(kPath, body)["choices"][0]["message"]["content"], "{\"a\": 1}") << "in the form that is asked for";
+  EXPECT_EQ(answer(kChatPath, body)["choices"][0]["message"]["content"], "{\"a\": 1}")
+      << "in the form that is asked for";
   body["tool_choice"] = "required";
-  EXPECT_EQ(answer(kPath, body, 400)["error"]["param"], "tool_choice");
+  EXPECT_EQ(answer(kChatPath, body, 400)["error"]["param"], "tool_choice");
 }
 
 }  // namespace

@@ -16,12 +16,10 @@
 namespace limpid {
 namespace {
 
-using Json = nlohmann::json;
-
 struct Answer {
   int status = 0;
   std::string text, cookie, type, retry_after;
-  Json body;
+  nlohmann::json body;
 };
 
 // Who sends: nobody, a browser with its cookie and CSRF token, or a program with a key.
@@ -69,12 +67,12 @@ struct Site : TeamWorld {
                   exchange->header("Content-Type"),
                   exchange->header("Retry-After"),
                   {}};
-    answer.body = Json::parse(answer.text, nullptr, false);
+    answer.body = nlohmann::json::parse(answer.text, nullptr, false);
     return answer;
   }
 
   Sender log_in(const std::string& name, const std::string& password) {
-    const Answer in = send("POST", "/api/login", {}, Json{{"name", name}, {"password", password}}.dump());
+    const Answer in = send("POST", "/api/login", {}, nlohmann::json{{"name", name}, {"password", password}}.dump());
     EXPECT_EQ(in.status, 200) << in.text;
     return {in.cookie.substr(0, in.cookie.find(';')), in.body.value("csrf_token", ""), {}};
   }
@@ -91,7 +89,8 @@ TEST(TeamRoutes, FromAnAccessCodeToAKeyThatWorks) {
   ASSERT_EQ(answer.status, 201) << answer.text;
   const std::string code = answer.body["code"];
   answer =
-      site.send("POST", "/api/signup", {}, Json{{"name", "Ada"}, {"password", "long enough"}, {"code", code}}.dump());
+      site.send("POST", "/api/signup", {},
+                nlohmann::json{{"name", "Ada"}, {"password", "long enough"}, {"code", code}}.dump());
   ASSERT_EQ(answer.status, 201) << answer.text;
   EXPECT_EQ(answer.body["account"]["tier"], "paid");
   EXPECT_EQ(answer.body["account"]["balance"], "5.00");
@@ -111,7 +110,7 @@ TEST(TeamRoutes, FromAnAccessCodeToAKeyThatWorks) {
   EXPECT_EQ(answer.body["is_available"], true);
   EXPECT_EQ(
       answer.body["balance_infos"][0],
-      (Json{
+      (nlohmann::json{
           {"currency", "USD"}, {"total_balance", "5.00"}, {"granted_balance", "5.00"}, {"topped_up_balance", "0.00"}}));
   for (const char* path : {"/v1/user/balance", "/beta/user/balance"})
     EXPECT_EQ(site.send("GET", path, program).body, answer.body) << path;
@@ -196,14 +195,15 @@ TEST(TeamRoutes, WhoWaitsSeesHisPlaceAndNothingElse) {
   Site site;  // capacity 2
   for (const char* name : {"ann", "ben", "cas", "dot"}) {
     const Answer answer =
-        site.send("POST", "/api/signup", {}, Json{{"name", name}, {"password", "long enough"}}.dump());
+        site.send("POST", "/api/signup", {}, nlohmann::json{{"name", name}, {"password", "long enough"}}.dump());
     ASSERT_EQ(answer.status, 201);
     if (std::string(name) == "dot") {
-      EXPECT_EQ(answer.body["waiting"], (Json{{"place", 2}, {"waiting", 2}}));
+      EXPECT_EQ(answer.body["waiting"], (nlohmann::json{{"place", 2}, {"waiting", 2}}));
     }
   }
   const Sender dot = site.log_in("dot", "long enough");
-  EXPECT_EQ(site.send("GET", "/api/waitlist", dot).body, (Json{{"status", "waiting"}, {"place", 2}, {"waiting", 2}}));
+  EXPECT_EQ(site.send("GET", "/api/waitlist", dot).body,
+            (nlohmann::json{{"status", "waiting"}, {"place", 2}, {"waiting", 2}}));
   EXPECT_EQ(site.send("GET", "/api/me", dot).status, 200);
   EXPECT_EQ(site.send("POST", "/api/keys", dot, "{}").status, 403);
   EXPECT_EQ(site.send("GET", "/api/usage", dot).status, 403);
@@ -281,7 +281,8 @@ TEST(TeamRoutes, MoneyIsExactAndBounded) {
   Site site;
   const Sender root = site.browser("root", Role::admin), ada = site.browser("ada");
   const auto pay = [&](const std::string& amount) {
-    return site.send("POST", "/api/admin/users/ada/balance", root, Json{{"amount", amount}, {"note", "cash"}}.dump());
+    return site.send("POST", "/api/admin/users/ada/balance", root,
+                     nlohmann::json{{"amount", amount}, {"note", "cash"}}.dump());
   };
   EXPECT_EQ(pay("12.345678").body["balance"], "12.345678");
   EXPECT_EQ(pay("-0.000001").body["balance"], "12.345677");
@@ -360,16 +361,17 @@ TEST(TeamRoutes, UsageIsNeverCutSilently) {
   }
 }
 
-Json document_of(const Router& router) { return Json::parse(openapi_document(router, "test")); }
+nlohmann::json document_of(const Router& router) { return nlohmann::json::parse(openapi_document(router, "test")); }
 
 TEST(TeamRoutes, TheDocumentSaysWhoMayAndWhatIsSaid) {
   Site site;
-  const Json document = document_of(site.router);
-  const Json& paths = document["paths"];
-  const Json key = Json::array({{{"key", Json::array()}}, {{"session", Json::array()}}});
+  const nlohmann::json document = document_of(site.router);
+  const nlohmann::json& paths = document["paths"];
+  const nlohmann::json none = nlohmann::json::array(),
+                       key = nlohmann::json::array({{{"key", none}}, {{"session", none}}});
   EXPECT_EQ(document["security"], key) << "a team lets nobody in without one of the two";
-  for (const char* path : {"/api/signup", "/api/login"}) EXPECT_EQ(paths[path]["post"]["security"], Json::array()) << path;
-  EXPECT_EQ(paths["/api/keys"]["post"]["security"], Json::array({{{"session", Json::array()}}}));
+  for (const char* path : {"/api/signup", "/api/login"}) EXPECT_EQ(paths[path]["post"]["security"], none) << path;
+  EXPECT_EQ(paths["/api/keys"]["post"]["security"], nlohmann::json::array({{{"session", none}}}));
   int open = 0;
   for (const auto& [path, methods] : paths.items())
     for (const auto& [method, operation] : methods.items()) {
@@ -377,7 +379,7 @@ TEST(TeamRoutes, TheDocumentSaysWhoMayAndWhatIsSaid) {
       const bool bare = path == "/api/admin/users/{id}/logout" || path == "/api/admin/tiers/reload";
       const bool changes = method == "post" || method == "patch" || (method == "delete" && path == "/api/me");
       EXPECT_EQ(operation.contains("requestBody"), changes && !bare) << method << " " << path;
-      const Json& responses = operation["responses"];
+      const nlohmann::json& responses = operation["responses"];
       const std::string status = responses.contains("200") ? "200" : responses.contains("201") ? "201" : "204";
       EXPECT_EQ(responses[status].contains("content"), status != "204") << method << " " << path;
     }
@@ -461,7 +463,7 @@ TEST(TeamRoutes, LoadQueueAndTiersAreThereForAdmins) {
   const Answer load = site.send("GET", "/api/admin/load", root);
   EXPECT_EQ(load.body["load"], 0.25);
   EXPECT_EQ(load.body["database"]["fault"], "");
-  EXPECT_EQ(site.send("GET", "/api/admin/queue", root).body["models"], Json::array());
+  EXPECT_EQ(site.send("GET", "/api/admin/queue", root).body["models"], nlohmann::json::array());
   const Answer tiers = site.send("GET", "/api/admin/tiers", root);
   EXPECT_EQ(tiers.body["tiers"]["free"]["requests"]["minute"], 3);
   EXPECT_EQ(tiers.body["prices"]["dear"]["completion"], "200.00");

@@ -3,12 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <thread>
 
 #include "base/error.h"
+#include "tests/text/data_files.h"
 #include "text/chat_template.h"
 
 namespace limpid {
@@ -16,19 +15,11 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string read(const std::string& name) {
-  std::ifstream file(std::string(TEST_DATA) + "/" + name, std::ios::binary);
-  std::stringstream out;
-  out << file.rdbuf();
-  EXPECT_TRUE(file) << name;
-  return out.str();
-}
-
 const ChatTemplate::Tokens deepseek_tokens = {{"bos_token", "<｜begin▁of▁sentence｜>"},
                                               {"eos_token", "<｜end▁of▁sentence｜>"}};
 
 ChatTemplate load(const std::string& name, ChatTemplate::Tokens tokens = deepseek_tokens) {
-  return ChatTemplate(read("templates/" + name + ".jinja"), std::move(tokens), name);
+  return ChatTemplate(read_data("templates/" + name + ".jinja"), std::move(tokens), name);
 }
 
 RenderOptions with(Thinking thinking) {
@@ -38,7 +29,7 @@ RenderOptions with(Thinking thinking) {
 }
 
 Json conversation(const std::string& name) {
-  return Json::parse(read("template_conversations.json"))[name]["messages"];
+  return Json::parse(read_data("template_conversations.json"))[name]["messages"];
 }
 
 std::string after(const std::string& text, const std::string& mark) {
@@ -52,8 +43,8 @@ std::size_t count(const std::string& text, const std::string& what) {
 }
 
 TEST(ChatTemplate, AsTemplateIsHuggingFacesText) {
-  const Json conversations = Json::parse(read("template_conversations.json")),
-             goldens = Json::parse(read("template_goldens.json"));
+  const Json conversations = Json::parse(read_data("template_conversations.json")),
+             goldens = Json::parse(read_data("template_goldens.json"));
   std::map<std::string, std::unique_ptr<ChatTemplate>> made;
   int rendered = 0;
   for (const Json& golden : goldens["goldens"]) {
@@ -169,7 +160,7 @@ TEST(ChatTemplate, OneBosWhateverTheTemplateGives) {
 }
 
 TEST(ChatTemplate, TakesCallsInEitherForm) {
-  const Json goldens = Json::parse(read("template_goldens.json"));
+  const Json goldens = Json::parse(read_data("template_goldens.json"));
   for (const char* name : {"deepseek-v3", "deepseek-r1", "deepseek-r1-0528", "deepseek-v3.1", "qwen2.5", "qwen3",
                            "llama-3.1", "kimi-k2", "kimi-k2-thinking"}) {
     const ChatTemplate chat = load(name);

@@ -2,25 +2,16 @@
 // piece by piece. The goldens are made by make_template_goldens.py.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "base/error.h"
+#include "tests/text/data_files.h"
 #include "text/jinja.h"
 
 namespace limpid {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-std::string read(const std::string& name) {
-  std::ifstream file(std::string(TEST_DATA) + "/" + name, std::ios::binary);
-  std::stringstream out;
-  out << file.rdbuf();
-  EXPECT_TRUE(file) << name;
-  return out.str();
-}
 
 std::string message_of(const std::string& source, const Json& variables, const jinja::Limits& limits = {}) {
   try {
@@ -31,9 +22,9 @@ std::string message_of(const std::string& source, const Json& variables, const j
 }
 
 TEST(Jinja, RendersTheLanguageAsJinja2Does) {
-  const Json variables = Json::parse(read("jinja_variables.json"));
+  const Json variables = Json::parse(read_data("jinja_variables.json"));
   int rendered = 0, refused = 0;
-  for (const Json& golden : Json::parse(read("jinja_goldens.json"))) {
+  for (const Json& golden : Json::parse(read_data("jinja_goldens.json"))) {
     const std::string source = golden["template"];
     std::string text;
     bool failed = false;
@@ -56,13 +47,13 @@ TEST(Jinja, RendersTheLanguageAsJinja2Does) {
 }
 
 TEST(Jinja, RendersPublishedTemplatesAsHuggingFaceDoes) {
-  const Json conversations = Json::parse(read("template_conversations.json"));
-  const Json goldens = Json::parse(read("template_goldens.json"));
+  const Json conversations = Json::parse(read_data("template_conversations.json"));
+  const Json goldens = Json::parse(read_data("template_goldens.json"));
   int rendered = 0;
   for (const Json& golden : goldens["goldens"]) {
     if (!golden.contains("text")) continue;  // what Hugging Face refuses may render here
     const std::string name = golden["template"], conversation = golden["conversation"];
-    const jinja::Template made(read("templates/" + name + ".jinja"), name);
+    const jinja::Template made(read_data("templates/" + name + ".jinja"), name);
     Json variables = golden["variables"];
     variables["messages"] = conversations[conversation]["messages"];
     for (Json& message : variables["messages"]) {  // Hugging Face gives a message's reasoning under both names

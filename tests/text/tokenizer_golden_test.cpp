@@ -10,6 +10,7 @@
 
 #include "formats/gguf_writer.h"
 #include "formats/json.h"
+#include "tests/text/data_files.h"
 #include "tests/text/tokenizer_texts.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
@@ -17,8 +18,6 @@
 
 namespace limpid {
 namespace {
-
-const std::string kFolder = std::string(TEST_DATA) + "/tokenizer/";
 
 std::vector<std::size_t> piece_lengths(const Pretokenizer& rule, const std::string& text) {
   Pieces pieces, scratch;
@@ -59,7 +58,7 @@ void write_gguf(const nlohmann::json& file, const std::string& pre, const std::s
 class TokenizerGolden : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const nlohmann::json all = read_json(kFolder + "goldens.json");
+    const nlohmann::json all = read_json(kTokenizers + "goldens.json");
     texts_ = all.at("texts").get<std::vector<std::string>>();
     golden_ = all.at("rules").at(GetParam());
   }
@@ -82,7 +81,7 @@ TEST_P(TokenizerGolden, EveryCodePointIsCutAsThere) {
 }
 
 TEST_P(TokenizerGolden, IdsAreThoseOfHuggingFace) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + GetParam() + ".json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + GetParam() + ".json");
   for (std::size_t i = 0; i < texts_.size(); ++i) {
     EXPECT_EQ(tokenizer.encode(texts_[i], {.special = true}), golden_.at("special")[i].get<std::vector<TokenId>>())
         << texts_[i];
@@ -91,7 +90,7 @@ TEST_P(TokenizerGolden, IdsAreThoseOfHuggingFace) {
 }
 
 TEST_P(TokenizerGolden, AGgufGivesTheSameIds) {
-  const nlohmann::json file = read_json(kFolder + GetParam() + ".json");
+  const nlohmann::json file = read_json(kTokenizers + GetParam() + ".json");
   const std::string path = testing::TempDir() + "tokenizer_" + GetParam() + ".gguf";
   write_gguf(file, GetParam(), path);
   const Tokenizer tokenizer = Tokenizer::open(path);
@@ -111,11 +110,11 @@ INSTANTIATE_TEST_SUITE_P(Rules, TokenizerGolden,
                                          "deepseek-llm", "deepseek-coder"));
 
 TEST(TokenizerSentencePiece, IdsAndTextAreThoseOfHuggingFace) {
-  const nlohmann::json all = read_json(kFolder + "goldens.json");
+  const nlohmann::json all = read_json(kTokenizers + "goldens.json");
   const auto texts = all.at("texts").get<std::vector<std::string>>();
   for (const char* name : {"llama2", "metaspace"}) {
     const nlohmann::json& golden = all.at("sentencepiece").at(name);
-    const Tokenizer tokenizer = Tokenizer::open(kFolder + name + ".json");
+    const Tokenizer tokenizer = Tokenizer::open(kTokenizers + name + ".json");
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const std::vector<TokenId> ids = tokenizer.encode(texts[i], {.special = true});
       EXPECT_EQ(ids, golden.at("special")[i].get<std::vector<TokenId>>()) << name << ": " << texts[i];
@@ -137,7 +136,7 @@ SplitBehavior behavior_named(const std::string& name) {
 }
 
 TEST(TokenizerPatterns, OtherExpressionsAndBehavioursAreThoseOfHuggingFace) {
-  const nlohmann::json all = read_json(kFolder + "goldens.json");
+  const nlohmann::json all = read_json(kTokenizers + "goldens.json");
   const auto texts = all.at("texts").get<std::vector<std::string>>();
   for (const nlohmann::json& golden : all.at("patterns")) {
     const SplitBehavior behavior = behavior_named(golden.at("behavior"));

@@ -11,14 +11,13 @@
 
 #include "base/error.h"
 #include "formats/json.h"
+#include "tests/text/data_files.h"
 #include "text/bpe.h"
 #include "text/pretokenizer.h"
 #include "text/tokenizer.h"
 
 namespace limpid {
 namespace {
-
-const std::string kFolder = std::string(TEST_DATA) + "/tokenizer/";
 
 Tokenizer from_text(const std::string& json, const std::string& config = "") {
   return Tokenizer::from_json(std::as_bytes(std::span(json)), std::as_bytes(std::span(config)), "tokenizer.json");
@@ -93,7 +92,7 @@ TEST(Bpe, TheLastMergeOfAPairCounts) {
 
 // A quadratic encoder would need hours for these; the test's time limit is minutes.
 TEST(Tokenizer, AMegabyteOfOneLetterIsEncoded) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + "gpt-2.json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + "gpt-2.json");
   for (const char* unit : {"x", " ", "9", "\n", "!", "ab", "\xE4\xB8\xAD", "'", "\xCC\x81", " \n"}) {
     std::string text;
     while (text.size() < 1'000'000) text += unit;
@@ -104,7 +103,7 @@ TEST(Tokenizer, AMegabyteOfOneLetterIsEncoded) {
 
 TEST(Tokenizer, StopsWhereThereAreMoreIdsThanAreOfUse) {
   for (const char* name : {"gpt-2", "qwen2", "llama-bpe", "llama2", "deepseek-v3"}) {
-    const Tokenizer tokenizer = Tokenizer::open(kFolder + name + ".json");
+    const Tokenizer tokenizer = Tokenizer::open(kTokenizers + name + ".json");
     for (const std::string& text : {std::string("What is 347 + 895? Let me see: 1242."), std::string(300, 'a'),
                                     std::string(40, '\n'), std::string("\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E and so on")}) {
       const std::vector<TokenId> all = tokenizer.encode(text);
@@ -122,7 +121,7 @@ TEST(Tokenizer, StopsWhereThereAreMoreIdsThanAreOfUse) {
 }
 
 TEST(Tokenizer, ControlTokensInTheTextCountOnlyWhenAsked) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + "deepseek-v3.json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + "deepseek-v3.json");
   const TokenId start = tokenizer.special_id("<|im_start|>").value();
   const TokenId think = tokenizer.special_id("<think>").value();  // not called special in the file, but a marker
   EXPECT_TRUE(tokenizer.is_special(start));
@@ -132,17 +131,17 @@ TEST(Tokenizer, ControlTokensInTheTextCountOnlyWhenAsked) {
   const auto holds = [](const std::vector<TokenId>& ids, TokenId id) {
     return std::count(ids.begin(), ids.end(), id) > 0;
   };
-  const std::vector<TokenId> plain = tokenizer.encode(text), counted = tokenizer.encode(text, {.special = true});
-  EXPECT_FALSE(holds(plain, start) || holds(plain, think));
+  const std::vector<TokenId> as_text = tokenizer.encode(text), counted = tokenizer.encode(text, {.special = true});
+  EXPECT_FALSE(holds(as_text, start) || holds(as_text, think));
   EXPECT_TRUE(holds(counted, start) && holds(counted, think));
-  EXPECT_TRUE(holds(plain, tokenizer.special_id("中文").value()));
-  EXPECT_EQ(tokenizer.decode(plain), text);
+  EXPECT_TRUE(holds(as_text, tokenizer.special_id("中文").value()));
+  EXPECT_EQ(tokenizer.decode(as_text), text);
   EXPECT_EQ(tokenizer.decode(counted), text);
   EXPECT_EQ(tokenizer.decode(counted, true), "abc中文d");
 }
 
 TEST(Tokenizer, BeginningAndEndAsTheConfigurationSays) {
-  nlohmann::json file = read_json(kFolder + "llama-bpe.json");
+  nlohmann::json file = read_json(kTokenizers + "llama-bpe.json");
   const std::string config = R"({"bos_token": {"content": "<s>"}, "eos_token": "<|im_start|>", "add_bos_token": true})";
   const Tokenizer tokenizer = from_text(file.dump(), config);
   EXPECT_TRUE(tokenizer.add_bos());
@@ -161,13 +160,13 @@ TEST(Tokenizer, BeginningAndEndAsTheConfigurationSays) {
 }
 
 TEST(Tokenizer, InvalidBytesCountAsReplacementCharacters) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + "qwen2.json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + "qwen2.json");
   EXPECT_EQ(tokenizer.encode("a\xFFz\xE4\xB8"), tokenizer.encode("a\xEF\xBF\xBDz\xEF\xBF\xBD"));
   EXPECT_EQ(tokenizer.encode(std::string("a\0b", 3)).size(), 3u);
 }
 
 TEST(Tokenizer, IdsThatAreNoTokenAreRefused) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + "gpt-2.json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + "gpt-2.json");
   const auto size = static_cast<TokenId>(tokenizer.vocabulary_size());
   for (const TokenId id : {-1, size, 2147483647}) {
     EXPECT_NE(error_of([&] { tokenizer.decode(std::vector<TokenId>{id}); }).find("token id"), std::string::npos);
@@ -177,7 +176,7 @@ TEST(Tokenizer, IdsThatAreNoTokenAreRefused) {
 }
 
 TEST(Tokenizer, IsSafeFromSeveralThreads) {
-  const Tokenizer tokenizer = Tokenizer::open(kFolder + "deepseek-v3.json");
+  const Tokenizer tokenizer = Tokenizer::open(kTokenizers + "deepseek-v3.json");
   std::string text;
   for (int i = 0; i < 300; ++i) text += "The quick brown fox, 12345 中文 <think> e\u0301 " + std::to_string(i) + "\n";
   const std::vector<TokenId> expected = tokenizer.encode(text);
@@ -245,7 +244,7 @@ TEST(TokenizerJson, WhatIsWrongIsNamed) {
       {"/post_processor", "{\"type\":\"TemplateProcessing\"}", "post_processor.single"},
   };
   for (const Fault& fault : faults) {
-    nlohmann::json file = read_json(kFolder + "deepseek-v3.json");
+    nlohmann::json file = read_json(kTokenizers + "deepseek-v3.json");
     const nlohmann::json::json_pointer at(fault.path);
     if (*fault.value == 0) {
       file.at(at.parent_pointer()).erase(at.back());
@@ -263,7 +262,7 @@ TEST(TokenizerJson, TextThatIsNoTokenizerIsRefused) {
        {"", "{", "[]", "null", "3", "{}", "{\"model\":null}", "{\"model\":{\"vocab\":{}}}", "\xFF"}) {
     EXPECT_NE(error_of([&] { from_text(text); }), "no error") << text;
   }
-  EXPECT_NE(error_of([] { Tokenizer::open(kFolder + "nowhere.json"); }).find("nowhere.json"), std::string::npos);
+  EXPECT_NE(error_of([] { Tokenizer::open(kTokenizers + "nowhere.json"); }).find("nowhere.json"), std::string::npos);
 }
 
 }  // namespace

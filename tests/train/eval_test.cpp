@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "tests/train/table_model.h"
+#include "tests/train/trained_tokenizer.h"
 #include "train/evaluate.h"
 #include "train/mix_tokenizer.h"
 #include "train/pass_rates.h"
@@ -104,20 +105,11 @@ TEST_F(SuiteFile, IsReadAndItsMistakesAreNamed) {
   EXPECT_NE(error_of("{\"prompt\": \"a\", \"answer\": \"b\", \"check\": {\"kind\": \"magic\"}}\n").find("check: kind"), std::string::npos);
 }
 
-const TrainedTokenizer& trained() {
-  static const TrainedTokenizer tokenizer = [] {
+const Tokenizer& eval_tokenizer() {
+  static const Tokenizer result = [] {
     TokenizerPlan plan;
     plan.vocabulary = 600;
-    return learn_tokenizer(default_mix(), 1, 2000, plan);
-  }();
-  return tokenizer;
-}
-
-const Tokenizer& tokenizer() {
-  static const Tokenizer result = [] {
-    const std::string json = tokenizer_json(trained()), config = tokenizer_config_json(trained());
-    const auto bytes = [](const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); };
-    return Tokenizer::from_json(bytes(json), bytes(config), "trained");
+    return from_json(learn_tokenizer(default_mix(), 1, 2000, plan));
   }();
   return result;
 }
@@ -125,7 +117,7 @@ const Tokenizer& tokenizer() {
 std::int32_t one(std::string_view text) {
   EncodeOptions options;
   options.special = true;
-  const auto ids = tokenizer().encode(text, options);
+  const auto ids = eval_tokenizer().encode(text, options);
   EXPECT_EQ(ids.size(), 1U) << text;
   return ids[0];
 }
@@ -146,9 +138,9 @@ EvalProblem problem(const std::string& prompt, const std::string& answer, const 
 // says 4. Forced to think it is always right; forced not to, like at once.
 class Evaluation : public testing::Test {
  protected:
-  Evaluation() : model_(static_cast<int>(tokenizer().vocabulary_size())) {
+  Evaluation() : model_(static_cast<int>(eval_tokenizer().vocabulary_size())) {
     const std::int32_t assistant = one("<｜Assistant｜>"), think = one("<think>"), end_think = one("</think>"), line = one("\n"),
-                       lines = one("\n\n"), four = one("4"), five = one("5"), one_digit = one("1"), stop = *tokenizer().eos();
+                       lines = one("\n\n"), four = one("4"), five = one("5"), one_digit = one("1"), stop = *eval_tokenizer().eos();
     const float three = std::log(3.0F);
     model_.next[assistant] = {{four, std::log(9.0F)}, {five, std::log(3.0F)}, {think, std::log(4.0F)}};
     model_.next[think] = {{one_digit, 0.0F}};  // thinks "1"
@@ -165,8 +157,8 @@ class Evaluation : public testing::Test {
     options.rollout.samples = k;
     options.rollout.max_tokens = max_tokens;
     options.rollout.sampling.seed = 11;
-    options.rollout.stop_ids = {*tokenizer().eos()};
-    return evaluate(engine, tokenizer(), problems_, training_prompts(tokenizer(), reasoning), options);
+    options.rollout.stop_ids = {*eval_tokenizer().eos()};
+    return evaluate(engine, eval_tokenizer(), problems_, training_prompts(eval_tokenizer(), reasoning), options);
   }
   TableModel model_;
   std::vector<EvalProblem> problems_ = {problem("2+2?", "4", "addsub", "en"), problem("二加二？", "4", "addsub", "zh"),
@@ -274,7 +266,7 @@ TEST_F(Evaluation, RolloutsCarryTheModelsLogProbabilities) {
   RolloutOptions options;
   options.samples = 50;
   options.max_tokens = 40;
-  options.stop_ids = {*tokenizer().eos()};
+  options.stop_ids = {*eval_tokenizer().eos()};
   const std::vector<std::vector<std::int32_t>> prompts = {{one("<｜Assistant｜>")}};
   for (const Rollout& rollout : roll_out(engine, prompts, options)) {
     ASSERT_EQ(rollout.ids.size(), rollout.logprobs.size());
@@ -303,7 +295,7 @@ TEST_F(Evaluation, AGroupReadsItsPromptOnce) {
   RolloutOptions options;
   options.samples = kGroup;
   options.max_tokens = 12;
-  options.stop_ids = {*tokenizer().eos()};
+  options.stop_ids = {*eval_tokenizer().eos()};
   Engine engine(model_, rollout_engine(kGroup, 64, CacheType::f32, 2, best_kernels()));
   const std::vector<Rollout> together = roll_out(engine, std::vector<std::vector<std::int32_t>>{prompt}, options);
   EXPECT_GE(engine.statistics().reused_tokens, kGroup * (kPrompt - 1));

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "tests/train/trained_tokenizer.h"
 #include "train/mix_tokenizer.h"
 #include "train/tokenizer_files.h"
 
@@ -87,14 +88,11 @@ TEST(GrpoSettingsFile, NamesWhatIsWrong) {
   EXPECT_EQ(paper.optimiser.decay, 0);
 }
 
-const Tokenizer& tokenizer() {
+const Tokenizer& grpo_tokenizer() {
   static const Tokenizer result = [] {
     TokenizerPlan plan;
     plan.vocabulary = 520;
-    const TrainedTokenizer trained = learn_tokenizer(default_mix(), 1, 1500, plan);
-    const std::string json = tokenizer_json(trained), config = tokenizer_config_json(trained);
-    const auto bytes = [](const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); };
-    return Tokenizer::from_json(bytes(json), bytes(config), "trained");
+    return from_json(learn_tokenizer(default_mix(), 1, 1500, plan));
   }();
   return result;
 }
@@ -102,7 +100,7 @@ const Tokenizer& tokenizer() {
 ModelConfig config_of(const std::string& kind) {
   ModelConfig c;
   c.architecture = kind;
-  c.vocabulary = static_cast<int>(tokenizer().vocabulary_size());
+  c.vocabulary = static_cast<int>(grpo_tokenizer().vocabulary_size());
   c.width = 32, c.layers = 2, c.context = 256, c.heads = 2, c.feed_forward = 48;
   if (kind == "deepseek_v3") {
     c.q_rank = 16, c.kv_rank = 32, c.nope_dim = 16, c.rope_dim = 16, c.value_dim = 16;
@@ -156,7 +154,7 @@ class GrpoSteps : public testing::TestWithParam<std::tuple<std::string, DType>> 
   };
   Run run(int threads, int steps) const {
     const auto t = trainer(threads);
-    Grpo grpo(*t, tokenizer(), easy_mix(), settings_, threads, best_kernels(), first_is_low);
+    Grpo grpo(*t, grpo_tokenizer(), easy_mix(), settings_, threads, best_kernels(), first_is_low);
     Run result;
     for (int i = 0; i < steps; ++i) result.metrics.push_back(grpo.step());
     const std::span<float> values = t->store().values();
@@ -209,7 +207,7 @@ TEST_P(GrpoSteps, OnPolicyToTheBitAtAnotherTemperature) {
 TEST_P(GrpoSteps, TheScorerFindsTheRolloutsLogProbabilities) {
   const auto t = trainer(2);
   Engine engine(t->decoder(), rollout_engine(5, 64, CacheType::f32, 2, best_kernels()));
-  const PromptMaker prompts = training_prompts(tokenizer(), Reasoning::free);
+  const PromptMaker prompts = training_prompts(grpo_tokenizer(), Reasoning::free);
   std::vector<std::vector<std::int32_t>> ids;
   for (std::uint64_t i = 0; i < 6; ++i) ids.push_back(prompts(mixed_sample(easy_mix(), Split::train, 1, i).sample).ids);
   RolloutOptions options;
@@ -269,7 +267,7 @@ TEST_P(GrpoSteps, AnswersAreSharedAmongUpdatesByLotAndToldOf) {
   settings_.updates = 4;
   settings_.skip_equal = false;
   const auto t = trainer(1);
-  Grpo grpo(*t, tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
+  Grpo grpo(*t, grpo_tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
   std::vector<std::set<std::int64_t>> of_group(4);
   std::vector<int> in_update(4);
   std::size_t told = 0;
@@ -297,10 +295,10 @@ TEST_P(GrpoSteps, GoesOnAsIfNothingHadHappened) {
   settings_.reference_steps = 2;
   const Run whole = run(1, 5);
   const auto first = trainer(1);
-  Grpo before(*first, tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
+  Grpo before(*first, grpo_tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
   for (int i = 0; i < 3; ++i) before.step();
   const auto second = trainer(1);
-  Grpo after(*second, tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
+  Grpo after(*second, grpo_tokenizer(), easy_mix(), settings_, 1, best_kernels(), first_is_low);
   std::ranges::copy(first->store().values(), second->store().values().begin());
   std::ranges::copy(first->optimiser().state(), second->optimiser().state().begin());
   second->optimiser().set_steps(first->optimiser().steps());

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "tests/train/read_all.h"
 
 namespace limpid {
 namespace {
@@ -22,13 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using Kind = RecipeStage::Kind;
-
-std::string read_all(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::size_t lines(const fs::path& path) {
   const std::string text = read_all(path);

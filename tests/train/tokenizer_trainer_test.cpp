@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "formats/gguf_writer.h"
+#include "tests/train/trained_tokenizer.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 #include "train/data_example.h"
@@ -29,13 +30,6 @@ const TrainedTokenizer& trained() {
     return learn_tokenizer(default_mix(), 7, 4000, plan);
   }();
   return tokenizer;
-}
-
-std::span<const std::byte> bytes(const std::string& text) { return std::as_bytes(std::span(text.data(), text.size())); }
-
-Tokenizer from_json(const TrainedTokenizer& t) {
-  const std::string json = tokenizer_json(t), config = tokenizer_config_json(t);
-  return Tokenizer::from_json(bytes(json), bytes(config), "trained");
 }
 
 std::string scratch(const std::string& name) {

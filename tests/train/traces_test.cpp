@@ -16,7 +16,6 @@
 
 using namespace limpid;
 using limpid::test::Reply;
-using limpid::test::Request;
 using limpid::test::TestServer;
 
 namespace {
@@ -95,8 +94,8 @@ TEST_F(Traces, KeepsWhatIsGoodAndCountsAll) {
     const Document document = parse_document(line, "line");  // training reads it
     ASSERT_EQ(document.messages.size(), 2U);
     EXPECT_TRUE(take_apart(document.messages[1].content).well_formed);
-    const auto json = nlohmann::json::parse(line);
-    EXPECT_EQ(take_apart(json.at("completion").get<std::string>()).answer, json.at("answer").get<std::string>());
+    const auto trace = nlohmann::json::parse(line);
+    EXPECT_EQ(take_apart(trace.at("completion").get<std::string>()).answer, trace.at("answer").get<std::string>());
   }
   EXPECT_EQ(lines, 100);
 }
@@ -162,11 +161,11 @@ class Endpoint : public Traces {
     requests_ = server.requests();
     return answers;
   }
-  std::vector<Request> requests_;
+  std::vector<test::Request> requests_;
 };
 
 TEST_F(Endpoint, ItsAnswersAreReadInBothForms) {
-  const std::vector<TeacherAnswer> apart = ask([](const Request&) { return said({{"content", " 42"}, {"reasoning_content", "ones 2\n"}}); });
+  const std::vector<TeacherAnswer> apart = ask([](const test::Request&) { return said({{"content", " 42"}, {"reasoning_content", "ones 2\n"}}); });
   ASSERT_EQ(apart.size(), 2U);
   EXPECT_EQ(apart[0].reply, "<think>\nones 2\n</think>\n\n42");
   EXPECT_EQ(apart[0].tokens, 7);
@@ -179,22 +178,22 @@ TEST_F(Endpoint, ItsAnswersAreReadInBothForms) {
   EXPECT_EQ(one.at("model"), "r1");
   EXPECT_EQ(one.at("messages").at(0).at("content"), mixed_sample(settings_.mix, Split::train, 1, 0).sample.prompt);
   EXPECT_NE(one.at("seed"), two.at("seed"));
-  EXPECT_EQ(ask([](const Request&) { return said({{"content", "<think>\na\n</think>\n\n42"}}); })[1].reply, "<think>\na\n</think>\n\n42");
-  EXPECT_FALSE(ask([](const Request&) { return said({{"content", "4"}}, "length"); })[0].finished);
-  EXPECT_EQ(ask([](const Request&) { return said({{"content", nullptr}, {"reasoning_content", nullptr}}); })[0].reply, "");
+  EXPECT_EQ(ask([](const test::Request&) { return said({{"content", "<think>\na\n</think>\n\n42"}}); })[1].reply, "<think>\na\n</think>\n\n42");
+  EXPECT_FALSE(ask([](const test::Request&) { return said({{"content", "4"}}, "length"); })[0].finished);
+  EXPECT_EQ(ask([](const test::Request&) { return said({{"content", nullptr}, {"reasoning_content", nullptr}}); })[0].reply, "");
 }
 
 TEST_F(Endpoint, WhatIsNoAnswerIsAnErrorThatNamesIt) {
   for (const char* body : {"<html>hello</html>", "[]", "{}", R"({"choices": []})", R"({"choices": [3]})", R"({"choices": [{"text": "x"}]})"})
-    EXPECT_NE(message_of([&] { ask([&](const Request&) { return Reply{.body = body}; }); }).find("/v1/chat/completions: expected"), std::string::npos) << body;
-  const std::string refused = message_of([&] { ask([](const Request&) { return Reply{.status = 401, .body = R"({"error": "no key"})"}; }); });
+    EXPECT_NE(message_of([&] { ask([&](const test::Request&) { return Reply{.body = body}; }); }).find("/v1/chat/completions: expected"), std::string::npos) << body;
+  const std::string refused = message_of([&] { ask([](const test::Request&) { return Reply{.status = 401, .body = R"({"error": "no key"})"}; }); });
   EXPECT_NE(refused.find("status 401"), std::string::npos) << refused;
   EXPECT_NE(refused.find("no key"), std::string::npos) << refused;
 }
 
 TEST_F(Endpoint, OneThatIsBusyIsAskedAgain) {
   std::atomic<int> count{0};
-  const auto answers = ask([&](const Request&) { return ++count == 1 ? Reply{.status = 503, .headers = {{"Retry-After", "0"}}} : said({{"content", "42"}}); });
+  const auto answers = ask([&](const test::Request&) { return ++count == 1 ? Reply{.status = 503, .headers = {{"Retry-After", "0"}}} : said({{"content", "42"}}); });
   EXPECT_EQ(answers[0].reply, "42");
   EXPECT_EQ(count, 3);
 }
