@@ -8,16 +8,13 @@
 #include <utility>
 #include <vector>
 
+#include "base/seconds.h"
 #include "net/http_server.h"
 #include "tests/net/raw_client.h"
 
 namespace limpid::test {
 
 using Exchange = std::shared_ptr<HttpExchange>;
-
-inline double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 inline ServedResponse text(std::string body, int status = 200) {
   return {status, {{"Content-Type", "text/plain"}}, std::move(body)};
