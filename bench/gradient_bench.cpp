@@ -18,7 +18,8 @@ struct Shape {
 
 void gradient(benchmark::State& state, void (*gemm)(const GemmArgs&) noexcept, bool of_weight, Shape s) {
   _mm_setcsr(_mm_getcsr() | 0x8040);  // denormals are flushed as on the engine's threads
-  std::vector<float> dy(static_cast<std::size_t>(s.tokens * s.outputs), 0.5F), x(static_cast<std::size_t>(s.tokens * s.inputs), 0.25F),
+  std::vector<float> dy(static_cast<std::size_t>(s.tokens * s.outputs), 0.5F),
+      x(static_cast<std::size_t>(s.tokens * s.inputs), 0.25F),
       w(static_cast<std::size_t>(s.outputs * s.inputs), 0.125F);
   GemmArgs args;
   args.a = dy.data();
@@ -33,7 +34,8 @@ void gradient(benchmark::State& state, void (*gemm)(const GemmArgs&) noexcept, b
     gemm(args);
     benchmark::ClobberMemory();
   }
-  state.counters["GMAC/s"] = benchmark::Counter(static_cast<double>(state.iterations() * s.tokens * s.outputs * s.inputs) * 1e-9, benchmark::Counter::kIsRate);
+  state.counters["GMAC/s"] = benchmark::Counter(
+      static_cast<double>(state.iterations() * s.tokens * s.outputs * s.inputs) * 1e-9, benchmark::Counter::kIsRate);
 }
 
 void add(const char* isa, const KernelTable* table) {
@@ -41,9 +43,11 @@ void add(const char* isa, const KernelTable* table) {
   for (const Shape s : {Shape{512, 192, 192}, Shape{1024, 512, 192}, Shape{512, 1536, 576}, Shape{2048, 1024, 1024}})
     for (const bool bf16 : {false, true})
       for (const bool of_weight : {false, true}) {
-        const std::string name = std::string(isa) + (bf16 ? "/bf16" : "/f32") + (of_weight ? "/dW/" : "/dX/") + std::to_string(s.tokens) + "x" +
-                                 std::to_string(s.outputs) + "x" + std::to_string(s.inputs);
-        benchmark::RegisterBenchmark(name.c_str(), gradient, bf16 ? table->gradient->gemm_bf16 : table->gradient->gemm, of_weight, s);
+        const std::string name = std::string(isa) + (bf16 ? "/bf16" : "/f32") + (of_weight ? "/dW/" : "/dX/") +
+                                 std::to_string(s.tokens) + "x" + std::to_string(s.outputs) + "x" +
+                                 std::to_string(s.inputs);
+        benchmark::RegisterBenchmark(name.c_str(), gradient, bf16 ? table->gradient->gemm_bf16 : table->gradient->gemm,
+                                     of_weight, s);
       }
 }
 

@@ -267,13 +267,13 @@ void add_people(Command& admin, const std::shared_ptr<AdminArguments>& arguments
   Command ban = admin.subcommand("ban", "Shuts an account out at once");
   ban.positional("NAME", arguments->name, "its name or id");
   ban.option("--reason", arguments->reason, "shown to the account");
-  ban.run(
-      on_team(arguments, [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::banned); }));
+  ban.run(on_team(arguments,
+                  [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::banned); }));
 
   Command unban = admin.subcommand("unban", "Lets an account in again, or in from the waiting list");
   unban.positional("NAME", arguments->name, "its name or id");
-  unban.run(
-      on_team(arguments, [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::active); }));
+  unban.run(on_team(arguments,
+                    [](Team& team, const AdminArguments& given) { set_status(team, given, AccountStatus::active); }));
 
   Command remove = admin.subcommand("rm", "Deletes an account with its keys, sessions and usage");
   remove.positional("NAME", arguments->name, "its name or id");

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "app/built_in.h"
 #include "app/bandwidth.h"
+#include "app/built_in.h"
 #include "app/commands.h"
 #include "app/format.h"
 #include "app/model_facts.h"
@@ -87,7 +87,8 @@ void measure(Runner& runner, std::span<const std::int32_t> prompt, std::int64_t 
   report.logits_hash = hash;
 }
 
-Json to_json(const BenchReport& report, const BenchArguments& arguments, const OpenedModel& opened, const Context& context) {
+Json to_json(const BenchReport& report, const BenchArguments& arguments, const OpenedModel& opened,
+             const Context& context) {
   Json out;
   out["model"] = opened.files.path();
   out["architecture"] = opened.files.config().architecture;

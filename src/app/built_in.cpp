@@ -42,7 +42,8 @@ bool means_built_in(const std::string& model) {
   if (!equal_ignoring_case(model, kBuiltInName) || std::filesystem::exists(model, error)) return false;
   if (built_in_bytes() > 0) return true;
   fail(ErrorKind::not_found,
-       "{} is not in this program: weights/{} held no model when it was built (limpid recipe r1-zero --out DIR trains one)",
+       "{} is not in this program: weights/{} held no model when it was built (limpid recipe r1-zero --out DIR trains "
+       "one)",
        kBuiltInName, kBuiltInName);
 }
 

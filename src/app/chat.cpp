@@ -29,8 +29,8 @@ namespace {
 constexpr int kAlternatives = 4;  // shown by /tokens
 
 double rate(const Usage& usage) {  // tokens a second of the decoding
-  return usage.decode_seconds > 0 && usage.completion_tokens > 1
-             ? (usage.completion_tokens - 1) / usage.decode_seconds : 0.0;
+  return usage.decode_seconds > 0 && usage.completion_tokens > 1 ? (usage.completion_tokens - 1) / usage.decode_seconds
+                                                                 : 0.0;
 }
 
 constexpr const char* kHelp =
@@ -177,10 +177,13 @@ class Chat {
     const std::size_t tokens = session_->chat().prompt(request).ids.size();
     const int context = session_->plan().context, most = session_->files().config().context;
     if (tokens < static_cast<std::size_t>(context)) return;
-    fail(ErrorKind::input, "{} tokens leave no room for an answer in a context of {}: /undo forgets the last message and "
-         "its answer{}", tokens, context,
-         context < most ? fmt::format("; `limpid chat -c N` has room for up to {}, /save and /load take this along", most)
-                        : std::string());
+    fail(ErrorKind::input,
+         "{} tokens leave no room for an answer in a context of {}: /undo forgets the last message and "
+         "its answer{}",
+         tokens, context,
+         context < most
+             ? fmt::format("; `limpid chat -c N` has room for up to {}, /save and /load take this along", most)
+             : std::string());
   }
 
   void command(const std::string& line) {
@@ -239,9 +242,8 @@ class Chat {
 
   void set_system(const std::string& text) {
     if (text.empty())
-      print("{}\n",
-            conversation_.system.empty() ? "(nothing; the model's template may say something)"
-                                         : for_stream(STDOUT_FILENO, conversation_.system));
+      print("{}\n", conversation_.system.empty() ? "(nothing; the model's template may say something)"
+                                                 : for_stream(STDOUT_FILENO, conversation_.system));
     else
       conversation_.system = text == "-" ? "" : text;
   }
@@ -343,10 +345,10 @@ class Chat {
   void speed(const Usage& usage) {
     const double tokens = rate(usage), achieved = tokens * static_cast<double>(session_->bytes_per_token());
     if (tokens == 0) return;
-    if (memory_speed_ == 0)
-      memory_speed_ = memory_bandwidth(session_->engine().threads(), available_memory().bytes);
+    if (memory_speed_ == 0) memory_speed_ = memory_bandwidth(session_->engine().threads(), available_memory().bytes);
     print("speed      {:.1f} tokens/s, {} read for each: {:.1f} GB/s of {:.1f} ({:.0f} %)\n", tokens,
-          human_bytes(session_->bytes_per_token()), achieved / 1e9, memory_speed_ / 1e9, 100 * achieved / memory_speed_);
+          human_bytes(session_->bytes_per_token()), achieved / 1e9, memory_speed_ / 1e9,
+          100 * achieved / memory_speed_);
   }
 
   void tokens(const std::string& text) {

@@ -27,8 +27,8 @@ namespace limpid {
 
 namespace {
 
-constexpr int kPoll = 100;       // ms, between looks at the signals
-constexpr int kSequence = 50;    // ms, in which the rest of a key's escape sequence comes
+constexpr int kPoll = 100;     // ms, between looks at the signals
+constexpr int kSequence = 50;  // ms, in which the rest of a key's escape sequence comes
 constexpr char kEscape = 27, kEndOfInput = 4;
 constexpr int kMostChoices = 9;  // one digit each
 
@@ -119,7 +119,9 @@ class Menu {
     facts_ = {memory.bytes, free_disk(store.root()), memory_bandwidth(context_.threads(), memory.bytes)};
     print("\r{}", style_.colour() ? "\x1b[K" : "\n");
     if (built_in_bytes() > 0)
-      entries_.push_back({std::string(kBuiltInName), std::string(kBuiltInName), "here, starts at once",
+      entries_.push_back({std::string(kBuiltInName),
+                          std::string(kBuiltInName),
+                          "here, starts at once",
                           {"made by this program from nothing: sums, counting, order, logic; in English",
                            "and Chinese. It knows nothing of the world and writes no letters.",
                            fmt::format("try: {}  {}", kBuiltInExamples[0], kBuiltInExamples[1])},
@@ -136,14 +138,15 @@ class Menu {
     if (entries_.empty() && context_.options.offline)
       fail(ErrorKind::input, "no model is here, and --offline fetches none; without it the menu offers some");
     if (entries_.empty())
-      fail(ErrorKind::resources, "no model is here, and none of the catalogue fits into {} of memory and {} of disk", human_bytes(facts_.memory),
-           human_bytes(facts_.disk));
+      fail(ErrorKind::resources, "no model is here, and none of the catalogue fits into {} of memory and {} of disk",
+           human_bytes(facts_.memory), human_bytes(facts_.disk));
   }
 
   void show() const {
     print("Which model do you want to talk to?\n{}\n\n",
-          style_.dim(fmt::format("Free here: {} of memory, {} of disk; memory is read at {}/s.", human_bytes(facts_.memory),
-                                 human_bytes(facts_.disk), human_bytes(static_cast<std::uint64_t>(facts_.bandwidth)))));
+          style_.dim(fmt::format("Free here: {} of memory, {} of disk; memory is read at {}/s.",
+                                 human_bytes(facts_.memory), human_bytes(facts_.disk),
+                                 human_bytes(static_cast<std::uint64_t>(facts_.bandwidth)))));
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       const Entry& entry = entries_[i];
       print("  {}  {}  {}\n", style_.bold(std::to_string(i + 1)), style_.bold(entry.head), entry.facts);

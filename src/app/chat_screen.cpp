@@ -120,7 +120,8 @@ std::string token_table(const std::vector<ChatTokenInfo>& tokens, const Style& s
   std::string out;
   for (const ChatTokenInfo& token : tokens) {
     const char* mark = token.forced ? " (forced)" : token.end ? " (end)" : "";
-    std::string line = fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted_visible(token.token.bytes), mark);
+    std::string line =
+        fmt::format("{:>7}  {}{}", percent(token.token.logprob), quoted_visible(token.token.bytes), mark);
     line.append(static_cast<std::size_t>(std::max(kTokenColumns - walk(line, 1 << 20).column, 0)), ' ');
     std::string others;
     for (const ChatToken& other : token.alternatives)

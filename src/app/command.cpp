@@ -76,14 +76,16 @@ Command& Command::option(const std::string& names, std::string& value, const std
 }
 
 Command& Command::option(const std::string& names, std::optional<std::string>& value, const std::string& help) {
-  app_->add_option_function<std::string>(names, [&value](const std::string& text) { value = text; }, help)
+  app_->add_option_function<std::string>(
+          names, [&value](const std::string& text) { value = text; }, help)
       ->type_name("TEXT");
   return *this;
 }
 
 Command& Command::option(const std::string& names, std::int64_t& value, std::int64_t least, std::int64_t most,
                          const std::string& help) {
-  add_number(*app_, names, "N", help, [=, &value](const std::string& text) { value = parse_integer(text, least, most); });
+  add_number(*app_, names, "N", help,
+             [=, &value](const std::string& text) { value = parse_integer(text, least, most); });
   return *this;
 }
 

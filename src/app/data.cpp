@@ -43,8 +43,8 @@ Mix mix_for(const DataArguments& arguments) {
     if (arguments.level > 0) {
       const int all = levels_of(part.family).all;
       if (arguments.level > all) {
-        fail(ErrorKind::input, "data: --level {}: {} has levels 1 to {} ({})", arguments.level, family_name(part.family), all,
-             level_meaning(part.family));
+        fail(ErrorKind::input, "data: --level {}: {} has levels 1 to {} ({})", arguments.level,
+             family_name(part.family), all, level_meaning(part.family));
       }
       part.least_level = part.most_level = static_cast<int>(arguments.level);
     }
@@ -86,10 +86,13 @@ int data(const DataArguments& arguments) {
     const TrainedTokenizer tokenizer = learn_tokenizer(mix, static_cast<std::uint64_t>(arguments.seed),
                                                        static_cast<std::uint64_t>(arguments.count), plan);
     write_tokenizer(tokenizer, arguments.tokenizer);
-    print("{}: {} ids, {} of them characters beyond ASCII\n", arguments.tokenizer, tokenizer.tokens.size(), tokenizer.characters);
+    print("{}: {} ids, {} of them characters beyond ASCII\n", arguments.tokenizer, tokenizer.tokens.size(),
+          tokenizer.characters);
     return 0;
   }
-  const Split split = arguments.split == "any" ? Split::any : arguments.split == "held-out" ? Split::held_out : Split::train;
+  const Split split = arguments.split == "any"        ? Split::any
+                      : arguments.split == "held-out" ? Split::held_out
+                                                      : Split::train;
   for (std::int64_t i = 0; i < arguments.count; ++i) {
     const MixedSample mixed = mixed_sample(mix, split, static_cast<std::uint64_t>(arguments.seed),
                                            static_cast<std::uint64_t>(arguments.start + i));
@@ -117,8 +120,10 @@ void add_data(Program& program) {
   command.choice("--lang", arguments->language, {"en", "zh"}, "language of the prompts (default: half and half)");
   command.option("--level", arguments->level, 0, 100, "how hard (default: the levels of training)");
   command.choice("--split", arguments->split, {"train", "held-out", "any"}, "which side of the split (train)");
-  command.choice("--thinking", arguments->thinking, {"all", "none"}, "show the worked solution always or never (default: as the mix says)");
-  command.option("--tokenizer", arguments->tokenizer, "learn a tokenizer from these samples and write it into this directory");
+  command.choice("--thinking", arguments->thinking, {"all", "none"},
+                 "show the worked solution always or never (default: as the mix says)");
+  command.option("--tokenizer", arguments->tokenizer,
+                 "learn a tokenizer from these samples and write it into this directory");
   command.option("--vocabulary", arguments->vocabulary, 300, 1 << 17, "ids of that tokenizer (1024)");
   command.flag("--json", arguments->json, "one JSON object a line");
   command.examples(

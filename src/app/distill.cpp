@@ -28,18 +28,20 @@ struct DistillArguments {
 std::unique_ptr<Teacher> open_teacher(const DistillArguments& arguments, const Context& context) {
   const bool url = arguments.teacher.starts_with("http://") || arguments.teacher.starts_with("https://");
   if (!url) {
-    if (!arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher-model: only an endpoint (--teacher URL) has models to choose from");
+    if (!arguments.teacher_model.empty())
+      fail(ErrorKind::input, "--teacher-model: only an endpoint (--teacher URL) has models to choose from");
     return engine_teacher(model_on_disk(arguments.teacher).string(), context.threads(), context.kernels());
   }
   if (context.options.offline) fail(ErrorKind::input, "--teacher {}: --offline forbids the network", arguments.teacher);
-  if (arguments.teacher_model.empty()) fail(ErrorKind::input, "--teacher {}: the name of its model is needed (--teacher-model)", arguments.teacher);
+  if (arguments.teacher_model.empty())
+    fail(ErrorKind::input, "--teacher {}: the name of its model is needed (--teacher-model)", arguments.teacher);
   const char* key = std::getenv("LIMPID_TEACHER_KEY");
   return endpoint_teacher(arguments.teacher, arguments.teacher_model, key != nullptr ? key : "");
 }
 
 std::string line_of(const TraceCounts& c, std::int64_t problems) {
-  return fmt::format("{} of {} problems, {} answers: {} ended, {} right, {} well formed; {} kept, of {} problems", c.problems, problems, c.answers, c.finished,
-                     c.correct, c.well_formed, c.kept, c.solved);
+  return fmt::format("{} of {} problems, {} answers: {} ended, {} right, {} well formed; {} kept, of {} problems",
+                     c.problems, problems, c.answers, c.finished, c.correct, c.well_formed, c.kept, c.solved);
 }
 
 int distill(const DistillArguments& arguments, const Context& context) {
@@ -58,8 +60,8 @@ int distill(const DistillArguments& arguments, const Context& context) {
     end = distil(config, *teacher, options);
   }
   if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
-  print("{}: {} of {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, config.run.lora ? "an adapter" : "a model", end.steps, end.tokens, end.loss,
-        human_time(end.seconds));
+  print("{}: {} of {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, config.run.lora ? "an adapter" : "a model",
+        end.steps, end.tokens, end.loss, human_time(end.seconds));
   return 0;
 }
 
@@ -73,14 +75,20 @@ int traces(const DistillArguments& arguments, const Context& context) {
   options.progress = [&](const TraceCounts& counts) { fmt::print(stderr, "{}\n", line_of(counts, settings.problems)); };
   options.stop = [&] { return interrupts.requested(); };
   const TraceEnd end = make_traces(*teacher, settings, options);
-  if (!end.finished) fail(ErrorKind::cancelled, "stopped after {} of {} problems; --resume goes on from there", end.counts.problems, settings.problems);
+  if (!end.finished)
+    fail(ErrorKind::cancelled, "stopped after {} of {} problems; --resume goes on from there", end.counts.problems,
+         settings.problems);
   print("{}: {}\n", arguments.out, line_of(end.counts, settings.problems));
   return 0;
 }
 
 void teacher_options(Command& command, DistillArguments& arguments) {
-  command.option("--teacher", arguments.teacher, "a model (directory, .gguf, name in the store, r1-nano), or the http(s) address of an OpenAI-compatible endpoint", true);
-  command.option("--teacher-model", arguments.teacher_model, "the endpoint's name of the model; a key is taken from LIMPID_TEACHER_KEY");
+  command.option(
+      "--teacher", arguments.teacher,
+      "a model (directory, .gguf, name in the store, r1-nano), or the http(s) address of an OpenAI-compatible endpoint",
+      true);
+  command.option("--teacher-model", arguments.teacher_model,
+                 "the endpoint's name of the model; a key is taken from LIMPID_TEACHER_KEY");
 }
 
 }  // namespace
@@ -90,14 +98,19 @@ void add_distill(Program& program) {
   Command command = program.add("distill", "A student learns what a teacher answers rightly");
   command.positional("CONFIG", arguments->config, "{\"traces\": ..., \"train\": ...}, a .json file (docs/training.md)");
   teacher_options(command, *arguments);
-  command.option("--model", arguments->student, "the student's weights to begin with; without it, it begins from nothing");
+  command.option("--model", arguments->student,
+                 "the student's weights to begin with; without it, it begins from nothing");
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on with what is in --out");
-  command.option("--change", arguments->change, "fields of \"train\" that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
+  command.option("--change", arguments->change,
+                 "fields of \"train\" that are not what the checkpoint was told, with commas between: schedule, "
+                 "optimiser.clip, divergence");
   command.threads();
-  command.examples("limpid distill nano.json --teacher r1-nano --out student\n"
-                   "limpid distill lora.json --teacher r1-nano --model smollm2-135m --out smollm2-think\n"
-                   "limpid distill lora.json --teacher http://127.0.0.1:8080/v1 --teacher-model r1 --model smollm2-135m --out adapter");
+  command.examples(
+      "limpid distill nano.json --teacher r1-nano --out student\n"
+      "limpid distill lora.json --teacher r1-nano --model smollm2-135m --out smollm2-think\n"
+      "limpid distill lora.json --teacher http://127.0.0.1:8080/v1 --teacher-model r1 --model smollm2-135m --out "
+      "adapter");
   command.run([arguments](const Context& context) { return distill(*arguments, context); });
 }
 

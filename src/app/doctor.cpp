@@ -146,11 +146,16 @@ void print_problems(const MachineReport& report) {
 nlohmann::json to_json(const MachineReport& report) {
   const Machine& m = report.machine;
   nlohmann::json out;
-  out["cpu"] = {{"name", m.cpu},          {"physical_cores", m.physical},
-                {"threads", m.logical},   {"usable_threads", m.usable},
-                {"quota", m.quota},       {"default_threads", report.threads},
-                {"features", m.features}, {"isa", report.isa},
-                {"best_isa", name(m.best_isa)}, {"governor", m.governor},
+  out["cpu"] = {{"name", m.cpu},
+                {"physical_cores", m.physical},
+                {"threads", m.logical},
+                {"usable_threads", m.usable},
+                {"quota", m.quota},
+                {"default_threads", report.threads},
+                {"features", m.features},
+                {"isa", report.isa},
+                {"best_isa", name(m.best_isa)},
+                {"governor", m.governor},
                 {"load", m.load}};
   out["memory"] = {{"total", m.memory_total},
                    {"available", m.memory_available},

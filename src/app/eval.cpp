@@ -46,8 +46,10 @@ PromptMaker chat_prompts(const PromptBuilder& builder, Reasoning reasoning, cons
     if (reasoning == Reasoning::forced && !prompt.inside_thinking)
       fail(ErrorKind::unsupported, "{}: --reasoning forced: its chat template knows no <think>", model);
     std::string begun;
-    if (prompt.inside_thinking) begun = "<think>\n";
-    else if (reasoning == Reasoning::none && builder.thinks()) begun = "<think>\n\n</think>\n\n";
+    if (prompt.inside_thinking)
+      begun = "<think>\n";
+    else if (reasoning == Reasoning::none && builder.thinks())
+      begun = "<think>\n\n</think>\n\n";
     return EvalPrompt{prompt.ids, begun};
   };
 }
@@ -66,24 +68,21 @@ void print_table(const EvalReport& report, const EvalArguments& arguments) {
           percent(row.pass_k, row.problems), percent(row.cons_k, row.problems), row.tokens, 100 * row.reasoned,
           100 * row.finished);
   }
-  print("per cent, with Wilson's 95 % interval over problems; temperature {}, top-p {}, {} tokens in {:.1f} s ({:.0f}/s)\n",
-        arguments.temperature, arguments.top_p, report.tokens, report.seconds,
-        static_cast<double>(report.tokens) / report.seconds);
+  print(
+      "per cent, with Wilson's 95 % interval over problems; temperature {}, top-p {}, {} tokens in {:.1f} s "
+      "({:.0f}/s)\n",
+      arguments.temperature, arguments.top_p, report.tokens, report.seconds,
+      static_cast<double>(report.tokens) / report.seconds);
 }
 
 void write_answers(const std::string& path, const std::vector<EvalProblem>& problems, const EvalReport& report) {
   AtomicFile file(path);
   for (const EvalAnswer& answer : report.answers) {
     const EvalProblem& problem = problems[answer.problem];
-    const nlohmann::ordered_json line = {{"family", problem.family},
-                                         {"language", problem.language},
-                                         {"level", problem.level},
-                                         {"prompt", problem.sample.prompt},
-                                         {"answer", problem.sample.answer},
-                                         {"reply", answer.reply},
-                                         {"correct", answer.correct},
-                                         {"finished", answer.finished},
-                                         {"tokens", answer.tokens}};
+    const nlohmann::ordered_json line = {
+        {"family", problem.family},        {"language", problem.language},    {"level", problem.level},
+        {"prompt", problem.sample.prompt}, {"answer", problem.sample.answer}, {"reply", answer.reply},
+        {"correct", answer.correct},       {"finished", answer.finished},     {"tokens", answer.tokens}};
     file.write(line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
   file.commit();
@@ -93,16 +92,19 @@ EngineOptions engine_options(const EvalArguments& arguments, const Context& cont
                              std::size_t longest, Precision precision) {
   const auto positions = static_cast<std::int64_t>(longest) + arguments.tokens;
   if (positions > files.config().context)
-    fail(ErrorKind::input, "prompts of {} tokens and {} of answer (--max-tokens): the model has a context of {}", longest,
-         arguments.tokens, files.config().context);
+    fail(ErrorKind::input, "prompts of {} tokens and {} of answer (--max-tokens): the model has a context of {}",
+         longest, arguments.tokens, files.config().context);
   return rollout_engine(static_cast<int>(arguments.rows), static_cast<int>(positions),
-                        precision == Precision::exact ? CacheType::f32 : CacheType::f16, context.threads(), context.kernels());
+                        precision == Precision::exact ? CacheType::f32 : CacheType::f16, context.threads(),
+                        context.kernels());
 }
 
 int eval(const EvalArguments& arguments, const Context& context) {
   Interrupts interrupts;
   const std::uint64_t seed = static_cast<std::uint64_t>(arguments.seed);
-  const Split split = arguments.split == "any" ? Split::any : arguments.split == "train" ? Split::train : Split::held_out;
+  const Split split = arguments.split == "any"     ? Split::any
+                      : arguments.split == "train" ? Split::train
+                                                   : Split::held_out;
   const std::vector<EvalProblem> problems =
       open_suite(arguments.suite, split, seed, static_cast<int>(arguments.count), static_cast<int>(arguments.level));
   ModelFiles files = open_model(arguments.model);
@@ -115,9 +117,11 @@ int eval(const EvalArguments& arguments, const Context& context) {
   const Precision precision = precision_of(context.options, Precision::fast);
   const EngineOptions options = engine_options(arguments, context, files, longest, precision);
   const Decoder shape(files.config());
-  const std::uint64_t cache = static_cast<std::uint64_t>(options.pages) * static_cast<std::uint64_t>(shape.info().layers) *
+  const std::uint64_t cache = static_cast<std::uint64_t>(options.pages) *
+                              static_cast<std::uint64_t>(shape.info().layers) *
                               page_bytes(shape.cache_layout(options.cache_type));
-  const OpenedModel opened = load(std::move(files), precision, context, Engine::work_bytes(shape, options) + cache, interrupts);
+  const OpenedModel opened =
+      load(std::move(files), precision, context, Engine::work_bytes(shape, options) + cache, interrupts);
   Engine engine(*opened.model, options);
 
   EvalOptions eval_options;
@@ -144,10 +148,14 @@ int eval(const EvalArguments& arguments, const Context& context) {
     print_table(report, arguments);
     return 0;
   }
-  nlohmann::ordered_json out = {{"model", arguments.model},       {"suite", arguments.suite},
-                                {"split", arguments.split},       {"reasoning", arguments.reasoning},
-                                {"temperature", arguments.temperature}, {"top_p", arguments.top_p},
-                                {"seed", seed},                   {"interval", "Wilson, 95 %, over problems"}};
+  nlohmann::ordered_json out = {{"model", arguments.model},
+                                {"suite", arguments.suite},
+                                {"split", arguments.split},
+                                {"reasoning", arguments.reasoning},
+                                {"temperature", arguments.temperature},
+                                {"top_p", arguments.top_p},
+                                {"seed", seed},
+                                {"interval", "Wilson, 95 %, over problems"}};
   out.update(eval_json(report));
   out["tokens"] = report.tokens;
   out["seconds"] = report.seconds;
@@ -159,10 +167,12 @@ int eval(const EvalArguments& arguments, const Context& context) {
 
 void add_eval(Program& program) {
   auto arguments = std::make_shared<EvalArguments>();
-  Command command = program.add("eval", "How often a model is right: pass@1, pass@k and the vote, by family and language");
+  Command command =
+      program.add("eval", "How often a model is right: pass@1, pass@k and the vote, by family and language");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
-  command.positional("SUITE", arguments->suite,
-                     "mix, a family (limpid data --help), a mix's .json, or problems in .jsonl: {\"prompt\", \"answer\"}");
+  command.positional(
+      "SUITE", arguments->suite,
+      "mix, a family (limpid data --help), a mix's .json, or problems in .jsonl: {\"prompt\", \"answer\"}");
   command.option("-k", arguments->k, 1, 4096, "answers to each problem (16)");
   command.option("-n", arguments->count, 1, 1 << 20, "problems of each family (100)");
   command.option("--level", arguments->level, 0, 100, "how hard (default: the levels of training)");
@@ -171,7 +181,8 @@ void add_eval(Program& program) {
                  "begin each reply with <think>, or with an empty thinking (free: neither)");
   command.option("--temp", arguments->temperature, 0, 100, "temperature (1); 0 is greedy");
   command.option("--top-p", arguments->top_p, 0, 1, "top-p (1)");
-  command.option("--max-tokens", arguments->tokens, 1, 1 << 20, "most tokens of an answer (256); a longer one counts as wrong");
+  command.option("--max-tokens", arguments->tokens, 1, 1 << 20,
+                 "most tokens of an answer (256); a longer one counts as wrong");
   command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62, "other seed, other problems and answers (0)");
   command.option("--rows", arguments->rows, 1, 4096, "answers at a time (64)");
   command.option("--answers", arguments->answers, "write every answer into this file, a JSON object a line");

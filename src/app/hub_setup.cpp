@@ -24,7 +24,8 @@ const char* environment(const char* name) { return std::getenv(name); }
 std::string read_token() {
   if (const std::string token = environment_text("HF_TOKEN"); !token.empty()) return token;
   std::filesystem::path file = environment_text("HF_TOKEN_PATH");
-  if (file.empty() && !environment_text("HF_HOME").empty()) file = std::filesystem::path(environment_text("HF_HOME")) / "token";
+  if (file.empty() && !environment_text("HF_HOME").empty())
+    file = std::filesystem::path(environment_text("HF_HOME")) / "token";
   if (file.empty() && !environment_text("HOME").empty())
     file = std::filesystem::path(environment_text("HOME")) / ".cache" / "huggingface" / "token";
   std::string token;
@@ -46,18 +47,22 @@ std::filesystem::path resolve_adapter(const std::string& base, const std::string
   std::error_code none;
   const std::string name = fs::path(base).filename().string();
   std::vector<fs::path> places;
-  for (const fs::path& folder : {fs::path("weights"), fs::read_symlink("/proc/self/exe", none).parent_path() / ".." / "weights"})
-    for (const std::string& first : {name, name.substr(0, name.find('-'))}) places.push_back(folder / (first + "-" + adapter));
+  for (const fs::path& folder :
+       {fs::path("weights"), fs::read_symlink("/proc/self/exe", none).parent_path() / ".." / "weights"})
+    for (const std::string& first : {name, name.substr(0, name.find('-'))})
+      places.push_back(folder / (first + "-" + adapter));
   places.push_back(store_root(&environment) / "adapters" / adapter);
   std::string looked;
   for (const fs::path& place : places) {
     if (fs::exists(place / "adapter_config.json")) return place;
     looked += (looked.empty() ? "" : ", ") + place.string();
   }
-  fail(ErrorKind::not_found, "{}+{}: no adapter {}: looked for a directory of that name, and in {}", base, adapter, adapter, looked);
+  fail(ErrorKind::not_found, "{}+{}: no adapter {}: looked for a directory of that name, and in {}", base, adapter,
+       adapter, looked);
 }
 
-std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base, const std::filesystem::path& adapter) {
+std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base,
+                                                           const std::filesystem::path& adapter) {
   const nlohmann::json config = read_json((adapter / "adapter_config.json").string());
   const auto said = config.is_object() ? config.find("base_model_name_or_path") : config.end();
   if (said == config.end() || !said->is_string()) return std::nullopt;

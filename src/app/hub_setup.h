@@ -27,7 +27,8 @@ std::filesystem::path resolve_adapter(const std::string& base, const std::string
 // says it is for (base_model_name_or_path), when its name begins so: "smollm2" of an adapter for
 // HuggingFaceTB/SmolLM2-135M-Instruct is smollm2-135m. Nothing where there is none. Throws Error(input) for an
 // adapter_config.json that cannot be read, Error(not_found) that says how to get a model that is known and not here.
-std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base, const std::filesystem::path& adapter);
+std::optional<std::filesystem::path> resolve_adapters_base(const std::string& base,
+                                                           const std::filesystem::path& adapter);
 
 HubOptions hub_options(const Options& options, std::function<bool()> cancelled);
 

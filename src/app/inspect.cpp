@@ -143,7 +143,8 @@ int inspect(const InspectArguments& arguments) {
   const ModelFiles files = open_model(arguments.model);
   const ModelFacts facts = count_model(files);
   if (arguments.json) {
-    print("{}\n", visible_json(to_json(files, facts, arguments.tensors).dump(1, ' ', false, Json::error_handler_t::replace)));
+    print("{}\n",
+          visible_json(to_json(files, facts, arguments.tensors).dump(1, ' ', false, Json::error_handler_t::replace)));
     return 0;
   }
   print_facts(files, facts);

@@ -22,8 +22,7 @@ const KernelTable& pick_kernels(const std::string& wanted, const std::vector<con
     if (wanted.empty() || wanted == table->isa) return *table;
     here += (here.empty() ? "" : ", ") + std::string(table->isa);
   }
-  if (!isa_named(wanted))
-    fail(ErrorKind::input, "LIMPID_ISA: expected scalar, avx2 or avx512, found '{}'", wanted);
+  if (!isa_named(wanted)) fail(ErrorKind::input, "LIMPID_ISA: expected scalar, avx2 or avx512, found '{}'", wanted);
   fail(ErrorKind::unsupported, "LIMPID_ISA: {} is not to be had on this machine; there is {}", wanted, here);
 }
 

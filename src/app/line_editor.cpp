@@ -21,7 +21,7 @@ namespace limpid {
 
 namespace {
 
-constexpr int kLookMilliseconds = 50;                         // milliseconds between looks at Ctrl-C
+constexpr int kLookMilliseconds = 50;             // milliseconds between looks at Ctrl-C
 constexpr int kEscapeWait = 30;                   // milliseconds in which the rest of a key's sequence comes
 constexpr int kHistory = 500;                     // lines
 constexpr std::chrono::milliseconds kGrace{300};  // a Ctrl-C so soon after a prompt was meant for the answer before it

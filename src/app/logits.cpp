@@ -60,13 +60,12 @@ int check(const OpenedModel& opened, CacheType cache_type, std::span<const std::
   print("One answer: {} tokens, {}, {} threads, {}\n", ids.size(),
         opened.precision == Precision::exact ? "exact" : "fast", context.threads(), tables.front()->isa);
   bool equal = true;
-  check_one_answer(
-      *opened.model, cache_type, ids, context.threads(), tables, [&](const OneAnswerResult& result) {
-        print("  {:<40} {}\n", result.way,
-              result.equal ? "equal" : fmt::format("DIFFERENT from position {} on", result.first_different));
-        flush_out();
-        equal = equal && result.equal;
-      });
+  check_one_answer(*opened.model, cache_type, ids, context.threads(), tables, [&](const OneAnswerResult& result) {
+    print("  {:<40} {}\n", result.way,
+          result.equal ? "equal" : fmt::format("DIFFERENT from position {} on", result.first_different));
+    flush_out();
+    equal = equal && result.equal;
+  });
   write_out(equal ? "Every bit of the logits is the same.\n"
                   : "The logits differ: this build is broken on this machine.\n");
   return equal ? 0 : 1;

@@ -13,7 +13,7 @@ namespace limpid {
 struct Machine {
   std::string cpu;  // "AMD Ryzen 9 9950X"
   std::vector<std::string>
-      features;          // of those that the kernels use: avx2, fma, f16c, avx512f, avx512_vnni, avx512_bf16 ...
+      features;                // of those that the kernels use: avx2, fma, f16c, avx512f, avx512_vnni, avx512_bf16 ...
   Isa best_isa = Isa::scalar;  // what the processor has all extensions for, as kernels/ asks for them
   int physical = 0, logical = 0;                    // cores, hardware threads of the whole machine
   int usable = 0;                                   // hardware threads in this process's affinity mask

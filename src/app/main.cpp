@@ -39,8 +39,9 @@ int complain(const char* message, int code) {
 
 // A path that is not there or not ours to read is input; what else a file system may say is its failure.
 int exit_code_of(const std::filesystem::filesystem_error& error) {
-  for (const std::errc bad : {std::errc::permission_denied, std::errc::no_such_file_or_directory, std::errc::not_a_directory,
-                              std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels})
+  for (const std::errc bad :
+       {std::errc::permission_denied, std::errc::no_such_file_or_directory, std::errc::not_a_directory,
+        std::errc::filename_too_long, std::errc::too_many_symbolic_link_levels})
     if (error.code() == bad) return 2;
   return 1;
 }

@@ -32,9 +32,11 @@ void add_merge(Program& program) {
   auto arguments = std::make_shared<MergeArguments>();
   Command command = program.add("merge", "A model with an adapter (LoRA) merged in");
   command.positional("MODEL", arguments->model, "a .gguf, a directory of safetensors, or a name in the store");
-  command.positional("ADAPTER", arguments->adapter, "a directory with adapter_config.json and adapter_model.safetensors");
+  command.positional("ADAPTER", arguments->adapter,
+                     "a directory with adapter_config.json and adapter_model.safetensors");
   command.positional("OUT", arguments->out, "a directory, or a file where the model is a .gguf");
-  command.examples("limpid merge smollm2-135m smollm2-think think.gguf\nlimpid merge base-directory adapter merged-directory");
+  command.examples(
+      "limpid merge smollm2-135m smollm2-think think.gguf\nlimpid merge base-directory adapter merged-directory");
   command.run([arguments](const Context&) { return merge(*arguments); });
 }
 

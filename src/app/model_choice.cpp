@@ -13,11 +13,14 @@ bool is_here(const std::string& name, const std::vector<std::string>& here) {
   return std::ranges::any_of(here, [&](const std::string& other) { return equal_ignoring_case(name, other); });
 }
 
-std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vector<std::string>& here, const MachineFacts& machine) {
+std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vector<std::string>& here,
+                                     const MachineFacts& machine) {
   const CatalogueVariant* chosen = nullptr;
   for (const CatalogueVariant& variant : model.variants) {
     const bool stored = is_here(model.name + ":" + variant.quant, here);
-    if (variant.bytes == 0 || static_cast<double>(variant.bytes) * kRoomBesideWeights > static_cast<double>(machine.memory)) continue;
+    if (variant.bytes == 0 ||
+        static_cast<double>(variant.bytes) * kRoomBesideWeights > static_cast<double>(machine.memory))
+      continue;
     if (!stored && variant.bytes > machine.disk) continue;
     if (variant.quant == model.preferred) {
       chosen = &variant;
@@ -29,8 +32,9 @@ std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vec
   }
   if (chosen == nullptr) return std::nullopt;
   const std::string name = model.name + ":" + chosen->quant;
-  return ModelChoice{name,         model.title,   model.good_at,       model.aime,
-                     chosen->bytes, chosen->exact, is_here(name, here), tokens_per_second(model, chosen->bytes, machine.bandwidth)};
+  return ModelChoice{
+      name,          model.title,   model.good_at,       model.aime,
+      chosen->bytes, chosen->exact, is_here(name, here), tokens_per_second(model, chosen->bytes, machine.bandwidth)};
 }
 
 }  // namespace

@@ -19,10 +19,10 @@ struct MachineFacts {
 struct ModelChoice {
   std::string name;  // NAME:QUANT, as `limpid pull` takes it
   std::string title, good_at;
-  double aime = 0;           // AIME 2024, pass@1 in per cent, as published
+  double aime = 0;  // AIME 2024, pass@1 in per cent, as published
   std::uint64_t bytes = 0;
-  bool exact = false;        // bytes is not rounded
-  bool here = false;         // in the store already
+  bool exact = false;  // bytes is not rounded
+  bool here = false;   // in the store already
   double tokens_per_second = 0;
 };
 

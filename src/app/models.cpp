@@ -48,7 +48,8 @@ int list_models(const ModelsArguments& arguments) {
   for (const StoredModel& model : models) {
     std::error_code error;
     const char* gone = std::filesystem::exists(model.path, error) ? "" : "  (gone)";
-    print("{:<{}}  {:>8}  {}{}\n", visible(model.name), width, human_bytes(model.bytes), visible(model.path.string()), gone);
+    print("{:<{}}  {:>8}  {}{}\n", visible(model.name), width, human_bytes(model.bytes), visible(model.path.string()),
+          gone);
   }
   return 0;
 }

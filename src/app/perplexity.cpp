@@ -112,7 +112,8 @@ int perplexity(const PerplexityArguments& arguments, const Context& context) {
     if (!arguments.json) flush_out();
   }
   if (total.count == 0 || !std::isfinite(total.mean()))
-    fail(ErrorKind::input, "{}: no perplexity: {} tokens scored, mean loss {}", arguments.file, total.count, total.mean());
+    fail(ErrorKind::input, "{}: no perplexity: {} tokens scored, mean loss {}", arguments.file, total.count,
+         total.mean());
   if (arguments.json) {
     const nlohmann::ordered_json out = {{"perplexity", total.perplexity()},
                                         {"error", total.error()},

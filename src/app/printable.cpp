@@ -51,9 +51,7 @@ std::string visible(std::string_view bytes) {
   return out;
 }
 
-std::string for_stream(int fd, std::string_view text) {
-  return isatty(fd) != 0 ? printable(text) : std::string(text);
-}
+std::string for_stream(int fd, std::string_view text) { return isatty(fd) != 0 ? printable(text) : std::string(text); }
 
 std::string visible_json(std::string_view json) {
   std::string out;

@@ -16,7 +16,8 @@ double measure_product_speed(const KernelTable& kernels, int threads) {
   std::vector<double> speeds(static_cast<std::size_t>(threads));
   ThreadTeam team(threads);
   team.run([&](int thread) {
-    const std::size_t weight_bytes = packed_bytes(DType::bf16, kRows, kColumns), stride = act_row_bytes(ActType::bf16, kColumns);
+    const std::size_t weight_bytes = packed_bytes(DType::bf16, kRows, kColumns),
+                      stride = act_row_bytes(ActType::bf16, kColumns);
     const HugeBuffer memory(weight_bytes + stride * kTokens + sizeof(float) * kRows * kTokens + 128);
     LinearArgs args{};
     args.weight = memory.data();

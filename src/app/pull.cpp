@@ -14,9 +14,9 @@
 #include "app/format.h"
 #include "app/hub_setup.h"
 #include "app/interrupt.h"
+#include "app/model_choice.h"
 #include "app/output.h"
 #include "app/printable.h"
-#include "app/model_choice.h"
 #include "app/progress.h"
 #include "engine/memory_plan.h"
 #include "hub/catalogue.h"
@@ -33,7 +33,7 @@ struct PullArguments {
   std::int64_t connections = 4;
 };
 
-constexpr int kPromptPoll = 100;            // ms
+constexpr int kPromptPoll = 100;  // ms
 
 std::string fits_memory(std::uint64_t bytes) {
   const AvailableMemory memory = available_memory();
@@ -80,8 +80,8 @@ bool confirm(const PullArguments& arguments, Interrupts& interrupts) {
 }
 
 // A damaged file of the cache was to be linked and has to cross the network now: not before somebody has agreed to that.
-void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::string& damage, const PullArguments& arguments,
-                   Interrupts& interrupts) {
+void fetch_instead(const PullPlan& plan, const PlannedFile& file, const std::string& damage,
+                   const PullArguments& arguments, Interrupts& interrupts) {
   std::fprintf(stderr, "limpid: %s\n", visible(damage).c_str());
   print("{}: {} to fetch instead\n", visible(file.target.filename().string()), human_bytes(file.remote.size));
   const std::uint64_t free = free_disk(file.target.parent_path());
@@ -181,7 +181,9 @@ void add_pull(Program& program) {
       "limpid pull r1-distill-qwen-7b:Q8_0 --yes\n"
       "limpid pull hf:unsloth/DeepSeek-R1-GGUF:UD-IQ1_S\n"
       "HF_TOKEN=... limpid pull hf:some/gated-model      sent to HF_ENDPOINT (https://huggingface.co) only");
-  command.run([arguments](const Context& context) { return pull_model(arguments->reference, arguments->yes, context, static_cast<int>(arguments->connections)) ? 0 : 1; });
+  command.run([arguments](const Context& context) {
+    return pull_model(arguments->reference, arguments->yes, context, static_cast<int>(arguments->connections)) ? 0 : 1;
+  });
 }
 
 }  // namespace limpid

@@ -74,9 +74,10 @@ int render(const RenderArguments& arguments, Think think) {
     RenderOptions options;
     options.add_generation_prompt = conversation.generation_prompt;
     options.thinking = Thinking::as_template;
-    write_out(for_stream(STDOUT_FILENO, builder.chat_template()
-                                            .render(conversation.messages, conversation.tools, conversation.variables, options)
-                                            .text));
+    write_out(for_stream(STDOUT_FILENO,
+                         builder.chat_template()
+                             .render(conversation.messages, conversation.tools, conversation.variables, options)
+                             .text));
     return 0;
   }
   PromptRequest request;

@@ -41,7 +41,8 @@ int rl(const RlArguments& arguments, const Context& context) {
   options.stop = [&] { return interrupts.requested(); };
   const RlEnd end = reinforce(config, options);
   if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
-  print("{}: {} steps; metrics.jsonl has the curve, samples.jsonl the answers before, between and after\n", arguments.out, end.steps);
+  print("{}: {} steps; metrics.jsonl has the curve, samples.jsonl the answers before, between and after\n",
+        arguments.out, end.steps);
   return 0;
 }
 
@@ -54,11 +55,16 @@ void add_rl(Program& program) {
   command.option("--model", arguments->model, "directory of the model to begin with", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
-  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: grpo.learning_rate, grpo.warmup_steps, grpo.clip_low, "
+  command.option("--change", arguments->change,
+                 "fields of CONFIG that are not what the checkpoint was told, with commas between: grpo.learning_rate, "
+                 "grpo.warmup_steps, grpo.clip_low, "
                  "grpo.clip_high, grpo.optimiser.clip, grpo.divergence");
-  command.flag("--log-rollouts", arguments->log_rollouts, "write every answer with its ids and log-probabilities into rollouts.jsonl");
+  command.flag("--log-rollouts", arguments->log_rollouts,
+               "write every answer with its ids and log-probabilities into rollouts.jsonl");
   command.threads();
-  command.examples("limpid rl rl.json --model run --out run-rl\nlimpid rl rl.json --model run --out run-rl --resume --change grpo.learning_rate");
+  command.examples(
+      "limpid rl rl.json --model run --out run-rl\nlimpid rl rl.json --model run --out run-rl --resume --change "
+      "grpo.learning_rate");
   command.run([arguments](const Context& context) { return rl(*arguments, context); });
 }
 

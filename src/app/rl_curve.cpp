@@ -17,8 +17,8 @@ namespace limpid {
 
 namespace {
 
-constexpr int kBar = 40;               // cells for an accuracy of 1, in lines
-constexpr int kSamples = 3;            // shown at a time
+constexpr int kBar = 40;                   // cells for an accuracy of 1, in lines
+constexpr int kSamples = 3;                // shown at a time
 constexpr std::size_t kLongestPart = 400;  // bytes of a part of a reply that are shown
 constexpr int kPanelRows = 6, kLabel = 5, kGap = 2;
 constexpr int kLeastColumns = 60, kLeastRows = 16;  // of a window that has room for panels
@@ -28,7 +28,8 @@ std::string shown(std::string_view left) {
   std::string out;
   while (!left.empty() && out.size() < kLongestPart) {
     const Utf8Step step = utf8_step(left);
-    const bool control = printable(left.substr(0, std::max<std::size_t>(step.size, 1))).empty() || left[0] == '\n' || left[0] == '\t';
+    const bool control =
+        printable(left.substr(0, std::max<std::size_t>(step.size, 1))).empty() || left[0] == '\n' || left[0] == '\t';
     if (control)
       out += ' ';
     else if (step.state == Utf8State::valid)
@@ -76,7 +77,8 @@ std::string progress_text(const GrpoMetrics& m, double peak_flops, std::int64_t 
   return text + fmt::format("  {} left", human_time(seconds * static_cast<double>(steps - m.step)));
 }
 
-RlCurve::RlCurve(std::int64_t steps, double peak_flops) : steps_(steps), peak_flops_(peak_flops), style_(STDERR_FILENO) {}
+RlCurve::RlCurve(std::int64_t steps, double peak_flops)
+    : steps_(steps), peak_flops_(peak_flops), style_(STDERR_FILENO) {}
 
 RlCurve::~RlCurve() = default;
 
@@ -105,10 +107,10 @@ void RlCurve::line(const GrpoMetrics& m) const {
   const std::int64_t every = std::max<std::int64_t>(1, steps_ / 10);
   if (m.step % every != 0 && m.step != 1 && m.step != steps_) return;
   const int cells = static_cast<int>(m.accuracy * kBar + 0.5);
-  const std::string text = fmt::format(
-      "step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {}\n", m.step, steps_,
-      100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens, 100 * m.reasoned, m.entropy,
-      progress_text(m, peak_flops_, steps_));
+  const std::string text =
+      fmt::format("step {:4}/{}  accuracy {:5.1f}% {:<{}}  length {:5.1f}  reasons {:5.1f}%  entropy {:.3f}  {}\n",
+                  m.step, steps_, 100 * m.accuracy, std::string(static_cast<std::size_t>(cells), '#'), kBar, m.tokens,
+                  100 * m.reasoned, m.entropy, progress_text(m, peak_flops_, steps_));
   std::fputs(text.c_str(), stderr);
 }
 
@@ -157,8 +159,9 @@ std::string RlCurve::panels(int columns) const {
 void RlCurve::draw(const GrpoMetrics& m) {
   const int columns = window_size().columns;
   erase();
-  std::string status = fmt::format("step {}/{}  right {:.1f}%  {}  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}", m.step, steps_,
-                                   100 * m.accuracy, progress_text(m, peak_flops_, steps_), m.tokens, 100 * m.reasoned, m.entropy);
+  std::string status =
+      fmt::format("step {}/{}  right {:.1f}%  {}  {:.1f} tokens  reasons {:.1f}%  entropy {:.3f}", m.step, steps_,
+                  100 * m.accuracy, progress_text(m, peak_flops_, steps_), m.tokens, 100 * m.reasoned, m.entropy);
   status.resize(std::min(status.size(), static_cast<std::size_t>(columns - 1)));
   std::fputs((panels(columns) + status + "\n").c_str(), stderr);
   std::fflush(stderr);

@@ -37,7 +37,8 @@ std::string read_prompt(const RunArguments& arguments) {
     fail(ErrorKind::input, "no prompt: -p TEXT, or text on standard input");
   std::string prompt = given ? *arguments.prompt : read_all_input();
   if (prompt.empty() && !(given && arguments.raw))  // -p '' --raw: from the first token on, whatever the model likes
-    fail(ErrorKind::input, "the prompt is empty{}", given ? "" : ": nothing came on standard input, and there is no -p TEXT");
+    fail(ErrorKind::input, "the prompt is empty{}",
+         given ? "" : ": nothing came on standard input, and there is no -p TEXT");
   return prompt;
 }
 
@@ -89,8 +90,8 @@ Json to_json(const ChatAnswer& answer, Session& session, const Sampling& samplin
                     {"thinking_seconds", answer.result.thinking_seconds},
                     {"prefill_tps", rate(usage.prompt_tokens - usage.cached_tokens, usage.prefill_seconds)},
                     {"decode_tps", rate(usage.completion_tokens - 1, usage.decode_seconds)}};
-  const double achieved = rate(usage.completion_tokens - 1, usage.decode_seconds) *
-                          static_cast<double>(session.bytes_per_token());
+  const double achieved =
+      rate(usage.completion_tokens - 1, usage.decode_seconds) * static_cast<double>(session.bytes_per_token());
   out["machine"] = {{"isa", context.kernels().isa},
                     {"threads", session.engine().threads()},
                     {"context", session.plan().context},
@@ -127,16 +128,18 @@ int run(const RunArguments& arguments, const Context& context) {
   const ChatRequest request = make_request(arguments, prompt, session, context.options);
   const Style style(STDERR_FILENO);
   if (style.terminal() && !arguments.json)
-    std::fprintf(stderr, "%s\n", style.dim(fmt::format("{}, {} tokens of context", visible(session.name()),
-                                                       session.plan().context)).c_str());
+    std::fprintf(
+        stderr, "%s\n",
+        style.dim(fmt::format("{}, {} tokens of context", visible(session.name()), session.plan().context)).c_str());
   bool thought = false;
   const ChatAnswer answer = follow_answer(session.chat(), request, interrupts, [&](const ChatEvent& event) {
     if (!arguments.json) show(event, style, thought);
   });
   if (answer.result.finish == ChatFinish::error) fail(ErrorKind::system, "{}", answer.result.error);
   if (arguments.json)
-    print("{}\n", visible_json(to_json(answer, session, request.sampling, context)
-                                   .dump(1, ' ', false, Json::error_handler_t::replace)));
+    print("{}\n",
+          visible_json(
+              to_json(answer, session, request.sampling, context).dump(1, ' ', false, Json::error_handler_t::replace)));
   else
     write_out("\n");
   return answer.result.finish == ChatFinish::cancelled ? 1 : 0;

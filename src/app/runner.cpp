@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::int64_t kOutputBytes = std::int64_t{64} << 20;
 
-
 int pages_of(const RunnerOptions& options) { return (std::max(options.positions, 1) + kPageTokens - 1) / kPageTokens; }
 
 RunnerOptions completed(const Model& model, RunnerOptions options) {
@@ -41,7 +40,8 @@ Runner::Runner(const Model& model, const RunnerOptions& options)
       options_(completed(model, options)),
       pages_(pages_of(options)),
       pool_(pool_bytes(model, options)),
-      memory_(model.arena_bytes(options_.step_rows, options_.step_outputs), model.scratch_bytes(options_.step_rows), options_.threads),
+      memory_(model.arena_bytes(options_.step_rows, options_.step_outputs), model.scratch_bytes(options_.step_rows),
+              options_.threads),
       lengths_(static_cast<std::size_t>(options.sequences)),
       team_(options.threads) {
   const CacheLayout layout = model.cache_layout(options_.cache_type);

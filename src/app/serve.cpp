@@ -41,7 +41,9 @@ DispatcherSinks sinks(const ServeSettings& settings) {
                          is.route == "-" ? "-" : is.method, is.route, is.status, is.bytes, is.seconds, is.request_id,
                          is.account.empty() ? "-" : is.account, is.cut ? " cut" : ""));
   };
-  out.error = [](const std::string& id, const std::string& what) { log_line(fmt::format("error {}: {}\n", id, visible(what))); };
+  out.error = [](const std::string& id, const std::string& what) {
+    log_line(fmt::format("error {}: {}\n", id, visible(what)));
+  };
   return out;
 }
 

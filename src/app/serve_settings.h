@@ -15,15 +15,15 @@ struct ServeSettings {
   std::string host = "127.0.0.1";
   std::int64_t port = 8080;
   bool team = false;
-  std::string data;       // the folder of what the server keeps; empty: in the store's folder
+  std::string data;           // the folder of what the server keeps; empty: in the store's folder
   std::string runs = "runs";  // the folder of training runs that the app shows
-  std::string cert, key;  // PEM files
-  std::string api_key;    // without a team: the one key that everybody shows
+  std::string cert, key;      // PEM files
+  std::string api_key;        // without a team: the one key that everybody shows
   bool allow_anyone = false;
   std::vector<std::string> allow_host, cors;
   std::int64_t context = 0, parallel = 0, threads = 0, memory_mb = 0;
   std::string cache = "f16";  // how keys and values are kept: a name of a CacheType
-  std::string cache_dir;  // of the prefix cache on disk; empty: in the store
+  std::string cache_dir;      // of the prefix cache on disk; empty: in the store
   std::int64_t cache_disk_mb = 4096;
   std::int64_t max_tokens = 32768, queue = 256;
   std::int64_t workers = 4, connections = 8192, body_mb = 8;

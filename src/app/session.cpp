@@ -64,7 +64,8 @@ Sampling advised_sampling(const ModelFiles& files) {
 
 ModelFiles open_files(const std::string& model) {
   const std::size_t plus = model.rfind('+');
-  if (plus == std::string::npos || std::filesystem::exists(model)) return ModelFiles::open(resolve_model(model).string());
+  if (plus == std::string::npos || std::filesystem::exists(model))
+    return ModelFiles::open(resolve_model(model).string());
   const std::string base = model.substr(0, plus), adapter = model.substr(plus + 1);
   const std::filesystem::path beside = resolve_adapter(base, adapter);
   return ModelFiles::open(adapters_base(base, beside).string()).with_adapter(beside.string());

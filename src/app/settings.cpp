@@ -28,8 +28,10 @@ nlohmann::json read_object(const fs::path& path) {
 
 fs::path settings_path() {
   if (const std::string home = environment_text("LIMPID_HOME"); !home.empty()) return fs::path(home) / "settings.json";
-  if (const std::string config = environment_text("XDG_CONFIG_HOME"); !config.empty()) return fs::path(config) / "limpid" / "settings.json";
-  if (const std::string home = environment_text("HOME"); !home.empty()) return fs::path(home) / ".config" / "limpid" / "settings.json";
+  if (const std::string config = environment_text("XDG_CONFIG_HOME"); !config.empty())
+    return fs::path(config) / "limpid" / "settings.json";
+  if (const std::string home = environment_text("HOME"); !home.empty())
+    return fs::path(home) / ".config" / "limpid" / "settings.json";
   return {};
 }
 
@@ -39,7 +41,8 @@ Settings read_settings() {
   Settings out;
   const auto found = json.find(kChatModel);
   if (found == json.end()) return out;
-  if (!found->is_string()) fail(ErrorKind::input, "{}: {}: expected a text, found {}", path.string(), kChatModel, found->dump());
+  if (!found->is_string())
+    fail(ErrorKind::input, "{}: {}: expected a text, found {}", path.string(), kChatModel, found->dump());
   out.chat_model = found->get<std::string>();
   return out;
 }

@@ -35,8 +35,8 @@ int sft(const SftArguments& arguments, const Context& context) {
     end = fine_tune(config, model_on_disk(arguments.model).string(), data, options);
   }
   if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
-  print("{}: {} of {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, config.lora ? "an adapter" : "a model", end.steps, end.tokens, end.loss,
-        human_time(end.seconds));
+  print("{}: {} of {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, config.lora ? "an adapter" : "a model",
+        end.steps, end.tokens, end.loss, human_time(end.seconds));
   return 0;
 }
 
@@ -46,14 +46,19 @@ void add_sft(Program& program) {
   auto arguments = std::make_shared<SftArguments>();
   Command command = program.add("sft", "Go on training from given weights, on replies: all weights, or LoRA");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
-  command.option("--model", arguments->model, "a directory of safetensors, a .gguf, a name in the store, or r1-nano", true);
-  command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
+  command.option("--model", arguments->model, "a directory of safetensors, a .gguf, a name in the store, or r1-nano",
+                 true);
+  command.option("--data", arguments->data,
+                 "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model or adapter", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
-  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
+  command.option("--change", arguments->change,
+                 "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, "
+                 "optimiser.clip, divergence");
   command.threads();
-  command.examples("limpid sft sft.json --model run --data replies.jsonl --out tuned\n"
-                   "limpid sft lora.json --model smollm2-135m --data traces.jsonl --out adapter --resume");
+  command.examples(
+      "limpid sft sft.json --model run --data replies.jsonl --out tuned\n"
+      "limpid sft lora.json --model smollm2-135m --data traces.jsonl --out adapter --resume");
   command.run([arguments](const Context& context) { return sft(*arguments, context); });
 }
 

@@ -50,7 +50,8 @@ const CatalogueModel* catalogued(const Catalogue& catalogue, const std::string& 
   for (const CatalogueModel& model : catalogue.models())
     for (const std::string& known : {plain(model.name), plain(model.title.substr(0, model.title.find(' ')))})
       for (const std::string& name : names)
-        if (family(model.architecture) == family(architecture) && known.size() > longest && begins_with(plain(name), known)) {
+        if (family(model.architecture) == family(architecture) && known.size() > longest &&
+            begins_with(plain(name), known)) {
           found = &model;
           longest = known.size();
         }
@@ -60,8 +61,8 @@ const CatalogueModel* catalogued(const Catalogue& catalogue, const std::string& 
 const CatalogueVariant* largest_that_fits(const CatalogueModel& model, std::uint64_t memory) {
   const CatalogueVariant* largest = nullptr;
   for (const CatalogueVariant& variant : model.variants) {
-    const bool fits = variant.bytes > 0 &&
-                      static_cast<double>(variant.bytes) * kRoomBesideWeights <= static_cast<double>(memory);
+    const bool fits =
+        variant.bytes > 0 && static_cast<double>(variant.bytes) * kRoomBesideWeights <= static_cast<double>(memory);
     if (fits && (largest == nullptr || variant.bytes > largest->bytes)) largest = &variant;
   }
   return largest;

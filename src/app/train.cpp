@@ -33,9 +33,9 @@ int train(const TrainArguments& arguments, const Context& context) {
     options.stop = [&] { return interrupts.requested(); };
     end = train_model(config, data, options);
   }
-  if (!end.finished)
-    fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
-  print("{}: {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, end.steps, end.tokens, end.loss, human_time(end.seconds));
+  if (!end.finished) fail(ErrorKind::cancelled, "stopped after step {}; --resume goes on from there", end.steps);
+  print("{}: {} steps, {} tokens, loss {:.4f}, {}\n", arguments.out, end.steps, end.tokens, end.loss,
+        human_time(end.seconds));
   return 0;
 }
 
@@ -45,12 +45,17 @@ void add_train(Program& program) {
   auto arguments = std::make_shared<TrainArguments>();
   Command command = program.add("train", "Train a model from nothing by a configuration");
   command.positional("CONFIG", arguments->config, "the configuration, a .json file (docs/training.md)");
-  command.option("--data", arguments->data, "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
+  command.option("--data", arguments->data,
+                 "mix, a family of problems, a mix's .json file, or files of data with commas between", true);
   command.option("--out", arguments->out, "directory of the run and, in the end, of the model", true);
   command.flag("--resume", arguments->resume, "go on from the checkpoint in --out, where there is one");
-  command.option("--change", arguments->change, "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, optimiser.clip, divergence");
+  command.option("--change", arguments->change,
+                 "fields of CONFIG that are not what the checkpoint was told, with commas between: schedule, "
+                 "optimiser.clip, divergence");
   command.threads();
-  command.examples("limpid train nano.json --data mix --out run\nlimpid train nano.json --data corpus.jsonl,notes.txt --out run --resume");
+  command.examples(
+      "limpid train nano.json --data mix --out run\nlimpid train nano.json --data corpus.jsonl,notes.txt --out run "
+      "--resume");
   command.run([arguments](const Context& context) { return train(*arguments, context); });
 }
 

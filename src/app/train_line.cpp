@@ -69,8 +69,8 @@ void TrainLine::show(const Progress& p) {
 void TrainLine::count(const TraceCounts& c) {
   if (!terminal_ && c.problems < 2 * counted_) return;
   counted_ = c.problems;
-  std::string line = fmt::format("{} problems, {} answers: {} right, {} of {} that think in one language, {} kept", c.problems,
-                                 c.answers, c.correct, c.one_language, c.reasoned, c.kept);
+  std::string line = fmt::format("{} problems, {} answers: {} right, {} of {} that think in one language, {} kept",
+                                 c.problems, c.answers, c.correct, c.one_language, c.reasoned, c.kept);
   draw(std::move(line));
 }
 
@@ -89,7 +89,8 @@ void TrainLine::answers(const std::string& label, std::size_t ended, std::size_t
   std::string line = fmt::format("{}  {} of {} answers  {:3}%", label, ended, all, percent);
   const double seconds = std::chrono::duration<double>(now - since_).count();
   if (ended > since_ended_ && ended < all)
-    line += fmt::format("  {} left", human_time(seconds * static_cast<double>(all - ended) / static_cast<double>(ended - since_ended_)));
+    line += fmt::format("  {} left", human_time(seconds * static_cast<double>(all - ended) /
+                                                static_cast<double>(ended - since_ended_)));
   draw(std::move(line));
 }
 

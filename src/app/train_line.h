@@ -28,7 +28,7 @@ class TrainLine {
                  counts);  // of traces that are being made; elsewhere than on a terminal each doubling of the problems
   // Of answers to a suite: `label` says whose.
   void answers(const std::string& label, std::size_t ended, std::size_t all);
-  void end();              // of one run: the next one begins on a fresh line
+  void end();  // of one run: the next one begins on a fresh line
 
  private:
   void draw(std::string line);  // in place on a terminal, else as a line

@@ -90,13 +90,15 @@ nlohmann::json list_runs(const std::string& folder) {
     nlohmann::json stages = nlohmann::json::array();
     for (const StageLog& stage : log->stages)
       stages.push_back({{"name", stage_name(stage)}, {"kind", stage.kind}, {"state", state_of(stage)}});
-    const nlohmann::json recipe = log->recipe.is_object() ? log->recipe.value("name", nlohmann::json(nullptr)) : nlohmann::json(nullptr);
+    const nlohmann::json recipe =
+        log->recipe.is_object() ? log->recipe.value("name", nlohmann::json(nullptr)) : nlohmann::json(nullptr);
     runs.push_back({{"name", directory.filename().string()}, {"recipe", recipe}, {"stages", stages}});
   }
   return {{"runs", runs}};
 }
 
-nlohmann::json run_curves(const std::string& folder, const std::string& run, const std::string& stage, std::size_t most) {
+nlohmann::json run_curves(const std::string& folder, const std::string& run, const std::string& stage,
+                          std::size_t most) {
   if (run.empty() || run.find('/') != std::string::npos || run.starts_with('.') ||
       !fs::is_directory(fs::path(folder) / run))
     fail(ErrorKind::not_found, "there is no run '{}'", run);
@@ -115,7 +117,8 @@ nlohmann::json run_curves(const std::string& folder, const std::string& run, con
   for (std::size_t i = 1; i <= count; ++i) {
     const nlohmann::json& line = lines[i * lines.size() / count - 1];
     nlohmann::json row = nlohmann::json::array();
-    for (const std::string& column : columns) row.push_back(line.is_object() ? value_at(line, column) : nlohmann::json(nullptr));
+    for (const std::string& column : columns)
+      row.push_back(line.is_object() ? value_at(line, column) : nlohmann::json(nullptr));
     rows.push_back(std::move(row));
   }
   nlohmann::json samples = nlohmann::json::array();

@@ -53,7 +53,8 @@ void MappedFile::drop(std::size_t offset, std::size_t size) const {
   constexpr std::size_t kAround = std::size_t{64} << 10;  // Linux's fault_around_bytes
   if (size == 0 || offset >= size_ || size > size_ - offset) return;
   const std::size_t begin = offset / kAround * kAround;
-  const std::size_t end = std::min((offset + size + kAround - 1) / kAround * kAround, size_);  // the kernel completes the last page
+  const std::size_t end =
+      std::min((offset + size + kAround - 1) / kAround * kAround, size_);  // the kernel completes the last page
   ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 

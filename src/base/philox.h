@@ -23,8 +23,9 @@ constexpr PhiloxBlock philox(std::uint64_t key, PhiloxBlock counter) {
 
 // Uniform in [0, 1) with 53 bits, for (seed, sequence, position).
 constexpr double philox_uniform(std::uint64_t seed, std::uint64_t sequence, std::uint64_t position) {
-  const PhiloxBlock block = philox(seed, {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32),
-                                          static_cast<std::uint32_t>(sequence), static_cast<std::uint32_t>(sequence >> 32)});
+  const PhiloxBlock block =
+      philox(seed, {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32),
+                    static_cast<std::uint32_t>(sequence), static_cast<std::uint32_t>(sequence >> 32)});
   const std::uint64_t bits = (std::uint64_t{block[0]} << 21) ^ (block[1] >> 11);
   return static_cast<double>(bits & ((std::uint64_t{1} << 53) - 1)) * 0x1p-53;
 }

@@ -7,6 +7,8 @@ namespace limpid {
 
 inline double seconds(std::chrono::steady_clock::duration time) { return std::chrono::duration<double>(time).count(); }
 
-inline double seconds_since(std::chrono::steady_clock::time_point begin) { return seconds(std::chrono::steady_clock::now() - begin); }
+inline double seconds_since(std::chrono::steady_clock::time_point begin) {
+  return seconds(std::chrono::steady_clock::now() - begin);
+}
 
 }  // namespace limpid

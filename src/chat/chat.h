@@ -25,9 +25,9 @@ namespace limpid {
 class NextTurn;
 
 struct ChatRequest {
-  PromptRequest prompt;            // messages, tools, thinking on or off, a beginning to continue
-  std::optional<std::string> raw;  // instead: this text, no template, no parsing of what comes out
-  bool raw_special = false;        // control tokens in it count
+  PromptRequest prompt;                    // messages, tools, thinking on or off, a beginning to continue
+  std::optional<std::string> raw;          // instead: this text, no template, no parsing of what comes out
+  bool raw_special = false;                // control tokens in it count
   std::optional<int> thinking_budget;      // tokens
   std::optional<double> thinking_seconds;  // likewise in seconds; whichever is used up first
   Sampling sampling;
@@ -35,10 +35,10 @@ struct ChatRequest {
   std::vector<std::string> stop;       // ends the answer where one appears in it (not in the thinking); it is not shown
   std::vector<std::int32_t> stop_ids;  // besides the model's own
   bool ignore_end = false;             // the model's own end tokens do not end it (benchmarks)
-  std::string account, user;  // as Request's
-  int priority = 0;           // larger goes first
+  std::string account, user;           // as Request's
+  int priority = 0;                    // larger goes first
   bool use_cache = true;
-  bool warm_next = false;     // after an answer with thinking the next turn's beginning is prefilled when nobody asks
+  bool warm_next = false;       // after an answer with thinking the next turn's beginning is prefilled when nobody asks
   bool token_events = false;    // an event for each token, also without log-probabilities
   bool report_experts = false;  // token events with the experts chosen for each
   std::vector<std::shared_ptr<LogitRule>> rules;

@@ -118,7 +118,8 @@ NetState SchemaRules::string(const Json& alternative, const std::string& path, N
     dfa = dfa ? intersect(*dfa, other, where) : other;
   };
   for (const Json& pattern : alternative.value("pattern", Json::array()))
-    also(strings_matching(pattern.get_ref<const std::string&>(), path_below(path, "pattern")), path_below(path, "pattern"));
+    also(strings_matching(pattern.get_ref<const std::string&>(), path_below(path, "pattern")),
+         path_below(path, "pattern"));
   for (const Json& format : alternative.value("format", Json::array())) {
     const std::string where = path_below(path, "format");
     if (const std::optional<Dfa> known = strings_of_format(format.get_ref<const std::string&>(), where))
@@ -169,8 +170,8 @@ NetRule SchemaRules::object(const Json& alternative, const std::string& path) {
   if (most >= 0 && (open || most < static_cast<std::int64_t>(list.size())))
     fail(ErrorKind::input, "{}/maxProperties: fewer than are named, or beside additionalProperties, is not supported",
          path);
-  return json_.object_of(list, open ? std::optional(rule(others, path_below(path, "additionalProperties"))) : std::nullopt,
-                         path);
+  return json_.object_of(
+      list, open ? std::optional(rule(others, path_below(path, "additionalProperties"))) : std::nullopt, path);
 }
 
 }  // namespace limpid

@@ -54,7 +54,8 @@ void write_text(const fs::path& path, std::string_view text) {
 
 // Values as the writer takes them, in `type`.
 template <typename Writer>
-void write_tensor(Writer& out, const ExportTensor& tensor, DType type, std::uint64_t& done, std::uint64_t total, const ByteProgress& progress) {
+void write_tensor(Writer& out, const ExportTensor& tensor, DType type, std::uint64_t& done, std::uint64_t total,
+                  const ByteProgress& progress) {
   const std::int64_t columns = tensor.shape.back();
   std::vector<std::byte> bytes;
   tensor.read([&](std::span<const float> values) {
@@ -63,7 +64,8 @@ void write_tensor(Writer& out, const ExportTensor& tensor, DType type, std::uint
       out.write(std::as_bytes(values));
     } else {
       bytes.resize(rows * stride);
-      for (std::size_t r = 0; r < rows; ++r) encode_row(type, values.data() + r * static_cast<std::size_t>(columns), columns, bytes.data() + r * stride);
+      for (std::size_t r = 0; r < rows; ++r)
+        encode_row(type, values.data() + r * static_cast<std::size_t>(columns), columns, bytes.data() + r * stride);
       out.write(bytes);
     }
     done += rows * stride;
@@ -87,7 +89,8 @@ void read_tokenizer(const ModelFiles& files, SourceTokenizer& out) {
     out.pre = files.gguf()->get_or<std::string>("tokenizer.ggml.pre", "");
     return;
   }
-  const std::optional<CheckpointFile> json = files.checkpoint()->open("tokenizer.json"), config = files.checkpoint()->open("tokenizer_config.json");
+  const std::optional<CheckpointFile> json = files.checkpoint()->open("tokenizer.json"),
+                                      config = files.checkpoint()->open("tokenizer_config.json");
   out.root = parse_json(json->text(), json->path);
   out.spec = read_tokenizer_json(out.root, config ? config->bytes : std::span<const std::byte>(), json->path);
 }
@@ -129,13 +132,15 @@ void write_gguf(const Work& work, const std::string& path, ExportResult& result,
   if (progress) progress(0, result.bytes);
   if (!divisors.empty()) out.write(std::as_bytes(std::span(divisors)));
   std::uint64_t done = divisors.size() * sizeof(float);
-  for (std::size_t i = 0; i < work.tensors.size(); ++i) write_tensor(out, work.tensors[i], types[i], done, result.bytes, progress);
+  for (std::size_t i = 0; i < work.tensors.size(); ++i)
+    write_tensor(out, work.tensors[i], types[i], done, result.bytes, progress);
   out.finish();
   result.tensors = static_cast<std::int64_t>(work.tensors.size());
 }
 
 // Files of at most `most` bytes of tensors, each with at least one. F32 first: the format has no padding.
-std::vector<std::vector<const ExportTensor*>> shards_of(const Work& work, std::uint64_t most, const std::function<DType(const ExportTensor&)>& type_of) {
+std::vector<std::vector<const ExportTensor*>> shards_of(const Work& work, std::uint64_t most,
+                                                        const std::function<DType(const ExportTensor&)>& type_of) {
   std::vector<std::vector<const ExportTensor*>> shards(1);
   std::uint64_t bytes = 0;
   for (const ExportTensor& tensor : work.tensors) {
@@ -144,7 +149,8 @@ std::vector<std::vector<const ExportTensor*>> shards_of(const Work& work, std::u
     shards.back().push_back(&tensor);
     bytes += own;
   }
-  for (auto& shard : shards) std::ranges::stable_sort(shard, {}, [&](const ExportTensor* t) { return type_of(*t) != DType::f32; });
+  for (auto& shard : shards)
+    std::ranges::stable_sort(shard, {}, [&](const ExportTensor* t) { return type_of(*t) != DType::f32; });
   return shards;
 }
 
@@ -160,8 +166,11 @@ struct Unfinished {
   }
 };
 
-void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t shard_bytes, ExportResult& result, const ByteProgress& progress) {
-  const auto type_of = [&](const ExportTensor& tensor) { return tensor.role == Role::balance ? DType::f32 : work.type; };
+void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t shard_bytes, ExportResult& result,
+                       const ByteProgress& progress) {
+  const auto type_of = [&](const ExportTensor& tensor) {
+    return tensor.role == Role::balance ? DType::f32 : work.type;
+  };
   const auto shards = shards_of(work, shard_bytes, type_of);
   std::vector<std::pair<std::string, std::string>> index;
   for (const ExportTensor& tensor : work.tensors) result.bytes += bytes_of(tensor, type_of(tensor));
@@ -169,14 +178,16 @@ void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t s
   std::uint64_t done = 0;
   Unfinished unfinished;
   for (std::size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = shards.size() == 1 ? "model.safetensors" : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    const std::string name = shards.size() == 1 ? "model.safetensors"
+                                                : fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
     SafetensorsWriter out((folder / name).string());
     out.set_metadata("format", "pt");
     for (const ExportTensor* tensor : shards[i]) {
       out.add_tensor(tensor->name, type_of(*tensor), tensor->shape);
       index.emplace_back(tensor->name, name);
     }
-    for (const ExportTensor* tensor : shards[i]) write_tensor(out, *tensor, type_of(*tensor), done, result.bytes, progress);
+    for (const ExportTensor* tensor : shards[i])
+      write_tensor(out, *tensor, type_of(*tensor), done, result.bytes, progress);
     out.finish();
     unfinished.files.push_back(folder / name);
   }
@@ -185,7 +196,8 @@ void write_safetensors(const Work& work, const fs::path& folder, std::uint64_t s
   result.tensors = static_cast<std::int64_t>(work.tensors.size());
 }
 
-void write_directory(const Work& work, const std::string& out, const ExportOptions& options, ExportResult& result, const ByteProgress& progress) {
+void write_directory(const Work& work, const std::string& out, const ExportOptions& options, ExportResult& result,
+                     const ByteProgress& progress) {
   const fs::path folder = out;
   const nlohmann::ordered_json config = config_json(work.files, work.advice, work.type, work.mtp);
   const nlohmann::ordered_json generation = generation_config_json(work.advice);
@@ -196,14 +208,17 @@ void write_directory(const Work& work, const std::string& out, const ExportOptio
   fs::create_directories(folder, error);
   if (error) fail(ErrorKind::system, "create {}: {}", out, error.message());
   for (const char* name : {"model.safetensors", "model.safetensors.index.json", "config.json"})
-    if (fs::exists(folder / name)) fail(ErrorKind::input, "{}: there is a {} already; another directory, or an empty one, is expected", out, name);
+    if (fs::exists(folder / name))
+      fail(ErrorKind::input, "{}: there is a {} already; another directory, or an empty one, is expected", out, name);
   write_safetensors(work, folder, options.shard_bytes, result, progress);
   if (from_gguf && work.tokenizer.present) {
     write_text(folder / "tokenizer.json", tokenizer.dump(1) + "\n");
-    write_text(folder / "tokenizer_config.json", tokenizer_config_json_of(work.tokenizer.spec, work.files.chat_template()).dump(1) + "\n");
+    write_text(folder / "tokenizer_config.json",
+               tokenizer_config_json_of(work.tokenizer.spec, work.files.chat_template()).dump(1) + "\n");
   } else if (!from_gguf) {
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"})
-      if (const std::optional<CheckpointFile> file = work.files.checkpoint()->open(name)) write_text(folder / name, file->text());
+      if (const std::optional<CheckpointFile> file = work.files.checkpoint()->open(name))
+        write_text(folder / name, file->text());
   }
   if (!generation.empty()) write_text(folder / "generation_config.json", generation.dump(2) + "\n");
   write_text(folder / "config.json", config.dump(2) + "\n");  // last: the directory is a model from here on
@@ -211,7 +226,8 @@ void write_directory(const Work& work, const std::string& out, const ExportOptio
 
 }  // namespace
 
-ExportResult export_model(const ModelFiles& files, const std::string& out, const ExportOptions& options, const ByteProgress& progress) {
+ExportResult export_model(const ModelFiles& files, const std::string& out, const ExportOptions& options,
+                          const ByteProgress& progress) {
   const DType type = chosen_type(files, options);
   const bool mtp = options.mtp && files.config().mtp_layers > 0;
   Work work{files, export_tensors(files, options.to, mtp), {}, {}, type, mtp};

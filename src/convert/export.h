@@ -23,7 +23,8 @@ struct ExportOptions {
   std::optional<DType> type;
   bool mtp = true;  // the layers of multi-token prediction, where the model has them
   std::uint64_t shard_bytes = 5'000'000'000;
-  std::optional<float> temperature, top_p;  // advice for sampling (generation_config.json, general.sampling.*); nothing: the model's own
+  std::optional<float> temperature,
+      top_p;  // advice for sampling (generation_config.json, general.sampling.*); nothing: the model's own
 };
 
 struct ExportResult {

@@ -38,10 +38,13 @@ RopeConfig llama3_of(const ModelConfig& c, const std::string& file) {
     like.rope = rope;
     const std::vector<float> divisors = rope_divisors(like);
     bool equal = true;
-    for (std::size_t i = 0; i < divisors.size(); ++i) equal &= std::abs(divisors[i] - c.rope.frequency_divisors[i]) <= 1e-3F * divisors[i];
+    for (std::size_t i = 0; i < divisors.size(); ++i)
+      equal &= std::abs(divisors[i] - c.rope.frequency_divisors[i]) <= 1e-3F * divisors[i];
     if (equal) return rope;
   }
-  fail(ErrorKind::unsupported, "{}: rope_freqs.weight is not that of Llama 3's published scalings, which is all that config.json can say of it", file);
+  fail(ErrorKind::unsupported,
+       "{}: rope_freqs.weight is not that of Llama 3's published scalings, which is all that config.json can say of it",
+       file);
 }
 
 void add_rope(Json& out, const ModelConfig& c, const std::string& file) {
@@ -66,8 +69,8 @@ void add_rope(Json& out, const ModelConfig& c, const std::string& file) {
 void add_latent(Json& out, const ModelConfig& c, const std::string& file, bool mtp) {
   const bool v3 = c.score == Gate::Score::sigmoid;
   if (v3 != c.gate_bias && c.experts > 0)
-    fail(ErrorKind::unsupported, "{}: a {} gate {} a bias, which transformers has no configuration for", file, v3 ? "sigmoid" : "softmax",
-         c.gate_bias ? "with" : "without");
+    fail(ErrorKind::unsupported, "{}: a {} gate {} a bias, which transformers has no configuration for", file,
+         v3 ? "sigmoid" : "softmax", c.gate_bias ? "with" : "without");
   out["q_lora_rank"] = c.q_rank > 0 ? Json(c.q_rank) : Json(nullptr);
   out["kv_lora_rank"] = c.kv_rank;
   out["qk_nope_head_dim"] = c.nope_dim;
@@ -94,13 +97,16 @@ void add_latent(Json& out, const ModelConfig& c, const std::string& file, bool m
 
 void add_grouped(Json& out, const ModelConfig& c, const std::string& file) {
   out["num_key_value_heads"] = c.kv_heads;
-  if (c.head_dim != c.width / c.heads || c.width % c.heads != 0 || c.architecture == "llama") out["head_dim"] = c.head_dim;
+  if (c.head_dim != c.width / c.heads || c.width % c.heads != 0 || c.architecture == "llama")
+    out["head_dim"] = c.head_dim;
   if (c.architecture == "qwen2") {
-    if (!c.qkv_bias || c.output_bias || c.mlp_bias) fail(ErrorKind::unsupported, "{}: biases other than Qwen2's, on q, k and v", file);
+    if (!c.qkv_bias || c.output_bias || c.mlp_bias)
+      fail(ErrorKind::unsupported, "{}: biases other than Qwen2's, on q, k and v", file);
     out["use_sliding_window"] = false;
     return;
   }
-  if (c.qkv_bias != c.output_bias) fail(ErrorKind::unsupported, "{}: biases on q, k and v, not on the output; a llama has all or none", file);
+  if (c.qkv_bias != c.output_bias)
+    fail(ErrorKind::unsupported, "{}: biases on q, k and v, not on the output; a llama has all or none", file);
   out["attention_bias"] = c.qkv_bias;
   out["mlp_bias"] = c.mlp_bias;
 }
@@ -122,7 +128,9 @@ Json ends_of(const ExportAdvice& advice) {
 }
 
 // "bfloat16": as torch calls it.
-const char* torch_name(DType type) { return type == DType::f32 ? "float32" : type == DType::f16 ? "float16" : "bfloat16"; }
+const char* torch_name(DType type) {
+  return type == DType::f32 ? "float32" : type == DType::f16 ? "float16" : "bfloat16";
+}
 
 // Sets "<architecture>.<key>".
 class Keys {
@@ -148,7 +156,8 @@ void set_rope(Keys& keys, const ModelConfig& c, const std::string& file) {
   keys.real("rope.scaling.factor", rope.factor);
   if (rope.scaling != "yarn") return;
   if (rope.attention_factor > 0 || rope.mscale != rope.mscale_all_dim)
-    fail(ErrorKind::unsupported, "{}: YaRN's attention_factor {} and mscale {} beside mscale_all_dim {}: GGUF has one number for them", file,
+    fail(ErrorKind::unsupported,
+         "{}: YaRN's attention_factor {} and mscale {} beside mscale_all_dim {}: GGUF has one number for them", file,
          rope.attention_factor, rope.mscale, rope.mscale_all_dim);
   keys.number("rope.scaling.original_context_length", rope.original_context);
   keys.real("rope.scaling.yarn_beta_fast", rope.beta_fast);
@@ -157,7 +166,7 @@ void set_rope(Keys& keys, const ModelConfig& c, const std::string& file) {
 }
 
 void set_latent(Keys& keys, const ModelConfig& c, bool mtp) {
-  keys.number("attention.head_count_kv", 1);  // the cache holds one row for all heads
+  keys.number("attention.head_count_kv", 1);       // the cache holds one row for all heads
   keys.number("attention.q_lora_rank", c.q_rank);  // 0 too: llama.cpp does without the key only at 26 or 27 layers
   keys.number("attention.kv_lora_rank", c.kv_rank);
   keys.number("attention.key_length", c.kv_rank + c.rope_dim);
@@ -219,7 +228,8 @@ std::vector<float> rope_divisors(const ModelConfig& c) {
   bare.scaling.clear();
   const RopeFrequencies scaled(c.rope), unscaled(bare);
   std::vector<float> divisors;
-  for (int i = 0; i < c.rope.dim / 2; ++i) divisors.push_back(unscaled.rope().inv_frequency[i] / scaled.rope().inv_frequency[i]);
+  for (int i = 0; i < c.rope.dim / 2; ++i)
+    divisors.push_back(unscaled.rope().inv_frequency[i] / scaled.rope().inv_frequency[i]);
   return divisors;
 }
 
@@ -254,7 +264,8 @@ Json generation_config_json(const ExportAdvice& advice) {
   if (advice.bos) out["bos_token_id"] = *advice.bos;
   if (!advice.ends.empty()) out["eos_token_id"] = ends_of(advice);
   if (advice.pad) out["pad_token_id"] = *advice.pad;
-  if (advice.temperature || advice.top_p || advice.top_k) out["do_sample"] = !advice.temperature || *advice.temperature > 0;
+  if (advice.temperature || advice.top_p || advice.top_k)
+    out["do_sample"] = !advice.temperature || *advice.temperature > 0;
   if (advice.temperature) out["temperature"] = plain(*advice.temperature);
   if (advice.top_p) out["top_p"] = plain(*advice.top_p);
   if (advice.top_k) out["top_k"] = *advice.top_k;

@@ -17,7 +17,7 @@ using Role = ExportTensor::Role;
 using Sink = ExportTensor::Sink;
 
 constexpr std::int64_t kValuesAtATime = 1 << 22;  // values that are decoded at a time
-constexpr std::int64_t kScaleRows = 128;  // of a block factor of F8_E4M3: pieces begin at multiples of it
+constexpr std::int64_t kScaleRows = 128;          // of a block factor of F8_E4M3: pieces begin at multiples of it
 
 // Rows [first, first + count) of a weight as one of its own.
 Weight part_of(const Weight& weight, std::int64_t first, std::int64_t count) {
@@ -28,18 +28,21 @@ Weight part_of(const Weight& weight, std::int64_t first, std::int64_t count) {
   part.shape = {count, columns, 1, 1};
   part.data = weight.data.subspan(static_cast<std::size_t>(first) * stride, static_cast<std::size_t>(count) * stride);
   if (!weight.scales.empty())
-    part.scales = weight.scales.subspan(static_cast<std::size_t>(first / kScaleRows * ((columns + kScaleRows - 1) / kScaleRows)));
+    part.scales =
+        weight.scales.subspan(static_cast<std::size_t>(first / kScaleRows * ((columns + kScaleRows - 1) / kScaleRows)));
   return part;
 }
 
 void give_all(const Weight& weight, const Sink& sink) {
   const std::int64_t rows = weight.rows(), columns = std::max<std::int64_t>(weight.columns(), 1);
   const std::int64_t step = std::max<std::int64_t>(kValuesAtATime / columns / kScaleRows, 1) * kScaleRows;
-  for (std::int64_t row = 0; row < rows; row += step) sink(decode_all(part_of(weight, row, std::min(step, rows - row))));
+  for (std::int64_t row = 0; row < rows; row += step)
+    sink(decode_all(part_of(weight, row, std::min(step, rows - row))));
 }
 
 // Rows of heads from halves (i, i + d/2) to pairs (2i, 2i + 1), or back. values: (heads * head_dim, columns).
-std::vector<float> rearrange(const std::vector<float>& values, std::int64_t columns, std::int64_t head_dim, bool to_pairs) {
+std::vector<float> rearrange(const std::vector<float>& values, std::int64_t columns, std::int64_t head_dim,
+                             bool to_pairs) {
   std::vector<float> out(values.size());
   const std::int64_t rows = static_cast<std::int64_t>(values.size()) / columns, half = head_dim / 2;
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -54,46 +57,63 @@ std::vector<float> rearrange(const std::vector<float>& values, std::int64_t colu
 std::vector<float> transposed(const std::vector<float>& values, std::int64_t rows, std::int64_t columns) {
   std::vector<float> out(values.size());
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < columns; ++c) out[static_cast<std::size_t>(c * rows + r)] = values[static_cast<std::size_t>(r * columns + c)];
+    for (std::int64_t c = 0; c < columns; ++c)
+      out[static_cast<std::size_t>(c * rows + r)] = values[static_cast<std::size_t>(r * columns + c)];
   return out;
 }
 
 class Lister final : public ParameterVisitor {
  public:
   Lister(const ModelFiles& files, ExportFormat to)
-      : source_(files.weights()), config_(files.config()), from_gguf_(source_.format() == WeightSource::Format::gguf), to_gguf_(to == ExportFormat::gguf) {
+      : source_(files.weights()),
+        config_(files.config()),
+        from_gguf_(source_.format() == WeightSource::Format::gguf),
+        to_gguf_(to == ExportFormat::gguf) {
     const bool llama = config_.architecture == "llama";
     turn_ = llama && config_.rope.interleaved != to_gguf_;
     if (!llama && to_gguf_ && config_.architecture == "deepseek_v3" && !config_.rope.interleaved)
-      fail(ErrorKind::unsupported, "{}: rope_interleave is false, which no GGUF of this architecture can say", files.path());
+      fail(ErrorKind::unsupported, "{}: rope_interleave is false, which no GGUF of this architecture can say",
+           files.path());
     if (turn_ && config_.rope.dim != config_.head_dim)
-      fail(ErrorKind::unsupported, "{}: {} of {} values of a head rotate, expected all", files.path(), config_.rope.dim, config_.head_dim);
+      fail(ErrorKind::unsupported, "{}: {} of {} values of a head rotate, expected all", files.path(), config_.rope.dim,
+           config_.head_dim);
   }
 
-  void matrix(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight&) override { plain(name, rows, columns, Role::matrix); }
-  void matrix_f32(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight&) override { plain(name, rows, columns, Role::router); }
+  void matrix(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight&) override {
+    plain(name, rows, columns, Role::matrix);
+  }
+  void matrix_f32(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight&) override {
+    plain(name, rows, columns, Role::router);
+  }
   void vector(const ParameterName& name, std::int64_t n, const float*&) override {
     const Weight* weight = &find(name);
     if (weight->values() != n) misshapen(*weight, 1, n);
     const bool turn = turn_ && is_turned(name.safetensors);
     const bool balance = name.safetensors.ends_with("e_score_correction_bias");
     const std::int64_t head = config_.head_dim;
-    tensors.push_back({target(name), {n}, balance ? Role::balance : Role::vector, [weight, turn, head, to = to_gguf_](const Sink& sink) {
+    tensors.push_back({target(name),
+                       {n},
+                       balance ? Role::balance : Role::vector,
+                       [weight, turn, head, to = to_gguf_](const Sink& sink) {
                          const std::vector<float> values = decode_all(*weight);
                          sink(turn ? rearrange(values, 1, head, to) : values);
                        }});
   }
-  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) override;
-  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                      std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) override;
+  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+               std::span<PackedWeight* const> weights) override;
+  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                      std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                      std::span<PackedWeight> v) override;
 
   // Error(input) naming a tensor of the file that no parameter asked for.
   void refuse_leftovers() const {
     for (const Weight& weight : source_.weights()) {
-      const bool table = weight.name == "rope_freqs.weight" || weight.name.find(".rotary_emb.") != std::string_view::npos;
+      const bool table =
+          weight.name == "rope_freqs.weight" || weight.name.find(".rotary_emb.") != std::string_view::npos;
       const bool copy = config_.tied_embeddings && weight.name == "lm_head.weight";
       if (!table && !copy && !used_.contains(weight.name))
-        fail(ErrorKind::input, "{}: tensor {} belongs to no parameter of this configuration", source_.path(), weight.name);
+        fail(ErrorKind::input, "{}: tensor {} belongs to no parameter of this configuration", source_.path(),
+             weight.name);
     }
   }
 
@@ -101,7 +121,8 @@ class Lister final : public ParameterVisitor {
 
  private:
   static bool is_turned(std::string_view name) {
-    return name.find(".self_attn.q_proj.") != std::string_view::npos || name.find(".self_attn.k_proj.") != std::string_view::npos;
+    return name.find(".self_attn.q_proj.") != std::string_view::npos ||
+           name.find(".self_attn.k_proj.") != std::string_view::npos;
   }
   const std::string& target(const ParameterName& name) const { return to_gguf_ ? name.gguf : name.safetensors; }
   const Weight& at(const std::string& name) {
@@ -111,8 +132,8 @@ class Lister final : public ParameterVisitor {
   }
   const Weight& find(const ParameterName& name) { return at(from_gguf_ ? name.gguf : name.safetensors); }
   [[noreturn]] void misshapen(const Weight& weight, std::int64_t rows, std::int64_t columns) const {
-    fail(ErrorKind::input, "{}: tensor {} is ({}, {}), the configuration asks for ({}, {})", source_.path(), weight.name, weight.rows(), weight.columns(),
-         rows, columns);
+    fail(ErrorKind::input, "{}: tensor {} is ({}, {}), the configuration asks for ({}, {})", source_.path(),
+         weight.name, weight.rows(), weight.columns(), rows, columns);
   }
   const Weight* checked(const Weight& weight, std::int64_t rows, std::int64_t columns) const {
     if (weight.rows() != rows || weight.columns() != columns) misshapen(weight, rows, columns);
@@ -121,13 +142,17 @@ class Lister final : public ParameterVisitor {
   void plain(const ParameterName& name, std::int64_t rows, std::int64_t columns, Role role) {
     const Weight* weight = checked(find(name), rows, columns);
     const bool turn = turn_ && is_turned(name.safetensors);
-    tensors.push_back({target(name), {rows, columns}, role, [this_source = &source_, weight, turn, columns, head = config_.head_dim, to = to_gguf_](const Sink& sink) {
-                         if (turn)
-                           sink(rearrange(decode_all(*weight), columns, head, to));
-                         else
-                           give_all(*weight, sink);
-                         this_source->drop(*weight);
-                       }});
+    tensors.push_back(
+        {target(name),
+         {rows, columns},
+         role,
+         [this_source = &source_, weight, turn, columns, head = config_.head_dim, to = to_gguf_](const Sink& sink) {
+           if (turn)
+             sink(rearrange(decode_all(*weight), columns, head, to));
+           else
+             give_all(*weight, sink);
+           this_source->drop(*weight);
+         }});
   }
 
   const WeightSource& source_;
@@ -137,7 +162,8 @@ class Lister final : public ParameterVisitor {
   std::unordered_set<std::string_view> used_;
 };
 
-void Lister::experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) {
+void Lister::experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+                     std::span<PackedWeight* const> weights) {
   const auto count = static_cast<std::int64_t>(weights.size());
   std::vector<Weight> parts;
   if (from_gguf_) {
@@ -154,20 +180,25 @@ void Lister::experts(const ParameterName& name, std::int64_t rows, std::int64_t 
     return;
   }
   for (std::int64_t e = 0; e < count; ++e)
-    tensors.push_back({fmt::format(fmt::runtime(name.safetensors), e), {rows, columns}, Role::matrix,
+    tensors.push_back({fmt::format(fmt::runtime(name.safetensors), e),
+                       {rows, columns},
+                       Role::matrix,
                        [part = parts[static_cast<std::size_t>(e)]](const Sink& sink) { give_all(part, sink); }});
 }
 
-void Lister::key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                            std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight>) {
+void Lister::key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                            std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                            std::span<PackedWeight>) {
   const auto heads = static_cast<std::int64_t>(k.size());
   const std::int64_t each = nope + value;
   if (from_gguf_ && source_.find(gguf_k) != nullptr) {
     const Weight* keys = checked(at(gguf_k), heads * latent, nope);
     const Weight* values = checked(at(gguf_v), heads * value, latent);
     if (to_gguf_) {
-      tensors.push_back({gguf_k, {heads, latent, nope}, Role::matrix, [keys](const Sink& sink) { give_all(*keys, sink); }});
-      tensors.push_back({gguf_v, {heads, value, latent}, Role::matrix, [values](const Sink& sink) { give_all(*values, sink); }});
+      tensors.push_back(
+          {gguf_k, {heads, latent, nope}, Role::matrix, [keys](const Sink& sink) { give_all(*keys, sink); }});
+      tensors.push_back(
+          {gguf_v, {heads, value, latent}, Role::matrix, [values](const Sink& sink) { give_all(*values, sink); }});
       return;
     }
     tensors.push_back({joint.safetensors, {heads * each, latent}, Role::matrix, [=](const Sink& sink) {
@@ -180,7 +211,8 @@ void Lister::key_value_maps(const ParameterName& joint, const std::string& gguf_
   }
   const Weight* both = checked(find(joint), heads * each, latent);
   if (!to_gguf_) {
-    tensors.push_back({joint.safetensors, {heads * each, latent}, Role::matrix, [both](const Sink& sink) { give_all(*both, sink); }});
+    tensors.push_back(
+        {joint.safetensors, {heads * each, latent}, Role::matrix, [both](const Sink& sink) { give_all(*both, sink); }});
     return;
   }
   // Decoded whole: a head's rows need not begin where a block factor does.
@@ -194,7 +226,8 @@ void Lister::key_value_maps(const ParameterName& joint, const std::string& gguf_
   tensors.push_back({gguf_v, {heads, value, latent}, Role::matrix, [=](const Sink& sink) {
                        const std::vector<float> all = decode_all(*both);
                        for (std::int64_t h = 0; h < heads; ++h)
-                         sink(std::span(all).subspan(static_cast<std::size_t>((h * each + nope) * latent), static_cast<std::size_t>(value * latent)));
+                         sink(std::span(all).subspan(static_cast<std::size_t>((h * each + nope) * latent),
+                                                     static_cast<std::size_t>(value * latent)));
                      }});
 }
 

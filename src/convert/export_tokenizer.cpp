@@ -25,35 +25,49 @@ bool holds_two_digits(std::string_view token) {
 
 // DeepSeek's marks of turns are not called special in its tokenizer.json, and are control tokens in published GGUF files.
 bool is_mark(std::string_view text) {
-  const auto between = [&](std::string_view left, std::string_view right) { return text.starts_with(left) && text.ends_with(right); };
+  const auto between = [&](std::string_view left, std::string_view right) {
+    return text.starts_with(left) && text.ends_with(right);
+  };
   return between("<|", "|>") || between("<｜", "｜>");
 }
 
 std::string pre_of(const TokenizerSpec& spec) {
   const std::optional<std::vector<SplitRule>> rules = spec.pretokenizer.rules();
   if (!spec.byte_level || !rules)
-    fail(ErrorKind::unsupported, "{}: only byte-level BPE with a published splitting rule can be written into a GGUF", spec.name);
+    fail(ErrorKind::unsupported, "{}: only byte-level BPE with a published splitting rule can be written into a GGUF",
+         spec.name);
   std::optional<std::string> name = gguf_pretokenizer(*rules);
-  if (!name && !rules->empty() && rules->front() == SplitRule::number && std::ranges::none_of(spec.tokens, holds_two_digits)) {
+  if (!name && !rules->empty() && rules->front() == SplitRule::number &&
+      std::ranges::none_of(spec.tokens, holds_two_digits)) {
     std::vector<SplitRule> grouped = *rules;
     grouped.front() = SplitRule::numbers_1_to_3;
     name = gguf_pretokenizer(grouped);
   }
-  if (!name) fail(ErrorKind::unsupported, "{}: llama.cpp has no name (tokenizer.ggml.pre) for these splitting rules", spec.name);
-  const bool nfc = spec.normalizer.size() == 1 && spec.normalizer[0].kind == NormalizerStep::Kind::form && spec.normalizer[0].form == NormalForm::nfc;
+  if (!name)
+    fail(ErrorKind::unsupported, "{}: llama.cpp has no name (tokenizer.ggml.pre) for these splitting rules", spec.name);
+  const bool nfc = spec.normalizer.size() == 1 && spec.normalizer[0].kind == NormalizerStep::Kind::form &&
+                   spec.normalizer[0].form == NormalForm::nfc;
   if (!spec.normalizer.empty() && !(nfc && *name == "qwen2"))
     fail(ErrorKind::unsupported, "{}: its normalizer cannot be written into a GGUF", spec.name);
-  if (spec.ignore_merges && *name != "llama-bpe") fail(ErrorKind::unsupported, "{}: ignore_merges cannot be written into a GGUF with {}", spec.name, *name);
-  if (spec.prefix_when != PrefixWhen::never) fail(ErrorKind::unsupported, "{}: a prefix before texts cannot be written into a GGUF", spec.name);
+  if (spec.ignore_merges && *name != "llama-bpe")
+    fail(ErrorKind::unsupported, "{}: ignore_merges cannot be written into a GGUF with {}", spec.name, *name);
+  if (spec.prefix_when != PrefixWhen::never)
+    fail(ErrorKind::unsupported, "{}: a prefix before texts cannot be written into a GGUF", spec.name);
   return *name;
 }
 
 Json splitting_step(SplitRule rule) {
-  if (rule == SplitRule::digit || rule == SplitRule::digits) return {{"type", "Digits"}, {"individual_digits", rule == SplitRule::digit}};
-  return {{"type", "Split"}, {"pattern", {{"Regex", published_expression(rule)}}}, {"behavior", "Isolated"}, {"invert", false}};
+  if (rule == SplitRule::digit || rule == SplitRule::digits)
+    return {{"type", "Digits"}, {"individual_digits", rule == SplitRule::digit}};
+  return {{"type", "Split"},
+          {"pattern", {{"Regex", published_expression(rule)}}},
+          {"behavior", "Isolated"},
+          {"invert", false}};
 }
 
-Json byte_level() { return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}}; }
+Json byte_level() {
+  return {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+}
 
 // BOS before every text, as ByteLevel's own processor does nothing to ids.
 Json post_processor(const TokenizerSpec& spec) {
@@ -69,7 +83,9 @@ Json post_processor(const TokenizerSpec& spec) {
           {"special_tokens", special}};
 }
 
-Json text_of(const TokenizerSpec& spec, TokenId id) { return id < 0 ? Json(nullptr) : Json(spec.tokens[static_cast<std::size_t>(id)]); }
+Json text_of(const TokenizerSpec& spec, TokenId id) {
+  return id < 0 ? Json(nullptr) : Json(spec.tokens[static_cast<std::size_t>(id)]);
+}
 
 }  // namespace
 
@@ -107,7 +123,8 @@ void set_tokenizer_keys(GgufWriter& out, const TokenizerSpec& spec, int vocabula
 }
 
 Json tokenizer_json_of(const TokenizerSpec& spec, const std::string& pre) {
-  if (!spec.byte_level) fail(ErrorKind::unsupported, "{}: a SentencePiece tokenizer cannot be written as tokenizer.json", spec.name);
+  if (!spec.byte_level)
+    fail(ErrorKind::unsupported, "{}: a SentencePiece tokenizer cannot be written as tokenizer.json", spec.name);
   Json added = Json::array(), vocabulary = Json::object(), merges = Json::array(), steps = Json::array();
   std::vector<AddedToken> in_order = spec.added;
   std::ranges::sort(in_order, {}, &AddedToken::id);

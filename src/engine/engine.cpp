@@ -14,7 +14,6 @@ namespace {
 
 using Clock = Sequence::Clock;
 
-
 int pool_pages(const Model& model, const EngineOptions& options) {
   if (options.pages > 0) return options.pages;
   return ((options.context > 0 ? options.context : model.info().context_length) + kPageTokens - 1) / kPageTokens;

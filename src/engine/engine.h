@@ -32,7 +32,7 @@
 namespace limpid {
 
 struct EngineOptions {
-  int threads = 0;   // 0: default_threads()
+  int threads = 0;  // 0: default_threads()
   CacheType cache_type = CacheType::f16;
   int context = 0;  // most positions of a sequence; 0: the model's. No more than the pool holds
   int pages = 0;    // of the pool; 0: one context

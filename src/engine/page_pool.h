@@ -38,7 +38,7 @@ class PagePool {
   // One reference less. The last one frees the page, or keeps it as the most recently used where `keep`.
   void release(PageIndex page, bool keep);
   const std::list<PageIndex>& kept() const { return kept_; }  // least recently used first
-  void free_kept(PageIndex page);  // gives a kept page up
+  void free_kept(PageIndex page);                             // gives a kept page up
 
   void copy(PageIndex from, PageIndex to);  // all layers
 

@@ -27,7 +27,6 @@ constexpr auto kTouchInterval = std::chrono::minutes(10);  // a file's own time 
 constexpr std::size_t kHashDigits = 32;
 constexpr std::string_view kPageSuffix = ".page", kAsideSuffix = ".page.tmp";
 
-
 std::string hex(const Hash128& hash) { return fmt::format("{:016x}{:016x}", hash.high, hash.low); }
 
 // The hash that a file of ours is named by; nothing for other names.

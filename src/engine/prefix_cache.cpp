@@ -56,7 +56,8 @@ PrefixCache::Cursor PrefixCache::root(const CacheScope& scope) {
 }
 
 void PrefixCache::sweep_roots() {
-  std::erase_if(roots_, [](const auto& entry) { return entry.second->children.empty() && entry.second.use_count() == 1; });
+  std::erase_if(roots_,
+                [](const auto& entry) { return entry.second->children.empty() && entry.second.use_count() == 1; });
   sweep_at_ = std::max(kLeastSwept, 2 * roots_.size());
 }
 
@@ -164,8 +165,7 @@ void PrefixCache::add(const Cursor& cursor, PageIndex page, Hash128 chain, std::
 void PrefixCache::remove(PageIndex page) {
   Node& old = node(page);
   assert(old.present && old.children.empty());
-  std::vector<PageIndex>& siblings =
-      old.parent != kNoPage ? node(old.parent).children : roots_.at(old.scope)->children;
+  std::vector<PageIndex>& siblings = old.parent != kNoPage ? node(old.parent).children : roots_.at(old.scope)->children;
   siblings.erase(std::find(siblings.begin(), siblings.end(), page));
   if (old.ids.size() == static_cast<std::size_t>(kPageTokens)) full_.erase(old.chain);
   old.present = false;

@@ -45,7 +45,7 @@ class PrefixCache {
     Hash128 scope;  // of the root
     Hash128 chain;  // of everything up to here
     PageIndex parent = kNoPage;
-    bool valid = false;  // false: this sequence neither reads nor feeds the cache
+    bool valid = false;                  // false: this sequence neither reads nor feeds the cache
     std::shared_ptr<const Root> root{};  // held: a root without pages is forgotten when no cursor is below it
   };
   struct Partial {

@@ -34,8 +34,9 @@ struct Sampling {
   std::uint64_t seed = 0;
   std::uint64_t sequence = 0;  // which of several answers with one seed
   int logprobs = -1;           // -1: none; n >= 0: the token's log-probability and the n likeliest ids with theirs
-  bool policy_logprobs = false;  // these are at the temperature, of what is drawn from before cuts, penalties, bias and rules
-                                 // (ops/loss.h computes them again); false, or greedy: the model's own, at temperature 1
+  bool policy_logprobs =
+      false;  // these are at the temperature, of what is drawn from before cuts, penalties, bias and rules
+              // (ops/loss.h computes them again); false, or greedy: the model's own, at temperature 1
 };
 inline constexpr int kMostLogprobs = 100;
 

@@ -36,8 +36,8 @@ struct SchedulerLimits {
   int step_rows = 512;  // rows of a step
   int prefill_rows =
       256;  // of them for prompts while others decode: bounds what a long prompt adds to the time between their tokens
-  int sequences = 32;        // running at a time
-  int background_rows = 64;  // of a step that only background work has: what a new request waits for
+  int sequences = 32;            // running at a time
+  int background_rows = 64;      // of a step that only background work has: what a new request waits for
   double patience_seconds = 30;  // 0: none is ever promoted
 };
 

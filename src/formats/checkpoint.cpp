@@ -125,7 +125,8 @@ std::vector<std::int32_t> Checkpoint::eos_token_ids() const {
 std::optional<std::string> Checkpoint::chat_template() const {
   if (const std::optional<CheckpointFile> file = open("chat_template.jinja")) {
     if (file->bytes.size() > kMaxTemplate)
-      fail(ErrorKind::input, "{}: size: expected at most {} bytes, found {}", file->path, kMaxTemplate, file->bytes.size());
+      fail(ErrorKind::input, "{}: size: expected at most {} bytes, found {}", file->path, kMaxTemplate,
+           file->bytes.size());
     return std::string(file->text());
   }
   if (!existing("tokenizer_config.json")) return std::nullopt;

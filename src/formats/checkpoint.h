@@ -22,7 +22,7 @@ using MemoryFiles = std::map<std::string, std::span<const std::byte>, std::less<
 
 // A file of a checkpoint.
 struct CheckpointFile {
-  std::string path;  // for errors
+  std::string path;   // for errors
   MappedFile mapped;  // empty when the checkpoint is in memory
   std::span<const std::byte> bytes;
   std::string_view text() const { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }

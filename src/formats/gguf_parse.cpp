@@ -292,7 +292,8 @@ GgufHeader parse_gguf(std::span<const std::byte> bytes, const std::string& path)
   for (std::uint64_t i = 0; i < tensor_count; ++i) {
     sizes.push_back(read_tensor(cursor, i, header.alignment, header.tensors.emplace_back()));
     if (!names.insert(header.tensors.back().name).second)
-      fail(ErrorKind::input, "{}: tensor '{}': expected once, found twice", path, shown_name(header.tensors.back().name));
+      fail(ErrorKind::input, "{}: tensor '{}': expected once, found twice", path,
+           shown_name(header.tensors.back().name));
   }
   place_tensors(bytes, cursor.position(), path, sizes, header);
   return header;

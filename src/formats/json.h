@@ -14,7 +14,7 @@ namespace limpid {
 struct JsonLimits {
   std::size_t bytes = std::size_t{256} << 20;  // of the text; the largest tokenizer.json in use has 33 MB
   int depth = 64;                              // objects and arrays inside each other
-  std::size_t values = SIZE_MAX;             // in all: each takes many times its text's memory
+  std::size_t values = SIZE_MAX;               // in all: each takes many times its text's memory
   bool unique_keys = false;  // refuse an object that has a key twice; else the last one counts, as elsewhere
 };
 

@@ -168,7 +168,8 @@ void SafetensorsFile::parse(std::span<const std::byte> bytes) {
       fail(ErrorKind::input, "{}: __metadata__: expected an object, found {}", path_, short_json(value));
     for (const auto& [key, word] : value.items()) {
       if (!word.is_string())
-        fail(ErrorKind::input, "{}: __metadata__: expected a string for {}, found {}", path_, short_json(key), short_json(word));
+        fail(ErrorKind::input, "{}: __metadata__: expected a string for {}, found {}", path_, short_json(key),
+             short_json(word));
       metadata_.emplace_back(key, word.get<std::string>());
     }
   }

@@ -80,7 +80,8 @@ void list_ggufs(const std::vector<fs::directory_entry>& entries, int levels, std
     std::error_code error;
     if (levels > 0 && !entry.is_symlink(error) && entry.is_directory(error))
       list_ggufs(entries_of(entry.path(), error), levels - 1, files);
-    else if (is_gguf_name(entry.path()) && !is_later_part(name) && name.rfind("mmproj", 0) != 0 && is_file(entry.path()))
+    else if (is_gguf_name(entry.path()) && !is_later_part(name) && name.rfind("mmproj", 0) != 0 &&
+             is_file(entry.path()))
       files.push_back(entry.path());
   }
 }
@@ -132,8 +133,9 @@ std::vector<FoundModel> find_models(const fs::path& given) {
   }
   ggufs_below(path, found);
   if (found.empty())
-    fail(ErrorKind::not_found, "{}: no .gguf and no config.json with .safetensors in it, nor in its folders to a depth of {}",
-         path.string(), kLevels);
+    fail(ErrorKind::not_found,
+         "{}: no .gguf and no config.json with .safetensors in it, nor in its folders to a depth of {}", path.string(),
+         kLevels);
   for (FoundModel& model : found) {
     model.repository = repository;
     model.revision = revision;

@@ -32,9 +32,9 @@ struct CatalogueModel {
   std::string architecture;
   std::uint64_t parameters = 0;
   std::uint64_t active_parameters = 0;  // per token
-  double aime = 0, math = 0;            // AIME 2024 and MATH-500, pass@1 in per cent as published; 0: no reasoning model
-  std::string good_at;                  // in a few words; "": likewise
-  std::string preferred;                // the quant that a bare name means
+  double aime = 0, math = 0;  // AIME 2024 and MATH-500, pass@1 in per cent as published; 0: no reasoning model
+  std::string good_at;        // in a few words; "": likewise
+  std::string preferred;      // the quant that a bare name means
   std::vector<CatalogueVariant> variants;
 
   const CatalogueVariant* find(const std::string& quant) const;  // ignoring case; null when there is none

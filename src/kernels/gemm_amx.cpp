@@ -31,7 +31,9 @@ inline __m512i two_rounded(F32x16 low, F32x16 high) {
   return result;
 }
 
-inline F32x16 read(const float* p, std::int64_t left) { return left >= 16 ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : splat(0); }
+inline F32x16 read(const float* p, std::int64_t left) {
+  return left >= 16 ? load(p) : left > 0 ? load_partial(p, static_cast<int>(left)) : splat(0);
+}
 
 // Lane i: the bf16 of even's and of odd's lane i.
 struct Pairing {
@@ -41,7 +43,9 @@ struct Pairing {
     for (int i = 0; i < 32; ++i) from[i] = static_cast<std::uint16_t>(i / 2 + i % 2 * 16);
     order = _mm512_load_si512(from);
   }
-  F32x16 operator()(F32x16 even, F32x16 odd) const { return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(order, two_rounded(even, odd)))}; }
+  F32x16 operator()(F32x16 even, F32x16 odd) const {
+    return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(order, two_rounded(even, odd)))};
+  }
 };
 
 // Pairs of A's block, (rows up to whole tiles, kPairs); what is beyond the block is zero.
@@ -54,7 +58,9 @@ inline void pair_a(const GemmBlock& p, const Pairing& pair, float* to) {
         LIMPID_UNROLL
         for (int k = 0; k < 16; ++k) {
           const std::int64_t at = r + 2 * k;
-          const auto value = [&](std::int64_t q) { return q < p.n ? read(p.g.a + p.i0 + p.a_reduction(q) + i, p.rows - i) : splat(0); };
+          const auto value = [&](std::int64_t q) {
+            return q < p.n ? read(p.g.a + p.i0 + p.a_reduction(q) + i, p.rows - i) : splat(0);
+          };
           tile[k] = pair(value(at), value(at + 1));
         }
         transpose(tile);
@@ -83,7 +89,8 @@ inline void pair_b(const GemmBlock& p, const Pairing& pair, float* to) {
     const float *even = r < p.n ? p.b_row(r) : nullptr, *odd = r + 1 < p.n ? p.b_row(r + 1) : nullptr;
     for (std::int64_t c = 0; c < p.columns; c += 16) {
       const std::int64_t left = p.columns - c;
-      store(to + c / kPanel * kPairs * kPanel + r / 2 * kPanel + c % kPanel, pair(even ? read(even + c, left) : splat(0), odd ? read(odd + c, left) : splat(0)));
+      store(to + c / kPanel * kPairs * kPanel + r / 2 * kPanel + c % kPanel,
+            pair(even ? read(even + c, left) : splat(0), odd ? read(odd + c, left) : splat(0)));
     }
   }
 }
@@ -160,7 +167,14 @@ void gemm_amx(const GemmArgs& g) noexcept {
   for (std::int64_t j = 0; j < g.columns; j += kWide) {
     std::int64_t r0 = 0;
     do {  // once at least: an empty sum is written too
-      GemmBlock block{g, 0, 0, r0, least(g.reduction - r0, kReductionBlock), j, least(g.columns - j, kWide), g.accumulate || r0 > 0};
+      GemmBlock block{g,
+                      0,
+                      0,
+                      r0,
+                      least(g.reduction - r0, kReductionBlock),
+                      j,
+                      least(g.columns - j, kWide),
+                      g.accumulate || r0 > 0};
       if (g.rows > 0) pair_b(block, pair, b);
       for (; block.i0 < g.rows; block.i0 += kPairRows) {
         block.rows = least(g.rows - block.i0, kPairRows);

@@ -7,8 +7,9 @@
 namespace limpid {
 namespace {
 
-constexpr int kGemmRows = 6;                  // 6 x 4 sums, 4 vectors of B and one of A in 32 registers
-constexpr std::int64_t kReductionBlock = 256;  // rows of B that stay in the first or second level cache over all rows of A
+constexpr int kGemmRows = 6;  // 6 x 4 sums, 4 vectors of B and one of A in 32 registers
+constexpr std::int64_t kReductionBlock =
+    256;  // rows of B that stay in the first or second level cache over all rows of A
 
 struct GemmPart {  // of a product: r in [begin, end), onto the sums that out holds, or from 0
   std::int64_t begin, end;
@@ -28,8 +29,7 @@ inline void gemm_tile(const GemmArgs& g, GemmPart part, std::int64_t i, std::int
   const auto read = [&](const float* p, int v) { return kPartial && v == V - 1 ? load_partial(p, lanes) : load(p); };
   F32x16 sum[I][V];
   LIMPID_UNROLL
-  for (int t = 0; t < I; ++t)
-    LIMPID_UNROLL
+  for (int t = 0; t < I; ++t) LIMPID_UNROLL
   for (int v = 0; v < V; ++v) sum[t][v] = part.onto ? read(out[t] + 16 * v, v) : splat(0);
   for (std::int64_t r = part.begin; r < part.end; ++r) {
     const float* b = g.b + (g.b_rows ? g.b_rows[r] : r) * g.b_stride + j;
@@ -45,8 +45,7 @@ inline void gemm_tile(const GemmArgs& g, GemmPart part, std::int64_t i, std::int
     }
   }
   LIMPID_UNROLL
-  for (int t = 0; t < I; ++t)
-    LIMPID_UNROLL
+  for (int t = 0; t < I; ++t) LIMPID_UNROLL
   for (int v = 0; v < V; ++v) {
     if (kPartial && v == V - 1)
       store_partial(out[t] + 16 * v, sum[t][v], lanes);

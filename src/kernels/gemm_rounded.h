@@ -9,10 +9,11 @@
 namespace limpid {
 namespace {
 
-constexpr std::int64_t kPairGroup = 32;       // of the reduction, summed apart
-constexpr std::int64_t kRoundedRows = 96;     // rows of A in a block: 96 KiB
-constexpr std::int64_t kPanelColumns = 64;    // columns of B in a panel: 64 KiB
-constexpr int kGroupRows = kVectorTile > 1 ? 6 : 3, kGroupVectors = kVectorTile > 1 ? 2 : 1;  // two sums each in registers
+constexpr std::int64_t kPairGroup = 32;     // of the reduction, summed apart
+constexpr std::int64_t kRoundedRows = 96;   // rows of A in a block: 96 KiB
+constexpr std::int64_t kPanelColumns = 64;  // columns of B in a panel: 64 KiB
+constexpr int kGroupRows = kVectorTile > 1 ? 6 : 3,
+              kGroupVectors = kVectorTile > 1 ? 2 : 1;  // two sums each in registers
 
 // bf16 in the high half of each lane, to nearest even; the low half is rest. NaN stays NaN. Plus 0: a denormal becomes
 // zero where they are flushed, as in the processors' own conversion.
@@ -33,7 +34,9 @@ struct GemmBlock {
   std::int64_t i0, rows, r0, n, j, columns;
   bool onto;
   const float* a_row(std::int64_t i) const { return g.a + (g.a_rows ? g.a_rows[i0 + i] : i0 + i) * g.a_row; }
-  std::int64_t a_reduction(std::int64_t r) const { return (g.a_reductions ? g.a_reductions[r0 + r] : r0 + r) * g.a_reduction; }
+  std::int64_t a_reduction(std::int64_t r) const {
+    return (g.a_reductions ? g.a_reductions[r0 + r] : r0 + r) * g.a_reduction;
+  }
   const float* b_row(std::int64_t r) const { return g.b + (g.b_rows ? g.b_rows[r0 + r] : r0 + r) * g.b_stride + j; }
   float* out(std::int64_t i) const { return g.out + (g.out_rows ? g.out_rows[i0 + i] : i0 + i) * g.out_stride + j; }
 };
@@ -51,7 +54,8 @@ inline void round_a(const GemmBlock& p, RoundedA& to) {
   if (rows_neighbour) {
     for (std::int64_t r = 0; r < padded; ++r)
       for (std::int64_t i = 0; i < p.rows; i += 16)
-        store(to.values + r * kRoundedRows + i, r < p.n ? rounded(load_some(p.g.a + p.i0 + p.a_reduction(r) + i, p.rows - i)) : splat(0));
+        store(to.values + r * kRoundedRows + i,
+              r < p.n ? rounded(load_some(p.g.a + p.i0 + p.a_reduction(r) + i, p.rows - i)) : splat(0));
     return;
   }
   const bool reductions_neighbour = p.g.a_reduction == 1 && !p.g.a_reductions;
@@ -83,25 +87,21 @@ inline void rounded_tile(const GemmBlock& p, const RoundedA& a, const float* b, 
   for (std::int64_t r0 = 0; r0 < p.n; r0 += kPairGroup) {
     F32x16 even[I][V], odd[I][V];
     LIMPID_UNROLL
-    for (int t = 0; t < I; ++t)
-      LIMPID_UNROLL
+    for (int t = 0; t < I; ++t) LIMPID_UNROLL
     for (int v = 0; v < V; ++v) even[t][v] = odd[t][v] = splat(0);
     const float* x = a.values + i * a.row + r0 * a.reduction;
     const float* y = b + r0 * kPanelColumns + c;
     for (int r = 0; r < kPairGroup; r += 2, x += 2 * a.reduction, y += 2 * kPanelColumns) {
       LIMPID_UNROLL
-      for (int t = 0; t < I; ++t)
-        LIMPID_UNROLL
+      for (int t = 0; t < I; ++t) LIMPID_UNROLL
       for (int v = 0; v < V; ++v) even[t][v] = fma(splat(x[t * a.row]), load(y + 16 * v), even[t][v]);
       LIMPID_UNROLL
-      for (int t = 0; t < I; ++t)
-        LIMPID_UNROLL
+      for (int t = 0; t < I; ++t) LIMPID_UNROLL
       for (int v = 0; v < V; ++v)
         odd[t][v] = fma(splat(x[t * a.row + a.reduction]), load(y + kPanelColumns + 16 * v), odd[t][v]);
     }
     LIMPID_UNROLL
-    for (int t = 0; t < I; ++t)
-      LIMPID_UNROLL
+    for (int t = 0; t < I; ++t) LIMPID_UNROLL
     for (int v = 0; v < V; ++v) sum[t][v] = add(sum[t][v], add(even[t][v], odd[t][v]));
   }
   for (int t = 0; t < I; ++t)
@@ -130,9 +130,9 @@ inline void each_block(const GemmArgs& g, std::int64_t block_rows, F f) {
     const std::int64_t n = g.reduction - r0 < kReductionBlock ? g.reduction - r0 : kReductionBlock;
     for (std::int64_t i0 = 0; i0 < g.rows; i0 += block_rows)
       for (std::int64_t j = 0; j < g.columns; j += kPanelColumns) {
-        const GemmBlock block{g,  i0, g.rows - i0 < block_rows ? g.rows - i0 : block_rows,
-                              r0, n,  j,
-                              g.columns - j < kPanelColumns ? g.columns - j : kPanelColumns, g.accumulate || r0 > 0};
+        const GemmBlock block{
+            g, i0, g.rows - i0 < block_rows ? g.rows - i0 : block_rows,           r0,
+            n, j,  g.columns - j < kPanelColumns ? g.columns - j : kPanelColumns, g.accumulate || r0 > 0};
         f(block, j == 0);
       }
     r0 += n;

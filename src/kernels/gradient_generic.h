@@ -91,10 +91,14 @@ inline void transpose_block(const float* x, std::int64_t stride, std::int64_t ro
     }
 }
 
-constexpr GradientKernels kTable = {kGemmRows,          gemm,
-                                    gemm_rounded,       rms_norm_gradient,
-                                    scaled_product_add, silu_mul_gradient,
-                                    attention_row_gradient, dot,
+constexpr GradientKernels kTable = {kGemmRows,
+                                    gemm,
+                                    gemm_rounded,
+                                    rms_norm_gradient,
+                                    scaled_product_add,
+                                    silu_mul_gradient,
+                                    attention_row_gradient,
+                                    dot,
                                     transpose_block};
 
 }  // namespace

@@ -28,7 +28,8 @@ KernelTable complete(const KernelTable& base, void (*add_superblocks)(KernelTabl
 }  // namespace
 
 const KernelTable* scalar_kernels() {
-  static const KernelTable table = complete(scalar_table(), add_scalar_superblocks, scalar_attention(), scalar_gradients());
+  static const KernelTable table =
+      complete(scalar_table(), add_scalar_superblocks, scalar_attention(), scalar_gradients());
   return &table;
 }
 
@@ -73,7 +74,8 @@ bool has_amx() {
 // AMX bf16, where the system lets the tiles be used, and AVX512_BF16's conversions.
 bool has_amx_bf16() {
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
+  return has_amx() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d >> 22 & 1) &&
+         __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5 & 1);
 }
 
 const GradientKernels* amx_gradients() {

@@ -18,24 +18,24 @@ namespace limpid {
 
 // y[t][o] (+)= sum_k x[t][k] W[o][k] for `strips` consecutive strips of a packed weight and `tokens` rows of activations.
 struct LinearArgs {
-  const std::byte* weight;      // first strip
-  std::size_t strip_bytes;      // tensor/pack.h: packed_strip_bytes
-  std::int64_t columns;         // K, unpadded
+  const std::byte* weight;  // first strip
+  std::size_t strip_bytes;  // tensor/pack.h: packed_strip_bytes
+  std::int64_t columns;     // K, unpadded
   int strips;
-  int valid_rows;               // rows of the weight in these strips (the last strip may be ragged): nothing is written past it
-  const std::byte* activations; // rows of act_row_bytes(type, K)
+  int valid_rows;  // rows of the weight in these strips (the last strip may be ragged): nothing is written past it
+  const std::byte* activations;  // rows of act_row_bytes(type, K)
   std::size_t activation_stride;
-  const std::int32_t* rows;     // activation row of token t, or null for t itself
+  const std::int32_t* rows;  // activation row of token t, or null for t itself
   int tokens;
-  float* out;                   // out[t * out_stride + o]
+  float* out;  // out[t * out_stride + o]
   std::int64_t out_stride;
-  const float* bias;            // (valid_rows) added after the sum, or null
-  bool accumulate;              // out = out + (sum + bias): the residual
+  const float* bias;  // (valid_rows) added after the sum, or null
+  bool accumulate;    // out = out + (sum + bias): the residual
 };
 using LinearFn = void (*)(const LinearArgs&) noexcept;
 
 struct KernelTable {
-  const char* isa;              // "scalar", "avx2", "avx512-plain", "avx512"
+  const char* isa;  // "scalar", "avx2", "avx512-plain", "avx512"
   // Products, by static_cast<int>(DType) of the weight; null for types that are no weights.
   LinearFn linear[32];
   // One row of K floats to an activation row, padding included. By ActType.
@@ -45,13 +45,14 @@ struct KernelTable {
   void (*rms_norm)(const float* x, const float* gain, float eps, std::int64_t n, float* y) noexcept;
   // y = silu(gate) * up;  silu(z) = z / (1 + exp(-z))
   void (*silu_mul)(const float* gate, const float* up, std::int64_t n, float* y) noexcept;
-  void (*add)(const float* a, const float* b, std::int64_t n, float* y) noexcept;                 // y = a + b
-  void (*scale_add)(const float* a, float scale, std::int64_t n, float* y) noexcept;              // y = fma(a, scale, y)
+  void (*add)(const float* a, const float* b, std::int64_t n, float* y) noexcept;     // y = a + b
+  void (*scale_add)(const float* a, float scale, std::int64_t n, float* y) noexcept;  // y = fma(a, scale, y)
   void (*sigmoid)(const float* x, std::int64_t n, float* y) noexcept;
-  void (*softmax)(const float* x, std::int64_t n, float* y) noexcept;                             // over the row
+  void (*softmax)(const float* x, std::int64_t n, float* y) noexcept;  // over the row
   // (cos, sin) of position * inv_frequency for n pairs, times `magnitude`: the angle is rounded to f32 (as transformers does), cos and sin are
   // exact to an ulp.
-  void (*rope_angles)(const float* inv_frequency, std::int64_t n, std::int32_t position, float magnitude, float* cos, float* sin) noexcept;
+  void (*rope_angles)(const float* inv_frequency, std::int64_t n, std::int32_t position, float magnitude, float* cos,
+                      float* sin) noexcept;
   // Rotates `n` pairs in place. rope_halves: pairs are (x[i], x[i + n]); rope_pairs: (x[2i], x[2i + 1]).
   void (*rope_halves)(float* x, const float* cos, const float* sin, std::int64_t n) noexcept;
   void (*rope_pairs)(float* x, const float* cos, const float* sin, std::int64_t n) noexcept;

@@ -9,9 +9,9 @@ namespace limpid {
 namespace {
 
 constexpr int kTileTokens = 16, kBlockTokens = 32;  // tokens of a tile, and of two that share weights
-constexpr int kFewTokens = 3;                       // up to here AVX-512 is used. By counting instructions, not measured
-constexpr std::int64_t kGatheredColumns = 4096;     // of rows that are copied together: 256 KiB
-constexpr std::size_t kGroupBytes = 16 * 64;        // of a strip's 32 k
+constexpr int kFewTokens = 3;                    // up to here AVX-512 is used. By counting instructions, not measured
+constexpr std::int64_t kGatheredColumns = 4096;  // of rows that are copied together: 256 KiB
+constexpr std::size_t kGroupBytes = 16 * 64;     // of a strip's 32 k
 
 // Palette 1. Tiles 0 to 3: sums (16 tokens x 16 rows); 4, 5: activations (16 x 32 k); 6, 7: weights.
 struct alignas(64) TileConfig {
@@ -66,14 +66,18 @@ inline void block_sums(const Block& b, float* out, std::size_t stride) {
 }
 
 // `count` tokens from `token` on, whose rows begin at `rows`, by one or two strips.
-inline void run_block(const LinearArgs& args, const std::byte* rows, std::size_t stride, int token, int count, int strip) {
+inline void run_block(const LinearArgs& args, const std::byte* rows, std::size_t stride, int token, int count,
+                      int strip) {
   const bool two_tiles = count > kTileTokens, two_strips = strip + 1 < args.strips;
   const int columns = two_strips ? 2 * kStripRows : kStripRows, first = strip * kStripRows;
-  const Block block{rows, stride, args.weight + static_cast<std::size_t>(strip) * args.strip_bytes, args.strip_bytes, (args.columns + 31) / 32};
+  const Block block{rows, stride, args.weight + static_cast<std::size_t>(strip) * args.strip_bytes, args.strip_bytes,
+                    (args.columns + 31) / 32};
   alignas(64) float buffer[kBlockTokens * 2 * kStripRows];
-  const bool whole = count % kTileTokens == 0 && args.valid_rows - first >= columns, direct = whole && !args.bias && !args.accumulate;
+  const bool whole = count % kTileTokens == 0 && args.valid_rows - first >= columns,
+             direct = whole && !args.bias && !args.accumulate;
   float* out = direct ? args.out + token * args.out_stride + first : buffer;
-  const std::size_t out_stride = direct ? static_cast<std::size_t>(args.out_stride) * sizeof(float) : 2 * kStripRows * sizeof(float);
+  const std::size_t out_stride =
+      direct ? static_cast<std::size_t>(args.out_stride) * sizeof(float) : 2 * kStripRows * sizeof(float);
   if (two_tiles)
     two_strips ? block_sums<true, true>(block, out, out_stride) : block_sums<true, false>(block, out, out_stride);
   else
@@ -103,7 +107,9 @@ void linear_amx(const LinearArgs& args) noexcept {
   const int whole = args.tokens - args.tokens % kTileTokens;
   const bool gathers = padded <= kGatheredColumns;
   // What does not fit into whole tiles where it lies, and is too wide or too little to be copied together, goes first.
-  const int tiled = args.tokens <= kFewTokens || (!gathers && args.rows) ? 0 : !gathers || args.tokens - whole <= kFewTokens ? whole : args.tokens;
+  const int tiled = args.tokens <= kFewTokens || (!gathers && args.rows) ? 0
+                    : !gathers || args.tokens - whole <= kFewTokens      ? whole
+                                                                         : args.tokens;
   if (tiled < args.tokens) run_plain(args, tiled, args.tokens - tiled);
   if (tiled == 0) return;
   alignas(64) std::byte gathered[kBlockTokens * kGatheredColumns * 2];
@@ -117,7 +123,8 @@ void linear_amx(const LinearArgs& args) noexcept {
     if (args.rows || count % kTileTokens != 0) {
       for (int t = 0; t < count; ++t) {
         const std::int64_t row = args.rows ? args.rows[token + t] : token + t;
-        std::memcpy(gathered + static_cast<std::size_t>(t) * row_bytes, args.activations + static_cast<std::size_t>(row) * args.activation_stride, row_bytes);
+        std::memcpy(gathered + static_cast<std::size_t>(t) * row_bytes,
+                    args.activations + static_cast<std::size_t>(row) * args.activation_stride, row_bytes);
       }
       rows = gathered;
       stride = row_bytes;

@@ -12,11 +12,14 @@ namespace {
 
 constexpr int kIqOffset = 64;
 
-constexpr std::int32_t four_bytes(int x) { return static_cast<std::int32_t>(0x01010101U * static_cast<std::uint32_t>(x)); }
+constexpr std::int32_t four_bytes(int x) {
+  return static_cast<std::int32_t>(0x01010101U * static_cast<std::uint32_t>(x));
+}
 
 // kIqOffset + value, or - value where the bit is set, four a lane; values of the grids are below 64, so no byte meets its neighbour.
 inline I8x64 with_signs(I32x16 values, I32x16 four_signs) {
-  const I32x16 spread = either(either(four_signs, left<7>(four_signs)), either(left<14>(four_signs), left<21>(four_signs)));
+  const I32x16 spread =
+      either(either(four_signs, left<7>(four_signs)), either(left<14>(four_signs), left<21>(four_signs)));
   const I32x16 ones = low_bits(spread, four_bytes(1));
   const I8x64 negative = as_bytes(sub(left<8>(ones), ones));  // 255 in the bytes of ones
   const I32x16 offset = splat_int(four_bytes(kIqOffset));
@@ -112,7 +115,8 @@ struct Iq2S : IqType<82, 16> {
   template <typename Put>
   static void quants(const std::byte* p, Put&& put) {
     for (int ib = 0; ib < 8; ++ib) {
-      I32x16 high = widen_u8(p + 160 + 16 * ib), signs = load_ints(p + 288 + 64 * ib), low = load_ints(p + 800 + 64 * ib);
+      I32x16 high = widen_u8(p + 160 + 16 * ib), signs = load_ints(p + 288 + 64 * ib),
+             low = load_ints(p + 800 + 64 * ib);
       for (int l = 0; l < 4; ++l, high = right<2>(high), signs = right<8>(signs), low = right<8>(low))
         put_eight(put, 4 * ib + l, kGridIQ2_S, either(low_bits(low, 255), left<8>(low_bits(high, 3))), signs);
     }
@@ -165,7 +169,8 @@ struct Iq3S : IqType<110, 32> {
 
 // An entry of eight ternary values g (int8), shifted by an eighth: 8 g + 1, or 8 g - 1 where minus is 1; plus kIqOffset.
 inline I8x64 ternary(I32x16 values, I32x16 minus) {
-  const I32x16 from_zero = low_bits(add(low_bits(values, four_bytes(3)), splat_int(four_bytes(1))), four_bytes(3));  // g + 1
+  const I32x16 from_zero =
+      low_bits(add(low_bits(values, four_bytes(3)), splat_int(four_bytes(1))), four_bytes(3));  // g + 1
   const I32x16 shift = sub(splat_int(four_bytes(kIqOffset - 7)), low_bits(sub(zero_ints(), minus), four_bytes(2)));
   return as_bytes(add(left<3>(from_zero), shift));
 }

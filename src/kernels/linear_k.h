@@ -179,7 +179,8 @@ struct Q3K {
 };
 
 // The values of the sixteen codes of IQ4_NL and IQ4_XS: part of the format (ggml).
-alignas(16) constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+alignas(16) constexpr std::int8_t kIq4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                    1,    13,   25,  38,  53,  69,  89,  113};
 
 struct Iq4Xs {
   static constexpr int kBytes = 136, kSub = 32, kOffsetShift = 7;

@@ -14,15 +14,16 @@
 namespace limpid {
 namespace {
 
-constexpr int kTokenChunk = 64;                        // accumulators of a chunk: 4 KB
-constexpr int kAhead = 4096;                           // bytes that a prefetch is ahead of its use
-constexpr int kBlockTile = kTokenTile > 8 ? 8 : 2;     // tokens of a register tile: two sums and a dot each
+constexpr int kTokenChunk = 64;                     // accumulators of a chunk: 4 KB
+constexpr int kAhead = 4096;                        // bytes that a prefetch is ahead of its use
+constexpr int kBlockTile = kTokenTile > 8 ? 8 : 2;  // tokens of a register tile: two sums and a dot each
 
 // Sixteen rows of a block, decoded. Types with sub-blocks of 32 use the first 8 scales.
 struct alignas(64) Block256 {
-  std::uint8_t quants[64][64];     // [k / 4][row * 4 + k % 4]
-  std::int32_t scales[16][16];     // [sub-block][row]
-  std::int32_t offsets[8][16];     // [k / 32][row]: m of the first 16 k in the low half, of the others in the high half, both int16
+  std::uint8_t quants[64][64];  // [k / 4][row * 4 + k % 4]
+  std::int32_t scales[16][16];  // [sub-block][row]
+  std::int32_t
+      offsets[8][16];  // [k / 32][row]: m of the first 16 k in the low half, of the others in the high half, both int16
   float d[16];
   float dmin[16];
 };

@@ -49,7 +49,8 @@ inline I32x16 widen_i8(const std::byte* p) {
 }
 inline I32x16 widen_u16(const std::byte* p) {
   const __m256i words = load32(p);
-  return {_mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)), _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1))};
+  return {_mm256_cvtepu16_epi32(_mm256_castsi256_si128(words)),
+          _mm256_cvtepu16_epi32(_mm256_extracti128_si256(words, 1))};
 }
 inline void store_ints(std::int32_t* p, I32x16 x) {
   _mm256_store_si256(reinterpret_cast<__m256i*>(p), x.lo);
@@ -65,7 +66,8 @@ inline I32x16 gather(const std::byte* table, I32x16 index) {
   return {_mm256_i32gather_epi32(words, index.lo, 4), _mm256_i32gather_epi32(words, index.hi, 4)};
 }
 inline I32x16 dot_pairs(I32x16 sum, I32x16 w, I32x16 a) {
-  return {_mm256_add_epi32(sum.lo, _mm256_madd_epi16(w.lo, a.lo)), _mm256_add_epi32(sum.hi, _mm256_madd_epi16(w.hi, a.hi))};
+  return {_mm256_add_epi32(sum.lo, _mm256_madd_epi16(w.lo, a.lo)),
+          _mm256_add_epi32(sum.hi, _mm256_madd_epi16(w.hi, a.hi))};
 }
 
 #else
@@ -90,8 +92,11 @@ inline I32x16 gather(const std::byte* table, const I32x16& index) {
   return int_lanes([&](int i) { return static_cast<std::int32_t>(dword_at(table, index.v[i])); });
 }
 inline I32x16 dot_pairs(I32x16 sum, const I32x16& w, const I32x16& a) {
-  const auto half = [](std::int32_t x, int shift) { return static_cast<std::int16_t>(static_cast<std::uint32_t>(x) >> shift); };
-  return int_lanes([&](int i) { return sum.v[i] + half(w.v[i], 0) * half(a.v[i], 0) + half(w.v[i], 16) * half(a.v[i], 16); });
+  const auto half = [](std::int32_t x, int shift) {
+    return static_cast<std::int16_t>(static_cast<std::uint32_t>(x) >> shift);
+  };
+  return int_lanes(
+      [&](int i) { return sum.v[i] + half(w.v[i], 0) * half(a.v[i], 0) + half(w.v[i], 16) * half(a.v[i], 16); });
 }
 
 #endif

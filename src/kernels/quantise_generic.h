@@ -15,7 +15,8 @@ inline F32x16 read_padded(const float* x, std::int64_t k, std::int64_t i) {
 }
 
 inline void quantise_f32(const float* x, std::int64_t k, std::byte* row) noexcept {
-  for (std::int64_t i = 0; i < act_padded(ActType::f32, k); i += 16) store(reinterpret_cast<float*>(row) + i, read_padded(x, k, i));
+  for (std::int64_t i = 0; i < act_padded(ActType::f32, k); i += 16)
+    store(reinterpret_cast<float*>(row) + i, read_padded(x, k, i));
 }
 
 inline void quantise_bf16(const float* x, std::int64_t k, std::byte* row) noexcept {

@@ -33,7 +33,8 @@ bool is_set(const Json& value) {
 double number(const Json& config, const char* field, const std::string& path) {
   const auto found = config.find(field);
   if (found == config.end() || !found->is_number() || !(found->get<double>() > 0))
-    fail(ErrorKind::input, "{}: {}: expected a number above 0, found {}", path, field, found == config.end() ? "nothing" : found->dump());
+    fail(ErrorKind::input, "{}: {}: expected a number above 0, found {}", path, field,
+         found == config.end() ? "nothing" : found->dump());
   return found->get<double>();
 }
 
@@ -41,9 +42,12 @@ double read_scale(const std::string& path) {
   const Json config = read_json(path);
   if (!config.is_object()) fail(ErrorKind::input, "{}: expected an object", path);
   if (config.value("peft_type", Json()) != "LORA")
-    fail(ErrorKind::unsupported, "{}: peft_type is {}, expected \"LORA\"", path, config.value("peft_type", Json()).dump());
-  for (const char* field : {"use_dora", "bias", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "trainable_token_indices"})
-    if (config.contains(field) && is_set(config[field])) fail(ErrorKind::unsupported, "{}: {} is {}, expected none of it", path, field, config[field].dump());
+    fail(ErrorKind::unsupported, "{}: peft_type is {}, expected \"LORA\"", path,
+         config.value("peft_type", Json()).dump());
+  for (const char* field : {"use_dora", "bias", "modules_to_save", "rank_pattern", "alpha_pattern", "fan_in_fan_out",
+                            "trainable_token_indices"})
+    if (config.contains(field) && is_set(config[field]))
+      fail(ErrorKind::unsupported, "{}: {} is {}, expected none of it", path, field, config[field].dump());
   const double rank = number(config, "r", path), alpha = number(config, "lora_alpha", path);
   return is_set(config.value("use_rslora", Json())) ? alpha / std::sqrt(rank) : alpha / rank;
 }
@@ -60,18 +64,23 @@ std::vector<float> decode(const SafetensorsTensor& tensor, const std::string& pa
 // Hugging Face's name of a matrix to the file's.
 class Names final : public ParameterVisitor {
  public:
-  Names(const WeightSource& weights, const ModelConfig& config) : gguf_(weights.format() == WeightSource::Format::gguf) {
+  Names(const WeightSource& weights, const ModelConfig& config)
+      : gguf_(weights.format() == WeightSource::Format::gguf) {
     if (!gguf_) return;
     Decoder decoder(config);
     decoder.visit(*this);
     decoder.visit_mtp(*this);
   }
-  void matrix(const ParameterName& name, std::int64_t, std::int64_t, PackedWeight&) override { names_[name.safetensors] = name.gguf; }
-  void matrix_f32(const ParameterName& name, std::int64_t, std::int64_t, PackedWeight&) override { names_[name.safetensors] = name.gguf; }
+  void matrix(const ParameterName& name, std::int64_t, std::int64_t, PackedWeight&) override {
+    names_[name.safetensors] = name.gguf;
+  }
+  void matrix_f32(const ParameterName& name, std::int64_t, std::int64_t, PackedWeight&) override {
+    names_[name.safetensors] = name.gguf;
+  }
   void vector(const ParameterName&, std::int64_t, const float*&) override {}
   void experts(const ParameterName&, std::int64_t, std::int64_t, std::span<PackedWeight* const>) override {}
-  void key_value_maps(const ParameterName&, const std::string&, const std::string&, std::int64_t, std::int64_t, std::int64_t, std::span<PackedWeight>,
-                      std::span<PackedWeight>) override {}
+  void key_value_maps(const ParameterName&, const std::string&, const std::string&, std::int64_t, std::int64_t,
+                      std::int64_t, std::span<PackedWeight>, std::span<PackedWeight>) override {}
   // "" where the file has no such matrix by itself.
   std::string of(const std::string& name) const {
     if (!gguf_) return name;
@@ -94,7 +103,8 @@ AdapterFile AdapterFile::open(const std::string& directory) {
   const SafetensorsFile file(path);
   for (const SafetensorsTensor& a : file.tensors()) {
     const std::string name(a.name);
-    if (name.ends_with(kB) && file.tensor(name.substr(0, name.size() - kB.size()) + std::string(kA)) != nullptr) continue;
+    if (name.ends_with(kB) && file.tensor(name.substr(0, name.size() - kB.size()) + std::string(kA)) != nullptr)
+      continue;
     if (!name.starts_with(kPrefix) || !name.ends_with(kA))
       fail(ErrorKind::input, "{}: tensor {}: expected {}NAME{} with its {}", path, name, kPrefix, kA, kB);
     const std::string module = name.substr(0, name.size() - kA.size());
@@ -108,7 +118,8 @@ AdapterFile AdapterFile::open(const std::string& directory) {
     m.columns = a.shape[1];
     m.rows = b->shape[0];
     if (b->shape[1] != m.rank || m.rank < 1)
-      fail(ErrorKind::input, "{}: {}: A is ({}, {}) and B ({}, {}): expected one rank", path, module, m.rank, m.columns, m.rows, b->shape[1]);
+      fail(ErrorKind::input, "{}: {}: A is ({}, {}) and B ({}, {}): expected one rank", path, module, m.rank, m.columns,
+           m.rows, b->shape[1]);
     adapter.matrices_.push_back(std::move(m));
   }
   if (adapter.matrices_.empty()) fail(ErrorKind::input, "{}: no matrices in it", path);
@@ -123,14 +134,16 @@ std::vector<float> AdapterFile::change(const Matrices& m) const {
     for (std::int64_t i = 0; i < m.rank; ++i) {
       const double factor = scale_ * static_cast<double>(m.b[static_cast<std::size_t>(o * m.rank + i)]);
       const float* a = m.a.data() + i * m.columns;
-      for (std::int64_t k = 0; k < m.columns; ++k) row[static_cast<std::size_t>(k)] += factor * static_cast<double>(a[k]);
+      for (std::int64_t k = 0; k < m.columns; ++k)
+        row[static_cast<std::size_t>(k)] += factor * static_cast<double>(a[k]);
     }
     std::ranges::transform(row, change.begin() + o * m.columns, [](double v) { return static_cast<float>(v); });
   }
   return change;
 }
 
-MergedWeights::MergedWeights(std::shared_ptr<const WeightSource> base, const ModelConfig& config, const AdapterFile& adapter)
+MergedWeights::MergedWeights(std::shared_ptr<const WeightSource> base, const ModelConfig& config,
+                             const AdapterFile& adapter)
     : WeightSource(base->format(), base->path()), base_(std::move(base)) {
   files_ = base_->files();
   const Names names(*base_, config);
@@ -138,10 +151,11 @@ MergedWeights::MergedWeights(std::shared_ptr<const WeightSource> base, const Mod
   for (const AdapterFile::Matrices& m : adapter.matrices()) {
     const Weight* weight = base_->find(names.of(m.name));
     if (weight == nullptr)
-      fail(ErrorKind::input, "{}: adapter of another model: it changes {}, which {} does not have", adapter.path(), m.name, base_->path());
+      fail(ErrorKind::input, "{}: adapter of another model: it changes {}, which {} does not have", adapter.path(),
+           m.name, base_->path());
     if (weight->rank != 2 || weight->rows() != m.rows || weight->columns() != m.columns)
-      fail(ErrorKind::input, "{}: adapter of another model: {} is ({}, {}) there and ({}, {}) in {}", adapter.path(), m.name, m.rows, m.columns,
-           weight->rows(), weight->columns(), base_->path());
+      fail(ErrorKind::input, "{}: adapter of another model: {} is ({}, {}) there and ({}, {}) in {}", adapter.path(),
+           m.name, m.rows, m.columns, weight->rows(), weight->columns(), base_->path());
     changed[weight->name] = &m;
   }
   for (const Weight& weight : base_->weights()) {
@@ -153,7 +167,8 @@ MergedWeights::MergedWeights(std::shared_ptr<const WeightSource> base, const Mod
   }
 }
 
-void MergedWeights::merge(const Weight& weight, const ModelConfig& config, const AdapterFile& adapter, const AdapterFile::Matrices& m) {
+void MergedWeights::merge(const Weight& weight, const ModelConfig& config, const AdapterFile& adapter,
+                          const AdapterFile::Matrices& m) {
   std::vector<float> change = adapter.change(m);
   if (format() == Format::gguf && rotates(config, m.name)) to_pairs(change.data(), m.rows, m.columns, config.head_dim);
   const std::vector<float> before = decode_all(weight);
@@ -162,9 +177,11 @@ void MergedWeights::merge(const Weight& weight, const ModelConfig& config, const
   Weight merged = weight;
   merged.type = weight.type == DType::f32 ? DType::f32 : DType::bf16;
   merged.scales = {};
-  std::vector<std::byte>& bytes = own_.emplace_back(row_bytes(merged.type, m.columns) * static_cast<std::size_t>(m.rows));
+  std::vector<std::byte>& bytes =
+      own_.emplace_back(row_bytes(merged.type, m.columns) * static_cast<std::size_t>(m.rows));
   for (std::int64_t r = 0; r < m.rows; ++r)
-    encode_row(merged.type, change.data() + r * m.columns, m.columns, bytes.data() + row_bytes(merged.type, m.columns) * static_cast<std::size_t>(r));
+    encode_row(merged.type, change.data() + r * m.columns, m.columns,
+               bytes.data() + row_bytes(merged.type, m.columns) * static_cast<std::size_t>(r));
   merged.data = bytes;
   add(merged);
 }

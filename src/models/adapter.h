@@ -49,7 +49,8 @@ class MergedWeights final : public WeightSource {
   void drop_bytes(const Weight& weight, std::size_t begin, std::size_t size) const override;
 
  private:
-  void merge(const Weight& weight, const ModelConfig& config, const AdapterFile& adapter, const AdapterFile::Matrices& matrices);
+  void merge(const Weight& weight, const ModelConfig& config, const AdapterFile& adapter,
+             const AdapterFile::Matrices& matrices);
 
   std::shared_ptr<const WeightSource> base_;
   std::deque<std::vector<std::byte>> own_;

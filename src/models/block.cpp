@@ -15,7 +15,12 @@ GroupedAttentionLayer::Shape grouped_shape(const ModelConfig& c, const RopeFrequ
   s.norm_eps = c.norm_eps;
   s.qkv_bias = c.qkv_bias;
   s.output_bias = c.output_bias;
-  s.attention = {c.heads, c.kv_heads, c.head_dim, c.head_dim, static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim))), rope.rope()};
+  s.attention = {c.heads,
+                 c.kv_heads,
+                 c.head_dim,
+                 c.head_dim,
+                 static_cast<float>(1.0 / std::sqrt(static_cast<double>(c.head_dim))),
+                 rope.rope()};
   return s;
 }
 
@@ -30,7 +35,8 @@ LatentAttentionLayer::Shape latent_shape(const ModelConfig& c, const RopeFrequen
   s.value = c.value_dim;
   s.norm_eps = c.norm_eps;
   s.latent_eps = c.norm_eps;
-  const double scale = 1.0 / std::sqrt(static_cast<double>(c.nope_dim + c.rope_dim)) * static_cast<double>(rope.latent_scale());
+  const double scale =
+      1.0 / std::sqrt(static_cast<double>(c.nope_dim + c.rope_dim)) * static_cast<double>(rope.latent_scale());
   s.attention = {c.heads, c.kv_rank, c.rope_dim, static_cast<float>(scale), rope.rope()};
   return s;
 }
@@ -64,16 +70,19 @@ Block::Block(const ModelConfig& c, const RopeFrequencies& rope, int layer)
       expert_count_(is_moe(c, layer) ? c.experts : 0),
       attention_(is_latent(c) ? decltype(attention_)(LatentAttentionLayer(latent_shape(c, rope)))
                               : decltype(attention_)(GroupedAttentionLayer(grouped_shape(c, rope)))),
-      feed_forward_(is_moe(c, layer) ? decltype(feed_forward_)(MoeLayer(moe_shape(c)))
-                                     : decltype(feed_forward_)(GatedMlpLayer({c.width, c.feed_forward, c.norm_eps, c.mlp_bias}))) {}
+      feed_forward_(is_moe(c, layer)
+                        ? decltype(feed_forward_)(MoeLayer(moe_shape(c)))
+                        : decltype(feed_forward_)(GatedMlpLayer({c.width, c.feed_forward, c.norm_eps, c.mlp_bias}))) {}
 
 void Block::visit(ParameterVisitor& visitor, ResidentExperts& experts) {
   std::visit([&](auto& part) { part.visit(visitor, layer_); }, attention_);
   std::visit([&](auto& part) { part.visit(visitor, layer_); }, feed_forward_);
-  if (expert_count_ > 0) MoeLayer::visit_experts(visitor, layer_, width_, expert_width_, experts.layer(layer_, expert_count_));
+  if (expert_count_ > 0)
+    MoeLayer::visit_experts(visitor, layer_, width_, expert_width_, experts.layer(layer_, expert_count_));
 }
 
-void Block::forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache, ExpertSource& experts) const {
+void Block::forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache,
+                    ExpertSource& experts) const {
   std::visit([&](const auto& part) { part.forward(ex, x, rope_table, batch, cache); }, attention_);
   if (const auto* moe = std::get_if<MoeLayer>(&feed_forward_))
     moe->forward(ex, x, experts, layer_);
@@ -82,8 +91,9 @@ void Block::forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& 
 }
 
 std::size_t Block::arena_bytes(const ModelConfig& c, const RopeFrequencies& rope, int tokens, bool immediate) {
-  const std::size_t attention = is_latent(c) ? LatentAttentionLayer::arena_bytes(latent_shape(c, rope), kMostThreads, tokens)
-                                             : GroupedAttentionLayer::arena_bytes(grouped_shape(c, rope), kMostThreads, tokens);
+  const std::size_t attention = is_latent(c)
+                                    ? LatentAttentionLayer::arena_bytes(latent_shape(c, rope), kMostThreads, tokens)
+                                    : GroupedAttentionLayer::arena_bytes(grouped_shape(c, rope), kMostThreads, tokens);
   const std::size_t plain = gated_mlp_arena_bytes(tokens, c.width, c.feed_forward);
   return std::max({attention, plain, c.experts > 0 ? MoeLayer::arena_bytes(moe_shape(c), tokens, immediate) : 0});
 }

@@ -16,7 +16,8 @@ class Block {
   // experts: where the routed experts of this layer go, if it has any.
   void visit(ParameterVisitor& visitor, ResidentExperts& experts);
   // x (T, D), in place: x + attend(norm(x)), then x + (GatedMlp | Moe)(norm(x)).
-  void forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache, ExpertSource& experts) const;
+  void forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache,
+               ExpertSource& experts) const;
 
   // For a step of at most `tokens` rows, whichever kinds of layers the model has. immediate: of the source of its experts.
   static std::size_t arena_bytes(const ModelConfig& config, const RopeFrequencies& rope, int tokens, bool immediate);

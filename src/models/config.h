@@ -15,10 +15,10 @@
 namespace limpid {
 
 struct ModelConfig {
-  std::string architecture;   // "llama", "qwen2", "deepseek_v3" (DeepSeek-V2, V3, R1, Moonlight, Kimi K2)
-  std::string name;           // as the file calls itself; may be empty
+  std::string architecture;  // "llama", "qwen2", "deepseek_v3" (DeepSeek-V2, V3, R1, Moonlight, Kimi K2)
+  std::string name;          // as the file calls itself; may be empty
   int vocabulary = 0, width = 0, layers = 0, context = 0;
-  int heads = 0, kv_heads = 0, head_dim = 0;   // grouped-query attention
+  int heads = 0, kv_heads = 0, head_dim = 0;  // grouped-query attention
   int feed_forward = 0;
   float norm_eps = 1e-6F;
   bool tied_embeddings = false;
@@ -26,15 +26,15 @@ struct ModelConfig {
   RopeConfig rope;
 
   // deepseek_v3
-  int q_rank = 0;             // 0: no compression of the query
+  int q_rank = 0;  // 0: no compression of the query
   int kv_rank = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;
-  int dense_layers = 0;       // the first layers have a plain MLP
+  int dense_layers = 0;  // the first layers have a plain MLP
   int experts = 0, experts_chosen = 0, expert_width = 0, shared_experts = 0;
   int expert_groups = 1, expert_groups_kept = 1;
   Gate::Score score = Gate::Score::sigmoid;
   bool gate_bias = true, gate_group_top2 = true, gate_normalise = true;
   float routed_scale = 1.0F;
-  int mtp_layers = 0;         // multi-token prediction layers, after the main ones
+  int mtp_layers = 0;  // multi-token prediction layers, after the main ones
   // The file repeats the embedding and the vocabulary matrix for them (published files do). Set by the tensors that are there (models/load.cpp).
   bool mtp_own_embedding = false, mtp_own_head = false;
 };

@@ -19,18 +19,24 @@ struct Keys {
 
   std::string full(std::string_view key) const { return fmt::format("{}.{}", prefix, key); }
   bool has(std::string_view key) const { return file.has(full(key)); }
-  int integer(std::string_view key, const IntegerRange& range) const { return checked(key, file.get<std::int64_t>(full(key)), range); }
-  int integer_or(std::string_view key, int otherwise, const IntegerRange& range) const { return has(key) ? integer(key, range) : otherwise; }
+  int integer(std::string_view key, const IntegerRange& range) const {
+    return checked(key, file.get<std::int64_t>(full(key)), range);
+  }
+  int integer_or(std::string_view key, int otherwise, const IntegerRange& range) const {
+    return has(key) ? integer(key, range) : otherwise;
+  }
   double real_or(std::string_view key, double otherwise, const RealRange& range) const {
     const double value = file.get_or<double>(full(key), otherwise);
     if (value >= range.least && value <= range.most) return value;  // no NaN
-    fail(ErrorKind::input, "{}: key '{}': expected a number from {} to {}, found {}", file.path(), full(key), range.least, range.most, value);
+    fail(ErrorKind::input, "{}: key '{}': expected a number from {} to {}, found {}", file.path(), full(key),
+         range.least, range.most, value);
   }
 
  private:
   int checked(std::string_view key, std::int64_t value, const IntegerRange& range) const {
     if (value >= range.least && value <= range.most) return static_cast<int>(value);
-    fail(ErrorKind::input, "{}: key '{}': expected an integer from {} to {}, found {}", file.path(), full(key), range.least, range.most, value);
+    fail(ErrorKind::input, "{}: key '{}': expected an integer from {} to {}, found {}", file.path(), full(key),
+         range.least, range.most, value);
   }
 };
 
@@ -38,8 +44,9 @@ int vocabulary_of(const GgufFile& file) {
   const GgufTensor* table = file.tensor("token_embd.weight");
   if (table == nullptr) fail(ErrorKind::input, "{}: the tensor token_embd.weight is missing", file.path());
   if (table->rank != 2 || table->dims[1] > limits::kMostWidth)
-    fail(ErrorKind::input, "{}: tensor 'token_embd.weight': expected a row for each of 1 to {} tokens, found {} of rank {}", file.path(), limits::kMostWidth,
-         table->dims[1], table->rank);
+    fail(ErrorKind::input,
+         "{}: tensor 'token_embd.weight': expected a row for each of 1 to {} tokens, found {} of rank {}", file.path(),
+         limits::kMostWidth, table->dims[1], table->rank);
   return static_cast<int>(table->dims[1]);
 }
 
@@ -57,8 +64,8 @@ void read_divisors(const GgufFile& file, RopeConfig& rope) {
   const GgufTensor* divisors = file.tensor("rope_freqs.weight");
   if (divisors == nullptr) return;
   if (divisors->type != DType::f32 || divisors->values() != rope.dim / 2)
-    fail(ErrorKind::input, "{}: rope_freqs.weight holds {} values of {}, expected {} of F32", file.path(), divisors->values(), info(divisors->type).name,
-         rope.dim / 2);
+    fail(ErrorKind::input, "{}: rope_freqs.weight holds {} values of {}, expected {} of F32", file.path(),
+         divisors->values(), info(divisors->type).name, rope.dim / 2);
   rope.frequency_divisors.resize(static_cast<std::size_t>(rope.dim / 2));
   decode_row(DType::f32, divisors->data.data(), rope.dim / 2, rope.frequency_divisors.data());
 }
@@ -67,7 +74,8 @@ void read_grouped(const Keys& k, ModelConfig& c) {
   c.head_dim = k.integer_or("attention.key_length", c.width / c.heads, limits::kHeadDim);
   const int value_length = k.integer_or("attention.value_length", c.head_dim, limits::kHeadDim);
   if (value_length != c.head_dim)
-    fail(ErrorKind::unsupported, "{}: {} is {}, expected {} as for keys", k.file.path(), k.full("attention.value_length"), value_length, c.head_dim);
+    fail(ErrorKind::unsupported, "{}: {} is {}, expected {} as for keys", k.file.path(),
+         k.full("attention.value_length"), value_length, c.head_dim);
   c.kv_heads = k.integer_or("attention.head_count_kv", c.heads, limits::kHeads);
   c.rope.dim = k.integer_or("rope.dimension_count", c.head_dim, limits::kRopeDim);
   c.rope.interleaved = c.architecture == "llama";  // q and k of llama files are permuted for it
@@ -84,7 +92,8 @@ void read_latent(const Keys& k, ModelConfig& c) {
   // Newer files store the cached row's sizes as key_length, and the heads' own as key_length_mla.
   const char* key = k.has("attention.key_length_mla") ? "attention.key_length_mla" : "attention.key_length";
   const char* value = k.has("attention.value_length_mla") ? "attention.value_length_mla" : "attention.value_length";
-  c.nope_dim = k.integer(key, {c.rope_dim + std::int64_t{1}, c.rope_dim + limits::kHeadDim.most}) - c.rope_dim;  // some of it does not rotate
+  c.nope_dim = k.integer(key, {c.rope_dim + std::int64_t{1}, c.rope_dim + limits::kHeadDim.most}) -
+               c.rope_dim;  // some of it does not rotate
   c.value_dim = k.integer(value, limits::kHeadDim);
   c.rope.dim = c.rope_dim;
   c.rope.interleaved = true;
@@ -92,7 +101,9 @@ void read_latent(const Keys& k, ModelConfig& c) {
     c.rope.mscale_all_dim = 10.0 * k.real_or("rope.scaling.yarn_log_multiplier", 0.0, limits::kTemperature);
     c.rope.mscale = c.rope.mscale_all_dim;
   }
-  c.mtp_layers = k.integer_or("nextn_predict_layers", 0, {0, std::min<std::int64_t>(limits::kMtpLayers.most, c.layers - 1)});  // counted in block_count
+  c.mtp_layers =
+      k.integer_or("nextn_predict_layers", 0,
+                   {0, std::min<std::int64_t>(limits::kMtpLayers.most, c.layers - 1)});  // counted in block_count
   c.layers -= c.mtp_layers;
   c.dense_layers = k.integer_or("leading_dense_block_count", 0, limits::kSomeLayers);
   c.experts = k.integer_or("expert_count", 0, limits::kExperts);
@@ -116,7 +127,8 @@ void read_latent(const Keys& k, ModelConfig& c) {
 ModelConfig config_from_gguf(const GgufFile& file) {
   const std::string architecture = file.get<std::string>("general.architecture");
   if (architecture != "llama" && architecture != "qwen2" && architecture != "deepseek2")
-    fail(ErrorKind::unsupported, "{}: general.architecture is '{}', expected llama, qwen2 or deepseek2", file.path(), architecture);
+    fail(ErrorKind::unsupported, "{}: general.architecture is '{}', expected llama, qwen2 or deepseek2", file.path(),
+         architecture);
   const Keys k{file, architecture};
   ModelConfig c;
   c.architecture = architecture == "deepseek2" ? "deepseek_v3" : architecture;

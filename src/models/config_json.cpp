@@ -12,7 +12,8 @@ namespace {
 int integer(const ConfigJson& j, std::string_view key, const IntegerRange& range) {
   const auto value = j.get<std::int64_t>(key);
   if (value >= range.least && value <= range.most) return static_cast<int>(value);
-  fail(ErrorKind::input, "{}: key '{}': expected an integer from {} to {}, found {}", j.name(), key, range.least, range.most, value);
+  fail(ErrorKind::input, "{}: key '{}': expected an integer from {} to {}, found {}", j.name(), key, range.least,
+       range.most, value);
 }
 
 int integer_or(const ConfigJson& j, std::string_view key, int otherwise, const IntegerRange& range) {
@@ -22,7 +23,8 @@ int integer_or(const ConfigJson& j, std::string_view key, int otherwise, const I
 double real_or(const ConfigJson& j, std::string_view key, double otherwise, const RealRange& range) {
   const double value = j.get_or<double>(key, otherwise);
   if (value >= range.least && value <= range.most) return value;
-  fail(ErrorKind::input, "{}: key '{}': expected a number from {} to {}, found {}", j.name(), key, range.least, range.most, value);
+  fail(ErrorKind::input, "{}: key '{}': expected a number from {} to {}, found {}", j.name(), key, range.least,
+       range.most, value);
 }
 
 void read_scaling(const ConfigJson& j, const ModelConfig& c, RopeConfig& rope) {
@@ -54,7 +56,8 @@ void read_latent(const ConfigJson& j, ModelConfig& c) {
   c.rope.interleaved = j.get_or<bool>("rope_interleave", true);
   c.dense_layers = integer_or(j, "first_k_dense_replace", 0, limits::kSomeLayers);
   if (j.get_or<std::int64_t>("moe_layer_freq", 1) != 1)
-    fail(ErrorKind::unsupported, "{}: key 'moe_layer_freq': expected 1, found {}", j.name(), j.get<std::int64_t>("moe_layer_freq"));
+    fail(ErrorKind::unsupported, "{}: key 'moe_layer_freq': expected 1, found {}", j.name(),
+         j.get<std::int64_t>("moe_layer_freq"));
   c.experts = integer_or(j, "n_routed_experts", 0, limits::kExperts);
   c.experts_chosen = integer_or(j, "num_experts_per_tok", 0, limits::kExperts);
   c.expert_width = integer_or(j, "moe_intermediate_size", 0, limits::kOptionalWidth);
@@ -64,7 +67,8 @@ void read_latent(const ConfigJson& j, ModelConfig& c) {
   const std::string method = j.get_or<std::string>("topk_method", v2 ? "greedy" : "noaux_tc");
   if (method == "greedy") c.expert_groups = c.expert_groups_kept = 1;
   const std::string score = j.get_or<std::string>("scoring_func", v2 ? "softmax" : "sigmoid");
-  if (score != "sigmoid" && score != "softmax") fail(ErrorKind::unsupported, "{}: scoring_func is '{}', expected sigmoid or softmax", j.name(), score);
+  if (score != "sigmoid" && score != "softmax")
+    fail(ErrorKind::unsupported, "{}: scoring_func is '{}', expected sigmoid or softmax", j.name(), score);
   c.score = score == "sigmoid" ? Gate::Score::sigmoid : Gate::Score::softmax;
   c.gate_bias = method == "noaux_tc";
   c.gate_group_top2 = method == "noaux_tc";
@@ -80,7 +84,8 @@ ModelConfig config_from_checkpoint(const Checkpoint& checkpoint) {
   const std::string type = j.get<std::string>("model_type");
   const bool latent = type == "deepseek_v3" || type == "deepseek_v2" || type == "kimi_k2";
   if (!latent && type != "llama" && type != "qwen2")
-    fail(ErrorKind::unsupported, "{}: model_type is '{}', expected llama, qwen2, deepseek_v2, deepseek_v3 or kimi_k2", j.name(), type);
+    fail(ErrorKind::unsupported, "{}: model_type is '{}', expected llama, qwen2, deepseek_v2, deepseek_v3 or kimi_k2",
+         j.name(), type);
   if (const std::string act = j.get_or<std::string>("hidden_act", "silu"); act != "silu")
     fail(ErrorKind::unsupported, "{}: hidden_act is '{}', expected silu", j.name(), act);
   ModelConfig c;
@@ -94,7 +99,8 @@ ModelConfig config_from_checkpoint(const Checkpoint& checkpoint) {
   c.feed_forward = integer(j, "intermediate_size", limits::kWidth);
   c.norm_eps = static_cast<float>(real_or(j, "rms_norm_eps", 1e-6, limits::kEpsilon));
   c.tied_embeddings = j.get_or<bool>("tie_word_embeddings", false);
-  if (j.get_or<bool>("use_sliding_window", false)) fail(ErrorKind::unsupported, "{}: use_sliding_window is true, expected false", j.name());
+  if (j.get_or<bool>("use_sliding_window", false))
+    fail(ErrorKind::unsupported, "{}: use_sliding_window is true, expected false", j.name());
   if (latent) {
     read_latent(j, c);
   } else {

@@ -26,8 +26,8 @@ inline constexpr IntegerRange kGatingFunctions{1, 2};
 
 inline constexpr RealRange kEpsilon{0, 1};
 inline constexpr RealRange kRopeBase{1, 1e15};
-inline constexpr RealRange kFactor{1e-6, 1e6};        // of RoPE scalings and of the routed experts' sum
-inline constexpr RealRange kTemperature{0, 1e3};      // YaRN's mscale and attention factor; 0: not given
+inline constexpr RealRange kFactor{1e-6, 1e6};    // of RoPE scalings and of the routed experts' sum
+inline constexpr RealRange kTemperature{0, 1e3};  // YaRN's mscale and attention factor; 0: not given
 
 }  // namespace limits
 

@@ -19,7 +19,8 @@ void Decoder::visit(ParameterVisitor& visitor) {
   visitor.matrix({"model.embed_tokens.weight", "token_embd.weight"}, config_.vocabulary, config_.width, embedding_);
   for (Block& block : blocks_) block.visit(visitor, resident_);
   visitor.vector({"model.norm.weight", "output_norm.weight"}, config_.width, gain_);
-  if (!config_.tied_embeddings) visitor.matrix({"lm_head.weight", "output.weight"}, config_.vocabulary, config_.width, head_);
+  if (!config_.tied_embeddings)
+    visitor.matrix({"lm_head.weight", "output.weight"}, config_.vocabulary, config_.width, head_);
 }
 
 void Decoder::visit_mtp(ParameterVisitor& visitor) {
@@ -48,8 +49,10 @@ CacheLayout Decoder::cache_layout(CacheType type) const {
 
 std::size_t Decoder::arena_bytes(int tokens, int outputs) const {
   const ModelConfig& c = config_;
-  const std::size_t rows = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.width + c.rope.dim) * sizeof(float) + 2 * 64;
-  return rows + std::max(Block::arena_bytes(c, rope_, tokens, experts_->immediate()), head_arena_bytes(outputs, c.width, c.vocabulary));
+  const std::size_t rows =
+      static_cast<std::size_t>(tokens) * static_cast<std::size_t>(c.width + c.rope.dim) * sizeof(float) + 2 * 64;
+  return rows + std::max(Block::arena_bytes(c, rope_, tokens, experts_->immediate()),
+                         head_arena_bytes(outputs, c.width, c.vocabulary));
 }
 
 std::size_t Decoder::scratch_bytes(int tokens) const {
@@ -57,12 +60,16 @@ std::size_t Decoder::scratch_bytes(int tokens) const {
 }
 
 std::size_t Decoder::mtp_arena_bytes(int tokens, int outputs) const {
-  const std::size_t rope = static_cast<std::size_t>(tokens) * static_cast<std::size_t>(config_.rope.dim) * sizeof(float) + 64;
-  return rope + MtpLayer::arena_bytes(config_, tokens) + Block::arena_bytes(config_, rope_, tokens, experts_->immediate()) +
+  const std::size_t rope =
+      static_cast<std::size_t>(tokens) * static_cast<std::size_t>(config_.rope.dim) * sizeof(float) + 64;
+  return rope + MtpLayer::arena_bytes(config_, tokens) +
+         Block::arena_bytes(config_, rope_, tokens, experts_->immediate()) +
          head_arena_bytes(outputs, config_.width, config_.vocabulary);
 }
 
-std::size_t Decoder::mtp_scratch_bytes(int tokens) const { return std::max(scratch_bytes(tokens), MtpLayer::scratch_bytes(config_)); }
+std::size_t Decoder::mtp_scratch_bytes(int tokens) const {
+  return std::max(scratch_bytes(tokens), MtpLayer::scratch_bytes(config_));
+}
 
 Tensor Decoder::hidden(Exec& ex, const Batch& batch, std::span<const CacheLayer> cache) const {
   Tensor x = embed(ex, embedding_, batch);  // (T, D)
@@ -83,11 +90,13 @@ Tensor Decoder::logits(Exec& ex, const Tensor& hidden, const Batch& batch) const
   return head(ex, hidden, gain_, config_.norm_eps, vocabulary(), batch);
 }
 
-MtpOutput Decoder::mtp_forward(Exec& ex, int depth, const Tensor& hidden, MtpInput input, const Batch& next, const CacheLayer& cache) const {
+MtpOutput Decoder::mtp_forward(Exec& ex, int depth, const Tensor& hidden, MtpInput input, const Batch& next,
+                               const CacheLayer& cache) const {
   const MtpLayer& layer = mtp_.at(static_cast<std::size_t>(depth));
   if (!layer.loaded()) fail(ErrorKind::input, "mtp_forward: layer {} of multi-token prediction was not loaded", depth);
   const Tensor table = rope_table(ex, rope_.rope(), next);
-  return layer.forward(ex, hidden, input == MtpInput::normed ? gain_ : nullptr, embedding_, vocabulary(), table, next, cache, *experts_);
+  return layer.forward(ex, hidden, input == MtpInput::normed ? gain_ : nullptr, embedding_, vocabulary(), table, next,
+                       cache, *experts_);
 }
 
 }  // namespace limpid

@@ -19,7 +19,7 @@ class Decoder final : public Model {
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
   void visit(ParameterVisitor& visitor);
-  void visit_mtp(ParameterVisitor& visitor);    // the layers of multi-token prediction, which visit() leaves out
+  void visit_mtp(ParameterVisitor& visitor);  // the layers of multi-token prediction, which visit() leaves out
   // Keeps the memory that the visited parameters point into.
   void own(HugeBuffer packed, std::vector<std::unique_ptr<float[]>> vectors, std::uint64_t fingerprint);
 
@@ -37,7 +37,8 @@ class Decoder final : public Model {
   // Multi-token prediction of one depth (models/mtp_layer.h). hidden (T, D): of the main model's hidden(), or of the depth before. next: the batch of
   // the main step with ids moved on by one: row i holds the id of position i + 1, at position i. cache: this depth's own, in the same layout and
   // pages. Needs mtp_arena_bytes beside what forward() takes, for both in one step. Throws Error(input) on every thread where it is not loaded.
-  MtpOutput mtp_forward(Exec& ex, int depth, const Tensor& hidden, MtpInput input, const Batch& next, const CacheLayer& cache) const;
+  MtpOutput mtp_forward(Exec& ex, int depth, const Tensor& hidden, MtpInput input, const Batch& next,
+                        const CacheLayer& cache) const;
   int mtp_layers() const { return static_cast<int>(mtp_.size()); }
   std::size_t mtp_arena_bytes(int tokens, int outputs) const;
   std::size_t mtp_scratch_bytes(int tokens) const;

@@ -31,8 +31,10 @@ void look_for_mtp(const WeightSource& weights, ModelConfig& config) {
   const auto listed = [&](const Weight& weight) { return weight.name.starts_with(layer); };
   if (config.mtp_layers > 0 && std::ranges::none_of(weights.weights(), listed)) config.mtp_layers = 0;
   if (config.mtp_layers == 0) return;
-  config.mtp_own_embedding = weights.find(layer + (gguf ? "nextn.embed_tokens.weight" : "embed_tokens.weight")) != nullptr;
-  config.mtp_own_head = weights.find(layer + (gguf ? "nextn.shared_head_head.weight" : "shared_head.head.weight")) != nullptr;
+  config.mtp_own_embedding =
+      weights.find(layer + (gguf ? "nextn.embed_tokens.weight" : "embed_tokens.weight")) != nullptr;
+  config.mtp_own_head =
+      weights.find(layer + (gguf ? "nextn.shared_head_head.weight" : "shared_head.head.weight")) != nullptr;
 }
 
 PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precision, const LoadOptions& options) {
@@ -43,7 +45,8 @@ PackingPlan plan_of(Decoder& decoder, const ModelFiles& files, Precision precisi
   const ModelConfig& c = files.config();
   if (c.tied_embeddings) plan.ignore("lm_head.weight");  // some files repeat the embedding
   plan.ignore("rope_freqs.weight");                      // read into the configuration
-  for (int layer = 0; layer < c.layers + c.mtp_layers; ++layer) plan.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.", layer));
+  for (int layer = 0; layer < c.layers + c.mtp_layers; ++layer)
+    plan.ignore(fmt::format("model.layers.{}.self_attn.rotary_emb.", layer));
   plan.refuse_leftovers();
   return plan;
 }
@@ -112,7 +115,9 @@ std::vector<std::int32_t> ModelFiles::end_ids() const {
   return ids;
 }
 
-bool ModelFiles::has_tokenizer() const { return checkpoint_ ? checkpoint_->tokenizer_json().has_value() : gguf_->has("tokenizer.ggml.tokens"); }
+bool ModelFiles::has_tokenizer() const {
+  return checkpoint_ ? checkpoint_->tokenizer_json().has_value() : gguf_->has("tokenizer.ggml.tokens");
+}
 
 std::string ModelFiles::tokenizer_path() const {
   if (!has_tokenizer()) fail(ErrorKind::not_found, "{}: it has no tokenizer, which this command needs", path_);
@@ -123,7 +128,8 @@ ModelConfig training_config(const ModelFiles& files) {
   ModelConfig config = files.config();
   if (files.gguf() == nullptr || config.architecture != "llama") return config;
   if (config.rope.dim != config.head_dim)
-    fail(ErrorKind::unsupported, "{}: heads of {} of which {} rotate: expected all of them, for training", files.path(), config.head_dim, config.rope.dim);
+    fail(ErrorKind::unsupported, "{}: heads of {} of which {} rotate: expected all of them, for training", files.path(),
+         config.head_dim, config.rope.dim);
   config.rope.interleaved = false;
   return config;
 }
@@ -133,8 +139,8 @@ std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision, c
   return plan_of(decoder, files, precision, options).bytes();
 }
 
-std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress,
-                                      const LoadOptions& options) {
+std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads,
+                                      const LoadProgress& progress, const LoadOptions& options) {
   auto decoder = std::make_unique<Decoder>(files.config());
   PackingPlan plan = plan_of(*decoder, files, precision, options);
   HugeBuffer memory(plan.bytes());
@@ -144,7 +150,8 @@ std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precisi
   return decoder;
 }
 
-std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress, const LoadOptions& options) {
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
+                                  const LoadProgress& progress, const LoadOptions& options) {
   return load_decoder(files, precision, threads, progress, options);
 }
 

@@ -39,12 +39,12 @@ class ModelFiles {
   const std::string& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
   const WeightSource& weights() const { return *weights_; }
-  const GgufFile* gguf() const { return gguf_.get(); }                  // null for a directory
-  const Checkpoint* checkpoint() const { return checkpoint_.get(); }    // null for a GGUF file
-  std::string chat_template() const;               // "" when there is none
-  std::vector<std::int32_t> end_ids() const;       // of generation_config.json, or the GGUF's eos and eot ids
+  const GgufFile* gguf() const { return gguf_.get(); }                // null for a directory
+  const Checkpoint* checkpoint() const { return checkpoint_.get(); }  // null for a GGUF file
+  std::string chat_template() const;                                  // "" when there is none
+  std::vector<std::int32_t> end_ids() const;  // of generation_config.json, or the GGUF's eos and eot ids
   bool has_tokenizer() const;
-  std::string tokenizer_path() const;              // what text/tokenizer.h's Tokenizer::open takes
+  std::string tokenizer_path() const;  // what text/tokenizer.h's Tokenizer::open takes
 
  private:
   void take(std::shared_ptr<const Checkpoint> checkpoint);
@@ -77,10 +77,10 @@ std::uint64_t packed_model_bytes(const ModelFiles& files, Precision precision, c
 // Packs the weights with `threads` threads. progress(done, total) in bytes, from the calling thread; may be empty.
 // Every tensor that the configuration asks for must be there with the right shape, and none may be left over (Error naming it).
 using LoadProgress = std::function<void(std::uint64_t, std::uint64_t)>;
-std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress = {},
-                                  const LoadOptions& options = {});
+std::unique_ptr<Model> load_model(const ModelFiles& files, Precision precision, int threads,
+                                  const LoadProgress& progress = {}, const LoadOptions& options = {});
 // The same, for who wants more of it than the engine does (models/decoder.h).
-std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads, const LoadProgress& progress = {},
-                                      const LoadOptions& options = {});
+std::unique_ptr<Decoder> load_decoder(const ModelFiles& files, Precision precision, int threads,
+                                      const LoadProgress& progress = {}, const LoadOptions& options = {});
 
 }  // namespace limpid

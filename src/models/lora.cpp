@@ -21,15 +21,15 @@ namespace {
 
 constexpr std::string_view kWeight = ".weight";
 
-
 // "model.layers.0.self_attn.q_proj" of the parameter of this name.
 std::string module_of(const std::string& parameter) { return parameter.substr(0, parameter.size() - kWeight.size()); }
 
 std::string last_part(const std::string& module) { return module.substr(module.rfind('.') + 1); }
 
 bool can_adapt(const Parameter& p) {
-  return p.kind == ParameterKind::matrix && p.part < 0 && p.name.ends_with(kWeight) && p.name.starts_with("model.layers.") &&
-         p.name.find(".shared_experts.") == std::string::npos && p.name.find(".eh_proj.") == std::string::npos;
+  return p.kind == ParameterKind::matrix && p.part < 0 && p.name.ends_with(kWeight) &&
+         p.name.starts_with("model.layers.") && p.name.find(".shared_experts.") == std::string::npos &&
+         p.name.find(".eh_proj.") == std::string::npos;
 }
 
 void transpose(const Parameter& from, float* to, int thread, int threads) {
@@ -51,14 +51,18 @@ LoraAdapter::LoraAdapter(const ParameterStore& base, const LoraSettings& setting
     chosen.push_back(&p);
   }
   for (const std::string& target : wanted)
-    if (!found.contains(target)) fail(ErrorKind::input, "lora: targets: no matrix {} that can be adapted; there are {}", target, fmt::join(known, ", "));
+    if (!found.contains(target))
+      fail(ErrorKind::input, "lora: targets: no matrix {} that can be adapted; there are {}", target,
+           fmt::join(known, ", "));
   if (chosen.empty()) fail(ErrorKind::unsupported, "lora: this model has no matrix that can be adapted");
   const std::int64_t rank = settings.rank;
   for (const Parameter* p : chosen) {
     const std::string module = module_of(p->name);
     beside_.push_back({base.packed(*p), parameters_.size(), parameters_.size() + 1, nullptr, nullptr, {}});
-    for (const auto& [name, rows, columns] : {std::tuple(".lora_A.weight", rank, p->columns), std::tuple(".lora_B.weight", p->rows, rank)}) {
-      parameters_.push_back({module + name, {module + name, ""}, -1, ParameterKind::matrix, rows, columns, nullptr, nullptr});
+    for (const auto& [name, rows, columns] :
+         {std::tuple(".lora_A.weight", rank, p->columns), std::tuple(".lora_B.weight", p->rows, rank)}) {
+      parameters_.push_back(
+          {module + name, {module + name, ""}, -1, ParameterKind::matrix, rows, columns, nullptr, nullptr});
       size_ += rows * columns;
       padded_ += static_cast<std::size_t>(round_up<std::int64_t>(rows * columns, 16));
     }
@@ -78,7 +82,14 @@ LoraAdapter::LoraAdapter(const ParameterStore& base, const LoraSettings& setting
     const Parameter &a = parameters_[one.a], &b = parameters_[one.b];
     one.a_transposed = transposed + offset(a);
     one.b_transposed = transposed + offset(b);
-    one.low_rank = {a.values, b.values, one.a_transposed, one.b_transposed, a.gradient, b.gradient, rank, static_cast<float>(settings.scale())};
+    one.low_rank = {a.values,
+                    b.values,
+                    one.a_transposed,
+                    one.b_transposed,
+                    a.gradient,
+                    b.gradient,
+                    rank,
+                    static_cast<float>(settings.scale())};
   }
 }
 
@@ -129,7 +140,8 @@ std::vector<std::string> LoraAdapter::modules() const {
     const std::string module = module_of(p.names.safetensors);
     if (!adapted.contains(module)) partly.insert(last_part(module));
   }
-  for (const std::string& module : adapted) names.insert(partly.contains(last_part(module)) ? module : last_part(module));
+  for (const std::string& module : adapted)
+    names.insert(partly.contains(last_part(module)) ? module : last_part(module));
   return {names.begin(), names.end()};
 }
 
@@ -137,11 +149,13 @@ void LoraAdapter::save(const std::string& directory, const std::string& base) co
   std::filesystem::create_directories(directory);
   SafetensorsWriter file(directory + "/adapter_model.safetensors");
   file.set_metadata("format", "pt");
-  for (const Parameter& p : parameters_) file.add_tensor("base_model.model." + p.name, settings_.type, {p.rows, p.columns});
+  for (const Parameter& p : parameters_)
+    file.add_tensor("base_model.model." + p.name, settings_.type, {p.rows, p.columns});
   for (const Parameter& p : parameters_) {
     const std::span<const float> values(p.values, static_cast<std::size_t>(p.size()));
     std::vector<std::uint16_t> rounded(settings_.type == DType::bf16 ? values.size() : 0);
-    std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rounded.size()), rounded.begin(), f32_to_bf16);
+    std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(rounded.size()), rounded.begin(),
+                   f32_to_bf16);
     file.write(rounded.empty() ? std::as_bytes(values) : std::as_bytes(std::span<const std::uint16_t>(rounded)));
   }
   const nlohmann::ordered_json config = {{"peft_type", "LORA"},

@@ -61,8 +61,8 @@ class LoraAdapter {
  private:
   struct Beside {  // one adapted matrix
     const PackedWeight* weight;
-    std::size_t a, b;                       // in parameters_
-    float *a_transposed, *b_transposed;     // (K, r), (r, O)
+    std::size_t a, b;                    // in parameters_
+    float *a_transposed, *b_transposed;  // (K, r), (r, O)
     LowRank low_rank;
   };
   std::vector<std::string> modules() const;  // PEFT's target_modules

@@ -43,18 +43,23 @@ void norms_backward(Exec& ex, const JoinedNorms& j) {
   const std::int64_t rows = j.joined.rows(), d = j.embedded.columns();
   const Tensor inverses = ex.alloc(DType::f32, {3, rows});
   const GradientRows left{j.joined.gradient, 2 * d, nullptr}, right{j.joined.gradient + d, 2 * d, nullptr};
-  norm_backward(ex, rows_of_values(j.embedded), j.of_embedding, j.eps, rows, left, rows_of_gradient(j.embedded), inverses.row(0));
+  norm_backward(ex, rows_of_values(j.embedded), j.of_embedding, j.eps, rows, left, rows_of_gradient(j.embedded),
+                inverses.row(0));
   if (j.final.values == nullptr) {
-    norm_backward(ex, rows_of_values(j.hidden), j.of_hidden, j.eps, rows, right, rows_of_gradient(j.hidden), inverses.row(1));
+    norm_backward(ex, rows_of_values(j.hidden), j.of_hidden, j.eps, rows, right, rows_of_gradient(j.hidden),
+                  inverses.row(1));
   } else {
     const Tensor normed = ex.alloc(DType::f32, {rows, d}), gradient = ex.alloc(DType::f32, {rows, d});
     const auto [begin, end] = ex.share(rows);  // the shares of norm_backward
-    for (std::int64_t t = begin; t < end; ++t) ex.kernels->rms_norm(j.hidden.row(t), j.final.values, j.eps, d, normed.row(t));
+    for (std::int64_t t = begin; t < end; ++t)
+      ex.kernels->rms_norm(j.hidden.row(t), j.final.values, j.eps, d, normed.row(t));
     std::fill(gradient.row(begin), gradient.row(end), 0.0F);
     ex.sync();
-    norm_backward(ex, rows_of_values(normed), j.of_hidden, j.eps, rows, right, rows_of_values(gradient), inverses.row(1));
+    norm_backward(ex, rows_of_values(normed), j.of_hidden, j.eps, rows, right, rows_of_values(gradient),
+                  inverses.row(1));
     ex.sync();
-    norm_backward(ex, rows_of_values(j.hidden), j.final, j.eps, rows, rows_of_values(gradient), rows_of_gradient(j.hidden), inverses.row(2));
+    norm_backward(ex, rows_of_values(j.hidden), j.final, j.eps, rows, rows_of_values(gradient),
+                  rows_of_gradient(j.hidden), inverses.row(2));
   }
   ex.arena.rewind(mark);
 }
@@ -75,8 +80,13 @@ void MtpLayer::join(Exec& ex, const Tensor& embedded, const Tensor& hidden, cons
     ex.kernels->rms_norm(final_gain != nullptr ? right : from, hidden_gain_, norm_eps_, d, right);
   }
   if (ex.tape != nullptr) {
-    const JoinedNorms norms{joined, embedded, hidden, ex.tape->at(embedding_gain_), ex.tape->at(hidden_gain_),
-                            final_gain != nullptr ? ex.tape->at(final_gain) : Trainable{}, norm_eps_};
+    const JoinedNorms norms{joined,
+                            embedded,
+                            hidden,
+                            ex.tape->at(embedding_gain_),
+                            ex.tape->at(hidden_gain_),
+                            final_gain != nullptr ? ex.tape->at(final_gain) : Trainable{},
+                            norm_eps_};
     ex.tape->record(ex, [norms](Exec& back) { norms_backward(back, norms); });
   }
   ex.sync();
@@ -84,8 +94,9 @@ void MtpLayer::join(Exec& ex, const Tensor& embedded, const Tensor& hidden, cons
   ex.rewind(mark);
 }
 
-MtpOutput MtpLayer::forward(Exec& ex, const Tensor& hidden, const float* final_gain, const PackedWeight& embedding, const PackedWeight& vocabulary,
-                            const Tensor& rope_table, const Batch& next, const CacheLayer& cache, ExpertSource& experts) const {
+MtpOutput MtpLayer::forward(Exec& ex, const Tensor& hidden, const float* final_gain, const PackedWeight& embedding,
+                            const PackedWeight& vocabulary, const Tensor& rope_table, const Batch& next,
+                            const CacheLayer& cache, ExpertSource& experts) const {
   Tensor x = ex.alloc_tracked({next.tokens(), width_});
   const std::size_t mark = ex.arena.mark();
   const Tensor embedded = embed(ex, own_embedding_ ? embedding_ : embedding, next);

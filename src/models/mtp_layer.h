@@ -30,8 +30,9 @@ class MtpLayer {
 
   // final_gain: of the norm between h and norm_h; null: none. embedding, vocabulary: the main model's. Both tensors it returns stay in the arena.
   // Starts after a barrier; ends with one. In a failed step (Exec::failed) it returns empty tensors.
-  MtpOutput forward(Exec& ex, const Tensor& hidden, const float* final_gain, const PackedWeight& embedding, const PackedWeight& vocabulary,
-                    const Tensor& rope_table, const Batch& next, const CacheLayer& cache, ExpertSource& experts) const;
+  MtpOutput forward(Exec& ex, const Tensor& hidden, const float* final_gain, const PackedWeight& embedding,
+                    const PackedWeight& vocabulary, const Tensor& rope_table, const Batch& next,
+                    const CacheLayer& cache, ExpertSource& experts) const;
 
   // Of forward(), without its block and head.
   static std::size_t arena_bytes(const ModelConfig& config, int tokens);

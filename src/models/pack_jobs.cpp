@@ -17,7 +17,8 @@ constexpr std::uint64_t kLeastGroup = std::uint64_t{1} << 20, kMostGroup = std::
 std::vector<float> transpose(const std::vector<float>& from, std::int64_t rows, std::int64_t columns) {
   std::vector<float> to(from.size());
   for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t c = 0; c < columns; ++c) to[static_cast<std::size_t>(c * rows + r)] = from[static_cast<std::size_t>(r * columns + c)];
+    for (std::int64_t c = 0; c < columns; ++c)
+      to[static_cast<std::size_t>(c * rows + r)] = from[static_cast<std::size_t>(r * columns + c)];
   return to;
 }
 
@@ -31,7 +32,8 @@ void PackingPlan::pack_piece(const Piece& piece, std::byte* memory, int thread, 
   const std::int64_t n = piece.end - piece.begin;
   const bool whole = job.transposed;
   if (whole && piece.turn % threads != thread) return;
-  const std::int64_t begin = whole ? piece.begin : piece.begin + n * thread / threads, end = whole ? piece.end : piece.begin + n * (thread + 1) / threads;
+  const std::int64_t begin = whole ? piece.begin : piece.begin + n * thread / threads,
+                     end = whole ? piece.end : piece.begin + n * (thread + 1) / threads;
   std::vector<float> decoded;
   const auto decode = [&](std::int64_t first, std::int64_t count) {
     decoded.resize(static_cast<std::size_t>(count * file.columns()));
@@ -48,7 +50,8 @@ void PackingPlan::pack_piece(const Piece& piece, std::byte* memory, int thread, 
     if (whole) {
       pack_strip(to.type, std::as_bytes(std::span(decoded)), {}, to.rows, to.columns, s, strip.data());
     } else if (to.type == file.type) {
-      const std::span rows = file.data.subspan(static_cast<std::size_t>(job.first_row) * stride, static_cast<std::size_t>(to.rows) * stride);
+      const std::span rows = file.data.subspan(static_cast<std::size_t>(job.first_row) * stride,
+                                               static_cast<std::size_t>(to.rows) * stride);
       pack_strip(to.type, rows, file.scales, to.rows, to.columns, s, strip.data());
     } else {
       const std::int64_t row = s * kStripRows, count = std::min<std::int64_t>(kStripRows, to.rows - row);
@@ -65,7 +68,8 @@ std::vector<PackingPlan::Piece> PackingPlan::next_pieces(std::size_t& job, std::
   int turns = 0;
   for (std::uint64_t taken = 0; job < jobs_.size() && taken < most;) {
     Job& each = jobs_[job];
-    const std::int64_t fitting = std::max<std::int64_t>(1, static_cast<std::int64_t>((most - taken) / each.strip_bytes()));
+    const std::int64_t fitting =
+        std::max<std::int64_t>(1, static_cast<std::int64_t>((most - taken) / each.strip_bytes()));
     const std::int64_t end = each.transposed ? each.strips() : std::min(each.strips(), strip + fitting);
     pieces.push_back({&each, strip, end, each.transposed ? turns++ : 0});
     taken += static_cast<std::uint64_t>(end - strip) * each.strip_bytes();
@@ -83,10 +87,12 @@ void PackingPlan::drop(const Piece& piece) const {
   const std::int64_t begin = job.transposed ? 0 : piece.begin * kStripRows;
   const std::int64_t end = job.transposed ? job.file_rows() : std::min(piece.end * kStripRows, job.file_rows());
   const std::size_t stride = row_bytes(job.file->type, job.file->columns());
-  source_.drop_bytes(*job.file, static_cast<std::size_t>(job.first_row + begin) * stride, static_cast<std::size_t>(end - begin) * stride);
+  source_.drop_bytes(*job.file, static_cast<std::size_t>(job.first_row + begin) * stride,
+                     static_cast<std::size_t>(end - begin) * stride);
 }
 
-void PackingPlan::pack(std::byte* memory, int threads, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+void PackingPlan::pack(std::byte* memory, int threads,
+                       const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   const std::uint64_t group = std::clamp(bytes_ / 64, kLeastGroup, kMostGroup);
   ThreadTeam team(threads);
   std::int64_t strip = 0;
@@ -96,7 +102,10 @@ void PackingPlan::pack(std::byte* memory, int threads, const std::function<void(
       for (const Piece& piece : pieces) pack_piece(piece, memory, thread, threads);
     });
     for (const Piece& piece : pieces) drop(piece);
-    if (progress) progress(job < jobs_.size() ? jobs_[job].offset + static_cast<std::uint64_t>(strip) * jobs_[job].strip_bytes() : bytes_, bytes_);
+    if (progress)
+      progress(job < jobs_.size() ? jobs_[job].offset + static_cast<std::uint64_t>(strip) * jobs_[job].strip_bytes()
+                                  : bytes_,
+               bytes_);
   }
   for (const Job& job : jobs_) job.weight->data = memory + job.offset;
 }
@@ -105,7 +114,8 @@ std::uint64_t PackingPlan::fingerprint() const {
   std::vector<std::uint64_t> all = vector_hashes_;
   for (const Job& job : jobs_) {
     const PackedWeight& to = *job.weight;
-    for (const auto part : {static_cast<std::uint64_t>(to.type), static_cast<std::uint64_t>(to.rows), static_cast<std::uint64_t>(to.columns), job.hash})
+    for (const auto part : {static_cast<std::uint64_t>(to.type), static_cast<std::uint64_t>(to.rows),
+                            static_cast<std::uint64_t>(to.columns), job.hash})
       all.push_back(part);
   }
   return content_hash(std::as_bytes(std::span(all)), kPackVersion);

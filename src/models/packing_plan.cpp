@@ -23,7 +23,8 @@ void decode_rows(const Weight& weight, std::int64_t first, std::int64_t count, f
   for (std::int64_t r = first; r < first + count; ++r, out += columns) {
     decode_row(weight.type, weight.data.data() + static_cast<std::size_t>(r) * stride, columns, out);
     if (weight.scales.empty()) continue;
-    for (std::int64_t c = 0; c < columns; ++c) out[c] *= weight.scales[static_cast<std::size_t>(r / 128 * blocks + c / 128)];
+    for (std::int64_t c = 0; c < columns; ++c)
+      out[c] *= weight.scales[static_cast<std::size_t>(r / 128 * blocks + c / 128)];
   }
 }
 
@@ -41,12 +42,13 @@ const Weight& PackingPlan::find(const ParameterName& name) {
   const Weight& weight = source_.at(name_of(name));
   used_.insert(weight.name);
   if (!can_pack(weight.type))
-    fail(ErrorKind::unsupported, "{}: tensor {} is {}, which is no type for weights", source_.path(), weight.name, info(weight.type).name);
+    fail(ErrorKind::unsupported, "{}: tensor {} is {}, which is no type for weights", source_.path(), weight.name,
+         info(weight.type).name);
   return weight;
 }
 
-void PackingPlan::add(const Weight& weight, std::int64_t first_row, std::int64_t rows, std::int64_t columns, DType type, PackedWeight& packed,
-                      bool transposed) {
+void PackingPlan::add(const Weight& weight, std::int64_t first_row, std::int64_t rows, std::int64_t columns, DType type,
+                      PackedWeight& packed, bool transposed) {
   if (only_check_) return;
   packed.type = type;
   packed.rows = rows;
@@ -70,8 +72,11 @@ void PackingPlan::matrix_f32(const ParameterName& name, std::int64_t rows, std::
 void PackingPlan::vector(const ParameterName& name, std::int64_t n, const float*& values) {
   const Weight& weight = find(name);
   if (weight.values() != n)
-    fail(ErrorKind::input, "{}: tensor {} has {} values, the configuration asks for {}", source_.path(), weight.name, weight.values(), n);
-  if (!is_float(weight.type)) fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected F32, F16 or BF16", source_.path(), weight.name, info(weight.type).name);
+    fail(ErrorKind::input, "{}: tensor {} has {} values, the configuration asks for {}", source_.path(), weight.name,
+         weight.values(), n);
+  if (!is_float(weight.type))
+    fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected F32, F16 or BF16", source_.path(), weight.name,
+         info(weight.type).name);
   if (only_check_) return;
   vectors_.push_back(std::make_unique<float[]>(static_cast<std::size_t>(n)));
   decode_row(weight.type, weight.data.data(), n, vectors_.back().get());
@@ -79,12 +84,15 @@ void PackingPlan::vector(const ParameterName& name, std::int64_t n, const float*
   vector_hashes_.push_back(content_hash(std::as_bytes(std::span(values, static_cast<std::size_t>(n)))));
 }
 
-void PackingPlan::add_stacked(const Weight& weight, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> packed) {
+void PackingPlan::add_stacked(const Weight& weight, std::int64_t rows, std::int64_t columns,
+                              std::span<PackedWeight* const> packed) {
   check_shape(source_, weight, rows * static_cast<std::int64_t>(packed.size()), columns);
-  for (std::size_t i = 0; i < packed.size(); ++i) add(weight, static_cast<std::int64_t>(i) * rows, rows, columns, kept(weight), *packed[i]);
+  for (std::size_t i = 0; i < packed.size(); ++i)
+    add(weight, static_cast<std::int64_t>(i) * rows, rows, columns, kept(weight), *packed[i]);
 }
 
-void PackingPlan::experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) {
+void PackingPlan::experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+                          std::span<PackedWeight* const> weights) {
   if (source_.format() == WeightSource::Format::gguf) {
     add_stacked(find(name), rows, columns, weights);
     return;
@@ -96,13 +104,14 @@ void PackingPlan::experts(const ParameterName& name, std::int64_t rows, std::int
     const Weight& weight = source_.at(one.safetensors);
     if (first == nullptr) first = &weight;
     if (weight.type != first->type)  // what a row is quantised to is decided once for a layer
-      fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected {} as {}", source_.path(), weight.name, info(weight.type).name, info(first->type).name,
-           first->name);
+      fail(ErrorKind::unsupported, "{}: tensor {} is {}, expected {} as {}", source_.path(), weight.name,
+           info(weight.type).name, info(first->type).name, first->name);
   }
 }
 
-void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                                 std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) {
+void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                                 std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                                 std::span<PackedWeight> v) {
   const auto heads = static_cast<std::int64_t>(k.size());
   if (source_.format() == WeightSource::Format::gguf && source_.find(gguf_k) != nullptr) {
     std::vector<PackedWeight*> k_heads, v_heads;
@@ -125,7 +134,8 @@ void PackingPlan::key_value_maps(const ParameterName& joint, const std::string& 
 void PackingPlan::refuse_leftovers() const {
   for (const Weight& weight : source_.weights()) {
     if (used_.contains(weight.name)) continue;
-    if (std::ranges::any_of(ignored_, [&](const std::string& prefix) { return weight.name.starts_with(prefix); })) continue;
+    if (std::ranges::any_of(ignored_, [&](const std::string& prefix) { return weight.name.starts_with(prefix); }))
+      continue;
     fail(ErrorKind::input, "{}: tensor {} belongs to no parameter of this configuration", source_.path(), weight.name);
   }
 }

@@ -22,9 +22,11 @@ class PackingPlan final : public ParameterVisitor {
   void matrix(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight& weight) override;
   void matrix_f32(const ParameterName& name, std::int64_t rows, std::int64_t columns, PackedWeight& weight) override;
   void vector(const ParameterName& name, std::int64_t n, const float*& values) override;
-  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) override;
-  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                      std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) override;
+  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+               std::span<PackedWeight* const> weights) override;
+  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                      std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                      std::span<PackedWeight> v) override;
 
   // From now on parameters are found and their shapes checked, but not loaded: their weights stay without data.
   void only_check() { only_check_ = true; }
@@ -43,11 +45,11 @@ class PackingPlan final : public ParameterVisitor {
   // Rows of a matrix in the file and where they go.
   struct Job {
     const Weight* file = nullptr;
-    std::int64_t first_row = 0;          // of file
-    bool transposed = false;             // file holds (weight->columns, weight->rows) from first_row on
+    std::int64_t first_row = 0;  // of file
+    bool transposed = false;     // file holds (weight->columns, weight->rows) from first_row on
     PackedWeight* weight = nullptr;
-    std::uint64_t offset = 0;            // in memory
-    std::uint64_t hash = 0;              // of its strips, summed
+    std::uint64_t offset = 0;  // in memory
+    std::uint64_t hash = 0;    // of its strips, summed
     std::int64_t file_rows() const { return transposed ? weight->columns : weight->rows; }
     std::int64_t strips() const { return (weight->rows + kStripRows - 1) / kStripRows; }
     std::size_t strip_bytes() const { return packed_strip_bytes(weight->type, weight->columns); }
@@ -56,15 +58,17 @@ class PackingPlan final : public ParameterVisitor {
   struct Piece {
     Job* job = nullptr;
     std::int64_t begin = 0, end = 0;
-    int turn = 0;                        // of a transposed job: which thread's
+    int turn = 0;  // of a transposed job: which thread's
   };
 
   const Weight& find(const ParameterName& name);
   const std::string& name_of(const ParameterName& name) const;
   // Plans rows [first_row, first_row + rows) of a weight; type: what they become.
-  void add(const Weight& weight, std::int64_t first_row, std::int64_t rows, std::int64_t columns, DType type, PackedWeight& packed, bool transposed = false);
+  void add(const Weight& weight, std::int64_t first_row, std::int64_t rows, std::int64_t columns, DType type,
+           PackedWeight& packed, bool transposed = false);
   DType kept(const Weight& weight) const { return precision_ == Precision::exact ? DType::f32 : weight.type; }
-  void add_stacked(const Weight& weight, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> packed);
+  void add_stacked(const Weight& weight, std::int64_t rows, std::int64_t columns,
+                   std::span<PackedWeight* const> packed);
   // What to pack next, from strip `strip` of job `job` on, up to `most` bytes; moves both on.
   std::vector<Piece> next_pieces(std::size_t& job, std::int64_t& strip, std::uint64_t most);
   void pack_piece(const Piece& piece, std::byte* memory, int thread, int threads) const;

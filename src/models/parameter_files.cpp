@@ -28,8 +28,8 @@ std::size_t heads_from(std::span<const Parameter> list) {
 void check_values(const WeightSource& from, const Weight& weight, std::int64_t rows, std::int64_t columns) {
   if (weight.rows() == rows && weight.columns() == columns) return;
   if ((rows == 1 || columns == 1) && weight.values() == rows * columns) return;
-  fail(ErrorKind::input, "{}: tensor {} is ({}, {}), the configuration asks for ({}, {})", from.path(), weight.name, weight.rows(), weight.columns(), rows,
-       columns);
+  fail(ErrorKind::input, "{}: tensor {} is ({}, {}), the configuration asks for ({}, {})", from.path(), weight.name,
+       weight.rows(), weight.columns(), rows, columns);
 }
 
 // Rows of kv_b_proj of one head: nope rows of keys (our columns), then value rows.
@@ -86,7 +86,9 @@ void ParameterStore::load(const WeightSource& weights) {
     // GGUF stacks experts and heads.
     std::size_t parts = 1;
     if (gguf && p.part >= 0)
-      while (i + parts < parameters_.size() && parameters_[i + parts].part > 0 && parameters_[i + parts].names.gguf == p.names.gguf) ++parts;
+      while (i + parts < parameters_.size() && parameters_[i + parts].part > 0 &&
+             parameters_[i + parts].names.gguf == p.names.gguf)
+        ++parts;
     check_values(weights, weight, p.rows * static_cast<std::int64_t>(parts), p.columns);
     const std::vector<float> all = decode_all(weight);
     for (std::size_t part = 0; part < parts; ++part)
@@ -98,7 +100,8 @@ void ParameterStore::load(const WeightSource& weights) {
 }
 
 void ParameterStore::save(const std::string& path, DType type) const {
-  if (type != DType::f32 && type != DType::bf16) fail(ErrorKind::unsupported, "{}: weights in {}, expected F32 or BF16", path, info(type).name);
+  if (type != DType::f32 && type != DType::bf16)
+    fail(ErrorKind::unsupported, "{}: weights in {}, expected F32 or BF16", path, info(type).name);
   SafetensorsWriter file(path);
   file.set_metadata("format", "pt");
   const auto each = [&](const auto& tensor) {  // (name, rows, columns, is a vector, values)
@@ -111,13 +114,16 @@ void ParameterStore::save(const std::string& path, DType type) const {
         continue;
       }
       if (!is_map(p)) {
-        tensor(p.names.safetensors, p.rows, p.columns, p.is_vector(), std::span<const float>(p.values, static_cast<std::size_t>(p.size())));
+        tensor(p.names.safetensors, p.rows, p.columns, p.is_vector(),
+               std::span<const float>(p.values, static_cast<std::size_t>(p.size())));
         continue;
       }
       const std::size_t heads = heads_from(std::span(parameters_).subspan(i));
-      const std::vector<float> joint = join_maps(std::span(parameters_).subspan(i, heads), std::span(parameters_).subspan(i + heads, heads));
+      const std::vector<float> joint =
+          join_maps(std::span(parameters_).subspan(i, heads), std::span(parameters_).subspan(i + heads, heads));
       const std::int64_t latent = p.rows;
-      tensor(p.names.safetensors, static_cast<std::int64_t>(joint.size()) / latent, latent, false, std::span<const float>(joint));
+      tensor(p.names.safetensors, static_cast<std::int64_t>(joint.size()) / latent, latent, false,
+             std::span<const float>(joint));
       i += 2 * heads - 1;
     }
   };

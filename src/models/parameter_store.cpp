@@ -18,7 +18,6 @@ namespace limpid {
 
 namespace {
 
-
 ParameterKind matrix_kind(const std::string& name) {
   if (name == "model.embed_tokens.weight") return ParameterKind::embedding;
   return name == "lm_head.weight" ? ParameterKind::head : ParameterKind::matrix;
@@ -52,31 +51,36 @@ class ParameterStore::Lister final : public ParameterVisitor {
     store_.vectors_.emplace_back(store_.parameters_.size(), &values);
     list(name.safetensors, name, -1, vector_kind(name.safetensors), 1, n);
   }
-  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) override {
+  void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+               std::span<PackedWeight* const> weights) override {
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const std::string one = fmt::format(fmt::runtime(name.safetensors), i);
       add(one, {one, name.gguf}, static_cast<int>(i), ParameterKind::expert, rows, columns, *weights[i], packed_);
     }
   }
-  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                      std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) override {
+  void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                      std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                      std::span<PackedWeight> v) override {
     // All k first, then all v: load and save rely on it.
     for (std::size_t h = 0; h < k.size(); ++h)
-      add(fmt::format("{}.k.{}", joint.safetensors, h), {joint.safetensors, gguf_k}, static_cast<int>(h), ParameterKind::matrix, latent, nope, k[h], packed_);
+      add(fmt::format("{}.k.{}", joint.safetensors, h), {joint.safetensors, gguf_k}, static_cast<int>(h),
+          ParameterKind::matrix, latent, nope, k[h], packed_);
     for (std::size_t h = 0; h < v.size(); ++h)
-      add(fmt::format("{}.v.{}", joint.safetensors, h), {joint.safetensors, gguf_v}, static_cast<int>(h), ParameterKind::matrix, value, latent, v[h], packed_);
+      add(fmt::format("{}.v.{}", joint.safetensors, h), {joint.safetensors, gguf_v}, static_cast<int>(h),
+          ParameterKind::matrix, value, latent, v[h], packed_);
   }
 
   std::size_t packed_total() const { return offset_; }
 
  private:
-  void list(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows, std::int64_t columns) {
+  void list(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows,
+            std::int64_t columns) {
     store_.parameters_.push_back({std::move(unique), names, part, kind, rows, columns, nullptr, nullptr});
     store_.size_ += rows * columns;
     store_.padded_ += static_cast<std::size_t>(round_up<std::int64_t>(rows * columns, 16));
   }
-  void add(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows, std::int64_t columns, PackedWeight& weight,
-           DType type) {
+  void add(std::string unique, const ParameterName& names, int part, ParameterKind kind, std::int64_t rows,
+           std::int64_t columns, PackedWeight& weight, DType type) {
     weight.type = type;
     weight.rows = rows;
     weight.columns = columns;
@@ -152,13 +156,15 @@ void ParameterStore::initialise(std::uint64_t seed, double deviation) {
 void ParameterStore::pack(int thread, int threads) const {
   for (const Packed& p : packed_) {
     const Parameter& parameter = parameters_[p.parameter];
-    const std::int64_t rows = parameter.rows, columns = parameter.columns, strips = (rows + kStripRows - 1) / kStripRows;
+    const std::int64_t rows = parameter.rows, columns = parameter.columns,
+                       strips = (rows + kStripRows - 1) / kStripRows;
     const std::size_t strip_bytes = p.weight->strip_bytes();
     auto* memory = const_cast<std::byte*>(p.weight->data);  // ours: the model reads it only
     std::vector<std::uint16_t> rounded;
     for (std::int64_t s = strips * thread / threads; s < strips * (thread + 1) / threads; ++s) {
       const std::int64_t first = s * kStripRows, count = std::min<std::int64_t>(kStripRows, rows - first);
-      const std::span<const float> source(parameter.values + first * columns, static_cast<std::size_t>(count * columns));
+      const std::span<const float> source(parameter.values + first * columns,
+                                          static_cast<std::size_t>(count * columns));
       std::span<const std::byte> bytes = std::as_bytes(source);
       if (p.weight->type == DType::bf16) {
         rounded.resize(source.size());
@@ -182,7 +188,9 @@ const PackedWeight* ParameterStore::packed(const Parameter& matrix) const {
 }
 
 void ParameterStore::register_in(Tape& tape) const {
-  const auto add = [&](const void* key, const Parameter& p, bool bf16) { tape.add(key, {p.values, p.gradient, p.rows, p.columns, bf16}); };
+  const auto add = [&](const void* key, const Parameter& p, bool bf16) {
+    tape.add(key, {p.values, p.gradient, p.rows, p.columns, bf16});
+  };
   for (const Packed& p : packed_) add(p.weight->data, parameters_[p.parameter], p.weight->type == DType::bf16);
   for (const auto& [index, values] : vectors_) add(*values, parameters_[index], false);
 }

@@ -42,19 +42,21 @@ enum class ParameterKind : std::uint8_t {
   head,       // (V, D)
   gain,       // of a norm
   bias,
-  balance,    // a gate's bias for the choice of experts: no gradient, the sign rule moves it (DeepSeek-V3, 2.1.2)
+  balance,  // a gate's bias for the choice of experts: no gradient, the sign rule moves it (DeepSeek-V3, 2.1.2)
 };
 
 struct Parameter {
-  std::string name;         // unique: Hugging Face's; of a part of kv_b_proj with ".k.<head>" or ".v.<head>" behind it
-  ParameterName names;      // of the tensor in each format; an expert's safetensors name has its number, GGUF's stacks all
-  int part = -1;            // which expert, or which head; -1: the tensor is this parameter
+  std::string name;     // unique: Hugging Face's; of a part of kv_b_proj with ".k.<head>" or ".v.<head>" behind it
+  ParameterName names;  // of the tensor in each format; an expert's safetensors name has its number, GGUF's stacks all
+  int part = -1;        // which expert, or which head; -1: the tensor is this parameter
   ParameterKind kind = ParameterKind::matrix;
   std::int64_t rows = 0, columns = 0;  // gain, bias, balance: (1, n)
   float* values = nullptr;             // (rows, columns), row-major, 64-byte aligned; padding behind it stays zero
   float* gradient = nullptr;           // the same; null: frozen
   std::int64_t size() const { return rows * columns; }
-  bool is_vector() const { return kind == ParameterKind::gain || kind == ParameterKind::bias || kind == ParameterKind::balance; }
+  bool is_vector() const {
+    return kind == ParameterKind::gain || kind == ParameterKind::bias || kind == ParameterKind::balance;
+  }
 };
 
 // The stream of Philox numbers that a parameter's first values come from: a hash of its name.
@@ -75,7 +77,7 @@ class ParameterStore {
   std::span<Parameter> parameters() { return parameters_; }
   std::span<const Parameter> parameters() const { return parameters_; }
   const Parameter& at(std::string_view name) const;  // Error(not_found) naming it
-  std::int64_t size() const { return size_; }         // values of all parameters
+  std::int64_t size() const { return size_; }        // values of all parameters
   // All masters, all gradients: one array each, in the order of parameters(), each padded to 16 values.
   std::span<float> values() { return {values_, padded_}; }
   std::span<float> gradients() { return {gradients_, gradients_ ? padded_ : 0}; }

@@ -11,7 +11,8 @@ std::span<ExpertWeights> ResidentExperts::layer(int layer, int experts) {
   return weights;
 }
 
-ExpertSource::Ticket ResidentExperts::begin(int layer, std::span<const std::int32_t> ids, std::span<const std::int32_t> counts) {
+ExpertSource::Ticket ResidentExperts::begin(int layer, std::span<const std::int32_t> ids,
+                                            std::span<const std::int32_t> counts) {
   return {layer, ids, counts, 0, 0};
 }
 

@@ -23,11 +23,15 @@ void reorder(float* values, std::int64_t rows, std::int64_t columns, std::int64_
 }  // namespace
 
 bool rotates(const ModelConfig& config, std::string_view name) {
-  return config.architecture == "llama" &&
-         (name.find(".self_attn.q_proj.") != std::string_view::npos || name.find(".self_attn.k_proj.") != std::string_view::npos);
+  return config.architecture == "llama" && (name.find(".self_attn.q_proj.") != std::string_view::npos ||
+                                            name.find(".self_attn.k_proj.") != std::string_view::npos);
 }
 
-void to_pairs(float* values, std::int64_t rows, std::int64_t columns, std::int64_t head_dim) { reorder(values, rows, columns, head_dim, true); }
-void to_halves(float* values, std::int64_t rows, std::int64_t columns, std::int64_t head_dim) { reorder(values, rows, columns, head_dim, false); }
+void to_pairs(float* values, std::int64_t rows, std::int64_t columns, std::int64_t head_dim) {
+  reorder(values, rows, columns, head_dim, true);
+}
+void to_halves(float* values, std::int64_t rows, std::int64_t columns, std::int64_t head_dim) {
+  reorder(values, rows, columns, head_dim, false);
+}
 
 }  // namespace limpid

@@ -51,8 +51,7 @@ HttpJob job_for(HttpLoop& loop, const HttpPlace& place, std::function<void()> ru
 // HttpExchange::defer.
 std::function<bool(std::function<void()>)> deferring(HttpLoop& loop, const std::shared_ptr<HttpChannel>& channel,
                                                      const HttpPlace& place) {
-  return [loop = loop.shared_from_this(), channel, rank = place.rank,
-          share = place.share](std::function<void()> job) {
+  return [loop = loop.shared_from_this(), channel, rank = place.rank, share = place.share](std::function<void()> job) {
     if (loop->deferred.runs_here()) return job(), true;
     auto run = [channel, job = std::move(job)] {
       if (channel->open()) job();
@@ -185,12 +184,13 @@ void HttpConnection::writable() {
 void HttpConnection::shake() {
   if (shaking_) return;
   shaking_ = true;
-  const bool accepted = loop_.shakers.submit({1, counted_as_, [self = shared_from_this(), loop = loop_.shared_from_this()] {
-                                                const HttpSocket::Outcome outcome = self->transport_.handshake().outcome;
-                                                boost::asio::post(loop->context,
-                                                                  [self, outcome] { self->shaken(outcome); });
-                                              },
-                                              [self = shared_from_this()] { self->shaken(HttpSocket::Outcome::closed); }});
+  const bool accepted =
+      loop_.shakers.submit({1, counted_as_,
+                            [self = shared_from_this(), loop = loop_.shared_from_this()] {
+                              const HttpSocket::Outcome outcome = self->transport_.handshake().outcome;
+                              boost::asio::post(loop->context, [self, outcome] { self->shaken(outcome); });
+                            },
+                            [self = shared_from_this()] { self->shaken(HttpSocket::Outcome::closed); }});
   if (!accepted) shaken(HttpSocket::Outcome::closed);
 }
 
@@ -346,8 +346,10 @@ void HttpConnection::begin_exchange_at(const HttpPlace& place, ServedRequest req
   if (place.instead) return handle(place.instead, exchange, *channel_);
   const bool accepted = (large ? loop_.deferred : loop_.workers)
                             .submit(job_for(
-                                loop_, place, [&loop = loop_, exchange, channel = channel_] {
-                                  if (exchange->open()) handle(loop.handler, exchange, *channel);  // else it waits for nobody
+                                loop_, place,
+                                [&loop = loop_, exchange, channel = channel_] {
+                                  if (exchange->open())
+                                    handle(loop.handler, exchange, *channel);  // else it waits for nobody
                                 },
                                 channel_));
   if (accepted) return;

@@ -91,8 +91,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
     HttpPlace place;
     ServedRequest request;
   };
-  std::unique_ptr<Held> held_request_;         // phase held: its refusal waits
-  std::shared_ptr<HttpChannel> channel_;       // of the request that is being answered
+  std::unique_ptr<Held> held_request_;    // phase held: its refusal waits
+  std::shared_ptr<HttpChannel> channel_;  // of the request that is being answered
   bool head_request_ = false, http_1_0_ = false, keep_alive_ = false;
   Framing framing_ = Framing::dropped;
 

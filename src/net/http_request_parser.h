@@ -58,7 +58,7 @@ class HttpRequestParser {
 
   const ServedRequest& head() const;  // from stage body on: whole but for its body, peer and tls
   ServedRequest take();               // method, path, query, headers, body; once
-  Stage next();          // forgets the request that was done and begins with what waits
+  Stage next();                       // forgets the request that was done and begins with what waits
 
  private:
   struct State;

@@ -39,7 +39,7 @@ class HttpWorkers {
   bool submit(HttpJob job);  // false: as many wait as may, and nobody is less entitled
   void stop();               // drops what waits, returns when what runs has ended
   std::size_t waiting() const;
-  bool runs_here() const;    // the calling thread is one of them
+  bool runs_here() const;  // the calling thread is one of them
 
  private:
   struct Rank {

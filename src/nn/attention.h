@@ -20,7 +20,8 @@ class GroupedAttentionLayer {
   };
   explicit GroupedAttentionLayer(const Shape& shape) : shape_(shape) {}
   void visit(ParameterVisitor& visitor, int layer);
-  void forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache) const;  // x (T, D), in place
+  void forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch,
+               const CacheLayer& cache) const;  // x (T, D), in place
   static std::size_t arena_bytes(const Shape& shape, int threads, int tokens);
 
  private:
@@ -37,8 +38,8 @@ class LatentAttentionLayer {
     int width = 0, heads = 0;
     int q_rank = 0;  // 0: the query is not compressed
     int kv_rank = 0, nope = 0, rope = 0, value = 0;
-    float norm_eps = 1e-6F;   // of the layer's norm
-    float latent_eps = 1e-6F; // of the norms on the compressed query and the latent
+    float norm_eps = 1e-6F;    // of the layer's norm
+    float latent_eps = 1e-6F;  // of the norms on the compressed query and the latent
     LatentAttention attention;
   };
   explicit LatentAttentionLayer(const Shape& shape);

@@ -70,7 +70,8 @@ void ExpertWaves::pull() {
 void ExpertWaves::take_ready() {
   const bool wait = !(first_ && other_work_);
   while (ticket_.given < ids_.size()) {
-    const auto view = source_.next(ticket_, wait && list_->count == 0 ? ExpertSource::Wait::yes : ExpertSource::Wait::no);
+    const auto view =
+        source_.next(ticket_, wait && list_->count == 0 ? ExpertSource::Wait::yes : ExpertSource::Wait::no);
     if (view)
       views_[list_->count++] = *view;
     else if (wait && list_->count == 0)

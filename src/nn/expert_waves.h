@@ -18,7 +18,7 @@ class ExpertWaves {
 
   // The next wave; the former must have been computed by this thread. Empty when the step has failed.
   std::span<const ExpertView> next();
-  bool last() const { return list_->last; }      // the wave that next() gave
+  bool last() const { return list_->last; }  // the wave that next() gave
   bool failed() const { return list_->failed; }
   // After a barrier behind the last wave: gives its views back.
   void finish();

@@ -29,17 +29,18 @@ class GatedMlpLayer {
 class MoeLayer {
  public:
   struct Shape {
-    int width = 0, hidden = 0;   // of an expert
-    int shared_hidden = 0;       // of all shared experts together; 0: none
+    int width = 0, hidden = 0;  // of an expert
+    int shared_hidden = 0;      // of all shared experts together; 0: none
     float norm_eps = 1e-6F;
     bool gate_bias = false;
-    Gate gate;                   // without its weights
+    Gate gate;  // without its weights
   };
   explicit MoeLayer(const Shape& shape) : shape_(shape), gate_(shape.gate) {}
   // All parameters but the routed experts.
   void visit(ParameterVisitor& visitor, int layer);
   // The routed experts of a layer, into the memory of whoever keeps them; experts.size() is the gate's.
-  static void visit_experts(ParameterVisitor& visitor, int layer, std::int64_t width, std::int64_t hidden, std::span<ExpertWeights> experts);
+  static void visit_experts(ParameterVisitor& visitor, int layer, std::int64_t width, std::int64_t hidden,
+                            std::span<ExpertWeights> experts);
 
   // x (T, D), in place. Experts come from the source, by the layer's number; where one cannot come the step's status is set and x is nothing.
   void forward(Exec& ex, Tensor& x, ExpertSource& experts, int layer) const;

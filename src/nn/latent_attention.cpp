@@ -25,11 +25,13 @@ void LatentAttentionLayer::visit(ParameterVisitor& visitor, int layer) {
   } else {
     visitor.matrix({hf + "self_attn.q_proj.weight", gg + "attn_q.weight"}, q_rows, d, q_);
   }
-  visitor.matrix({hf + "self_attn.kv_a_proj_with_mqa.weight", gg + "attn_kv_a_mqa.weight"}, s.kv_rank + s.rope, d, kv_a_);
+  visitor.matrix({hf + "self_attn.kv_a_proj_with_mqa.weight", gg + "attn_kv_a_mqa.weight"}, s.kv_rank + s.rope, d,
+                 kv_a_);
   visitor.vector({hf + "self_attn.kv_a_layernorm.weight", gg + "attn_kv_a_norm.weight"}, s.kv_rank, kv_gain_);
-  visitor.key_value_maps({hf + "self_attn.kv_b_proj.weight", gg + "attn_kv_b.weight"}, gg + "attn_k_b.weight", gg + "attn_v_b.weight", s.nope, s.value,
-                         s.kv_rank, k_maps_, v_maps_);
-  visitor.matrix({hf + "self_attn.o_proj.weight", gg + "attn_output.weight"}, d, std::int64_t{s.heads} * s.value, output_);
+  visitor.key_value_maps({hf + "self_attn.kv_b_proj.weight", gg + "attn_kv_b.weight"}, gg + "attn_k_b.weight",
+                         gg + "attn_v_b.weight", s.nope, s.value, s.kv_rank, k_maps_, v_maps_);
+  visitor.matrix({hf + "self_attn.o_proj.weight", gg + "attn_output.weight"}, d, std::int64_t{s.heads} * s.value,
+                 output_);
 }
 
 // q (T, H, nope + rope) into (T, H, latent + rope): the part without position through W_UK, the rope part as it is.
@@ -39,8 +41,10 @@ Tensor LatentAttentionLayer::latent_query(Exec& ex, const Tensor& q) const {
   Tensor query = ex.alloc_tracked({t, s.heads, wide});
   const auto [begin, end] = ex.share(t * s.heads);
   for (std::int64_t i = begin; i < end; ++i)  // i = row * H + head: disjoint from what head_linear writes
-    std::memcpy(query.f32() + i * wide + s.kv_rank, q.f32() + i * head + s.nope, static_cast<std::size_t>(s.rope) * sizeof(float));
-  head_linear(ex, {q.f32(), s.heads * head, head, q.gradient}, t, k_maps_, {query.f32(), s.heads * wide, wide, query.gradient});
+    std::memcpy(query.f32() + i * wide + s.kv_rank, q.f32() + i * head + s.nope,
+                static_cast<std::size_t>(s.rope) * sizeof(float));
+  head_linear(ex, {q.f32(), s.heads * head, head, q.gradient}, t, k_maps_,
+              {query.f32(), s.heads * wide, wide, query.gradient});
   if (ex.tape != nullptr) {
     ex.tape->record(ex, [=](Exec& back) {
       const auto [first, last] = back.share(t * s.heads);
@@ -53,7 +57,8 @@ Tensor LatentAttentionLayer::latent_query(Exec& ex, const Tensor& q) const {
   return query;
 }
 
-void LatentAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch, const CacheLayer& cache) const {
+void LatentAttentionLayer::forward(Exec& ex, Tensor& x, const Tensor& rope_table, const Batch& batch,
+                                   const CacheLayer& cache) const {
   const Shape& s = shape_;
   const std::size_t mark = ex.arena.mark();
   const std::int64_t t = x.rows();
@@ -86,8 +91,9 @@ std::size_t LatentAttentionLayer::arena_bytes(const Shape& s, int threads, int t
   const auto t = static_cast<std::size_t>(tokens), h = static_cast<std::size_t>(s.heads);
   const auto per_head = static_cast<std::size_t>(s.nope + s.rope + s.kv_rank + s.rope + s.value);
   const auto floats = h * per_head + static_cast<std::size_t>(s.kv_rank + s.rope + s.q_rank);
-  return t * floats * sizeof(float) + 8 * 64 + attention_arena_bytes(threads, tokens, s.heads, s.kv_rank) + activation_bytes(tokens, s.width) +
-         activation_bytes(tokens, s.q_rank) + activation_bytes(std::int64_t{tokens} * s.heads, std::max(s.nope, s.kv_rank)) +
+  return t * floats * sizeof(float) + 8 * 64 + attention_arena_bytes(threads, tokens, s.heads, s.kv_rank) +
+         activation_bytes(tokens, s.width) + activation_bytes(tokens, s.q_rank) +
+         activation_bytes(std::int64_t{tokens} * s.heads, std::max(s.nope, s.kv_rank)) +
          activation_bytes(tokens, std::int64_t{s.heads} * s.value);
 }
 

@@ -26,11 +26,13 @@ class ParameterVisitor {
   virtual void vector(const ParameterName& name, std::int64_t n, const float*& values) = 0;
   // weights.size() matrices (rows, columns): in GGUF one tensor of (count, rows, columns), in safetensors one tensor each, whose name has "{}" where
   // the number of the expert stands.
-  virtual void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns, std::span<PackedWeight* const> weights) = 0;
+  virtual void experts(const ParameterName& name, std::int64_t rows, std::int64_t columns,
+                       std::span<PackedWeight* const> weights) = 0;
   // Latent attention's key and value maps of every head: k (latent, nope) and v (value, latent). safetensors (and older GGUF) keep both in one
   // matrix (heads * (nope + value), latent), the key part transposed against k; GGUF splits it: attn_k_b, attn_v_b.
-  virtual void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v, std::int64_t nope, std::int64_t value,
-                              std::int64_t latent, std::span<PackedWeight> k, std::span<PackedWeight> v) = 0;
+  virtual void key_value_maps(const ParameterName& joint, const std::string& gguf_k, const std::string& gguf_v,
+                              std::int64_t nope, std::int64_t value, std::int64_t latent, std::span<PackedWeight> k,
+                              std::span<PackedWeight> v) = 0;
 };
 
 }  // namespace limpid

@@ -12,9 +12,9 @@ namespace limpid {
 
 struct RopeConfig {
   double base = 10000.0;
-  int dim = 0;                // values of a head that rotate
-  bool interleaved = false;   // pairs (2i, 2i + 1), else halves (i, i + dim / 2)
-  std::string scaling;        // "", "linear", "llama3", "yarn"
+  int dim = 0;               // values of a head that rotate
+  bool interleaved = false;  // pairs (2i, 2i + 1), else halves (i, i + dim / 2)
+  std::string scaling;       // "", "linear", "llama3", "yarn"
   double factor = 1.0;
   double low_frequency = 1.0, high_frequency = 4.0;  // llama3
   int original_context = 0;                          // llama3, yarn

@@ -22,7 +22,6 @@ namespace {
 
 constexpr std::size_t kPartialBytes = std::size_t{1} << 20;  // of a round; at least one item for each thread
 
-
 std::size_t partial_bytes(int queries, int value_dim) {
   return static_cast<std::size_t>(queries) * (static_cast<std::size_t>(round_up(value_dim, 16)) + 2) * sizeof(float);
 }
@@ -297,7 +296,8 @@ Tensor rope_store_attend(Exec& ex, const GroupedAttention& attention, const Tens
   if (ex.tape != nullptr) check_trainable(batch);
   const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), k.f32(), v.f32(), cache.pages};
   const Attended result = attend(ex, shape, inputs, batch);
-  if (ex.tape != nullptr) record_attention(ex, {shape, inputs.table, q, k, v, result.out, result.sums, batch.sequences});
+  if (ex.tape != nullptr)
+    record_attention(ex, {shape, inputs.table, q, k, v, result.out, result.sums, batch.sequences});
   return result.out;
 }
 
@@ -321,7 +321,8 @@ Tensor rope_store_attend(Exec& ex, const LatentAttention& attention, const Tenso
   if (ex.tape != nullptr) check_trainable(batch);
   const AttentionInputs inputs{table.data ? table.f32() : nullptr, q.f32(), kv.f32(), nullptr, cache.pages};
   const Attended result = attend(ex, shape, inputs, batch);
-  if (ex.tape != nullptr) record_attention(ex, {shape, inputs.table, q, kv, {}, result.out, result.sums, batch.sequences});
+  if (ex.tape != nullptr)
+    record_attention(ex, {shape, inputs.table, q, kv, {}, result.out, result.sums, batch.sequences});
   return result.out;
 }
 

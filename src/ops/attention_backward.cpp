@@ -104,7 +104,8 @@ void Worker::rotate(float* head, int position, bool back) {
     std::transform(sines, sines + rope.pairs, sines_, std::negate<>());
     sines = sines_;
   }
-  (rope.interleaved ? ex_.kernels->rope_pairs : ex_.kernels->rope_halves)(head + s_.rotated, cosines, sines, rope.pairs);
+  (rope.interleaved ? ex_.kernels->rope_pairs : ex_.kernels->rope_halves)(head + s_.rotated, cosines, sines,
+                                                                          rope.pairs);
 }
 
 // As the cache would give it back.
@@ -153,7 +154,8 @@ void Worker::load_piece(int first, int rows) {
 
 // Rows [first, first + rows) of the sequence against the loaded keys.
 void Worker::piece(int first, int rows) {
-  const int queries = rows * s_.group, begin = item_.keys * kBlock, keys = std::min(item_.key_rows(), first + rows - begin);
+  const int queries = rows * s_.group, begin = item_.keys * kBlock,
+            keys = std::min(item_.key_rows(), first + rows - begin);
   load_piece(first, rows);
   GemmArgs across;  // queries by keys
   across.a_reduction = 1;
@@ -260,7 +262,8 @@ std::size_t attention_backward_scratch_bytes(int heads, int kv_heads, int key_di
   const std::int64_t keys = round_up(key_dim, 16), values = round_up(value_dim, 16),
                      queries = std::max(kPieceQueries, heads / std::max(kv_heads, 1));
   return bytes_of(kBlock * (3 * keys + 3 * values) + queries * (2 * keys + values + 2 * kBlock + 1) +
-                  3 * std::max(keys, values)) + 16 * 64;
+                  3 * std::max(keys, values)) +
+         16 * 64;
 }
 
 void check_trainable(const Batch& batch) {

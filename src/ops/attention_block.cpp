@@ -13,12 +13,12 @@ constexpr int kBlockQueries = 128;
 // are the same).
 constexpr int kDecodeFrom = 3 * kQueryTile;
 
-
 // Floats of each buffer of a worker, in the order that it takes them. Enough for either kind of attention.
 struct WorkerSizes {
   std::size_t rotated, query, scores, page, sums, partial;
   WorkerSizes(std::size_t queries, std::size_t key_dim, std::size_t value_dim) {
-    const std::size_t lanes = round_up<std::size_t>(queries, kLatentQueries), padded = round_up<std::size_t>(value_dim, 16);
+    const std::size_t lanes = round_up<std::size_t>(queries, kLatentQueries),
+                      padded = round_up<std::size_t>(value_dim, 16);
     rotated = round_up<std::size_t>(key_dim, 16);
     query = lanes * key_dim;
     scores = lanes * kSpanTokens;

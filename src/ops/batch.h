@@ -8,17 +8,17 @@
 namespace limpid {
 
 struct BatchSequence {
-  std::int32_t first_row;      // of the batch
-  std::int32_t rows;           // new tokens of this sequence in the step
-  std::int32_t first_position; // of first_row: what is in the cache already
-  const std::int32_t* pages;   // block table: page index of positions [64 i, 64 i + 64), for all layers alike
+  std::int32_t first_row;       // of the batch
+  std::int32_t rows;            // new tokens of this sequence in the step
+  std::int32_t first_position;  // of first_row: what is in the cache already
+  const std::int32_t* pages;    // block table: page index of positions [64 i, 64 i + 64), for all layers alike
 };
 
 struct Batch {
   std::span<const std::int32_t> ids;        // (T)
   std::span<const std::int32_t> positions;  // (T)
   std::span<const BatchSequence> sequences;
-  std::span<const std::int32_t> outputs;    // rows whose logits are wanted, ascending
+  std::span<const std::int32_t> outputs;  // rows whose logits are wanted, ascending
   int tokens() const { return static_cast<int>(ids.size()); }
 };
 

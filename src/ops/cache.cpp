@@ -12,7 +12,6 @@ namespace {
 
 constexpr int kLargestDimension = 1 << 16;
 
-
 std::size_t check(const char* name, int value, int least) {
   if (value < least || value > kLargestDimension)
     fail(ErrorKind::input, "cache layout: {} is {}, not from {} to {}", name, value, least, kLargestDimension);
@@ -45,7 +44,8 @@ PageShape page_shape(const CacheLayout& layout) {
     // Vectors of 16 are read whole: the scales begin after the padding of the values.
     const std::size_t row = round_up<std::size_t>(dims, 16) * page.value_bytes;
     page.row_scales = row;
-    page.value_stride = round_up<std::size_t>(row + (scaled ? round_up<std::size_t>(dims, kLatentBlock) / kLatentBlock * sizeof(float) : 0), 64);
+    page.value_stride = round_up<std::size_t>(
+        row + (scaled ? round_up<std::size_t>(dims, kLatentBlock) / kLatentBlock * sizeof(float) : 0), 64);
     page.head_bytes = page.bytes = tokens * page.value_stride;
     return page;
   }

@@ -11,7 +11,8 @@ Tensor embed(Exec& ex, const PackedWeight& table, const Batch& batch);
 
 // Backward reads x where it is: after the head it may not change.
 // RMSNorm of the rows batch.outputs of x (T, D), times the vocabulary matrix (V, D). Returns (outputs, V), f32. Ends with a barrier.
-Tensor head(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& vocabulary, const Batch& batch);
+Tensor head(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& vocabulary,
+            const Batch& batch);
 std::size_t head_arena_bytes(std::int64_t outputs, std::int64_t d, std::int64_t vocabulary);
 std::size_t head_scratch_bytes(std::int64_t d);
 

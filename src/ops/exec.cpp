@@ -8,7 +8,7 @@ namespace limpid {
 std::byte* Exec::alloc_bytes(std::size_t size) {
   std::byte* memory = arena.take(size);
   if (poison) {
-    sync();  // nobody still reads what was here
+    sync();                                            // nobody still reads what was here
     if (thread == 0) std::memset(memory, 0xFF, size);  // NaN in f32, f16 and bf16; -1 in int8
     sync();
   }

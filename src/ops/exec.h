@@ -30,13 +30,13 @@ struct Exec {
   int threads = 1;
   Barrier* barrier = nullptr;
   const KernelTable* kernels = nullptr;
-  Arena arena;          // the step's activations: same memory, same calls on every thread
-  Arena scratch;        // this thread's own memory, rewound by whoever takes from it
+  Arena arena;    // the step's activations: same memory, same calls on every thread
+  Arena scratch;  // this thread's own memory, rewound by whoever takes from it
   // Poison (tests): fill what alloc() hands out with NaN, so that a read of memory that nobody wrote shows. Thread 0 fills, then all meet.
   bool poison = false;
   StepStatus* status = nullptr;  // of the step, shared by its threads; null where nothing in it can fail
   std::int64_t barriers = 0;     // that this thread has met (sync)
-  Tape* tape = nullptr;  // training: operations append their backward (ops/tape.h); null: inference
+  Tape* tape = nullptr;          // training: operations append their backward (ops/tape.h); null: inference
   ExpertLog* experts = nullptr;  // thread 0 writes chosen experts down (ops/expert_log.h); null: nobody asked
 
   // A tensor of the step, uninitialised. Freed when the step ends, or by rewind(arena.mark()).

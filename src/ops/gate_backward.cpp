@@ -103,7 +103,8 @@ void gate_backward(Exec& ex, const SavedMoe& saved, const std::int32_t* position
       const auto& all = saved.training->sequences;
       while (sequence < all.size() && t >= all[sequence].first_row + all[sequence].rows) ++sequence;
       if (sequence < all.size() && t >= all[sequence].first_row)
-        add_balance(gate, scores.row(t), balance.frequency + sequence * static_cast<std::size_t>(gate.experts), dscores);
+        add_balance(gate, scores.row(t), balance.frequency + sequence * static_cast<std::size_t>(gate.experts),
+                    dscores);
     }
     logits_from_scores(gate, dscores, scores.row(t));
   }

@@ -67,7 +67,8 @@ void fill_hidden(Exec& ex, const GatedHidden& part, std::int64_t begin, std::int
         ex.kernels->quantise[type](product, n, piece);
         // A piece that begins in the middle of bf16's padding is padded to less than the row.
         if (hidden.type == ActType::bf16 && written > act_padded(hidden.type, n))
-          std::memset(piece + 2 * act_padded(hidden.type, n), 0, static_cast<std::size_t>(2 * (written - act_padded(hidden.type, n))));
+          std::memset(piece + 2 * act_padded(hidden.type, n), 0,
+                      static_cast<std::size_t>(2 * (written - act_padded(hidden.type, n))));
         place(hidden.type, piece, c, written, hidden.columns,
               hidden.data + static_cast<std::size_t>(t + i) * hidden.stride);
       }

@@ -97,8 +97,11 @@ void norm_backward(Exec& ex, GradientRows x, const Trainable& gain, float eps, s
   const GradientKernels& kernels = *ex.kernels->gradient;
   float* unwanted = nullptr;  // the inverse is wanted in any case
   const std::size_t scratch = ex.scratch.mark();
-  if (x_gradient.data == nullptr) unwanted = reinterpret_cast<float*>(ex.scratch.take(static_cast<std::size_t>(d) * sizeof(float)));
-  const auto row = [](const GradientRows& from, std::int64_t t) { return from.data + (from.index ? from.index[t] : t) * from.stride; };
+  if (x_gradient.data == nullptr)
+    unwanted = reinterpret_cast<float*>(ex.scratch.take(static_cast<std::size_t>(d) * sizeof(float)));
+  const auto row = [](const GradientRows& from, std::int64_t t) {
+    return from.data + (from.index ? from.index[t] : t) * from.stride;
+  };
   const auto [begin, end] = ex.share(rows);
   if (unwanted != nullptr) std::fill(unwanted, unwanted + d, 0.0F);
   for (std::int64_t t = begin; t < end; ++t)

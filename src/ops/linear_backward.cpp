@@ -6,12 +6,14 @@ void record_linear(Exec& ex, const Tensor& input, const PackedWeight& weight, co
   TrainableWeight parameters = trainable(ex, weight);
   parameters.low = low;
   ex.tape->record(ex, [=](Exec& back) {
-    product_backward(back, parameters, input.rows(), rows_of_gradient(out), rows_of_values(input), rows_of_gradient(input));
+    product_backward(back, parameters, input.rows(), rows_of_gradient(out), rows_of_values(input),
+                     rows_of_gradient(input));
   });
 }
 
 void record_norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps,
-                        std::span<const PackedWeight* const> weights, std::span<const Tensor> out, std::span<const LowRankRows> low) {
+                        std::span<const PackedWeight* const> weights, std::span<const Tensor> out,
+                        std::span<const LowRankRows> low) {
   std::vector<ProductGradient> products;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     products.push_back({trainable(ex, *weights[i]), rows_of_gradient(out[i])});
@@ -19,8 +21,7 @@ void record_norm_linear(Exec& ex, const Tensor& x, const float* gain, float eps,
   }
   const Trainable norm = gain == nullptr ? Trainable{} : ex.tape->at(gain);
   const Tensor old = keep_copy(ex, x);
-  ex.tape->record(
-      ex, [=](Exec& back) { norm_products_backward(back, old, norm, eps, products, rows_of_gradient(x)); });
+  ex.tape->record(ex, [=](Exec& back) { norm_products_backward(back, old, norm, eps, products, rows_of_gradient(x)); });
 }
 
 void record_head_linear(Exec& ex, HeadRows input, std::int64_t rows, std::span<const PackedWeight> weights,
@@ -30,9 +31,9 @@ void record_head_linear(Exec& ex, HeadRows input, std::int64_t rows, std::span<c
   ex.tape->record(ex, [=](Exec& back) {
     for (std::size_t h = 0; h < heads.size(); ++h) {
       const auto at = static_cast<std::int64_t>(h);
-      const GradientRows wanted = input.gradient == nullptr
-                                      ? GradientRows{}
-                                      : GradientRows{input.gradient + at * input.head_stride, input.row_stride, nullptr};
+      const GradientRows wanted =
+          input.gradient == nullptr ? GradientRows{}
+                                    : GradientRows{input.gradient + at * input.head_stride, input.row_stride, nullptr};
       product_backward(back, heads[h], rows, {out.gradient + at * out.head_stride, out.row_stride, nullptr},
                        {input.data + at * input.head_stride, input.row_stride, nullptr}, wanted);
     }

@@ -32,7 +32,8 @@ void check_rows(const Tensor& logits, const LossRows& rows, std::span<float> log
   check("places for log-probabilities", logprobs.size(), false);
   for (std::size_t i = 0; i < wanted; ++i)
     if ((rows.weights.empty() || rows.weights[i] != 0) && (rows.targets[i] < 0 || rows.targets[i] >= logits.columns()))
-      fail(ErrorKind::input, "loss: target {} of row {} is not in a vocabulary of {}", rows.targets[i], i, logits.columns());
+      fail(ErrorKind::input, "loss: target {} of row {} is not in a vocabulary of {}", rows.targets[i], i,
+           logits.columns());
 }
 
 RowLoss row_loss(const LossRows& rows, std::size_t i, double logprob) {
@@ -41,7 +42,8 @@ RowLoss row_loss(const LossRows& rows, std::size_t i, double logprob) {
   RowLoss result{-weight * advantage * logprob, 0, -weight * advantage, false};
   if (!rows.old_logprobs.empty()) {
     const double ratio = std::exp(logprob - static_cast<double>(rows.old_logprobs[i]));
-    const double kept = std::clamp(ratio, 1.0 - static_cast<double>(rows.clip_low), 1.0 + static_cast<double>(rows.clip_high));
+    const double kept =
+        std::clamp(ratio, 1.0 - static_cast<double>(rows.clip_low), 1.0 + static_cast<double>(rows.clip_high));
     result.clipped = kept * advantage < ratio * advantage;
     result.loss = -weight * std::min(ratio * advantage, kept * advantage);
     result.slope = result.clipped ? 0.0 : -weight * advantage * ratio;
@@ -78,7 +80,8 @@ LossSums token_loss(Exec& ex, const Tensor& logits, const LossRows& rows, std::s
     each[t] = row_loss(rows, i, static_cast<double>(logprobs[i]));
     if (logits.gradient == nullptr) continue;
     float* gradient = logits.gradient + t * vocabulary;
-    const double slope = each[t].slope * static_cast<double>(inverse);  // with regard to the target's logit, but for its probability
+    const double slope =
+        each[t].slope * static_cast<double>(inverse);  // with regard to the target's logit, but for its probability
     ex.kernels->scale_add(weights, static_cast<float>(-slope / total), vocabulary, gradient);
     gradient[target] += static_cast<float>(slope);
   }
@@ -96,8 +99,12 @@ LossSums token_loss(Exec& ex, const Tensor& logits, const LossRows& rows, std::s
   return sums;
 }
 
-std::size_t loss_arena_bytes(std::int64_t rows) { return scratch_size(static_cast<std::size_t>(rows) * sizeof(RowLoss)); }
+std::size_t loss_arena_bytes(std::int64_t rows) {
+  return scratch_size(static_cast<std::size_t>(rows) * sizeof(RowLoss));
+}
 
-std::size_t loss_scratch_bytes(std::int64_t vocabulary) { return scratch_size(static_cast<std::size_t>(vocabulary) * sizeof(float)); }
+std::size_t loss_scratch_bytes(std::int64_t vocabulary) {
+  return scratch_size(static_cast<std::size_t>(vocabulary) * sizeof(float));
+}
 
 }  // namespace limpid

@@ -25,12 +25,13 @@ struct LossRows {  // one entry a row of the logits; empty: not used
   float clip_low = 0.2F, clip_high = 0.2F;
   std::span<const float> reference_logprobs = {};
   float kl = 0.0F;
-  float temperature = 1.0F;  // at which the answers were drawn: the policy is what was drawn from, old and reference too
+  float temperature =
+      1.0F;  // at which the answers were drawn: the policy is what was drawn from, old and reference too
 };
 
 struct LossSums {
-  double loss = 0;       // of all rows
-  double kl = 0;         // sum of w times the estimator, without the factor
+  double loss = 0;           // of all rows
+  double kl = 0;             // sum of w times the estimator, without the factor
   std::int64_t clipped = 0;  // rows whose ratio was cut
   std::int64_t rows = 0;     // that are not masked
 };

@@ -9,8 +9,8 @@ namespace {
 constexpr std::int64_t kChunk = 64;  // rows that are normalised at a time
 
 // out (rows, columns) (+)= a (rows, reduction) b (reduction, columns), all row-major.
-void product(const Exec& ex, const float* a, std::int64_t a_row, std::int64_t reduction, const float* b, std::int64_t columns, float* out,
-             std::int64_t out_stride, std::int64_t rows, bool accumulate) {
+void product(const Exec& ex, const float* a, std::int64_t a_row, std::int64_t reduction, const float* b,
+             std::int64_t columns, float* out, std::int64_t out_stride, std::int64_t rows, bool accumulate) {
   GemmArgs args;
   args.a = a;
   args.a_row = a_row;
@@ -27,7 +27,8 @@ void product(const Exec& ex, const float* a, std::int64_t a_row, std::int64_t re
 }
 
 // gradient (R, columns) += a^T b, a (rows, R), b (rows, columns): each thread its share of R.
-void outer(const Exec& ex, const GradientRows& a, std::int64_t r, const GradientRows& b, std::int64_t columns, std::int64_t rows, float* gradient) {
+void outer(const Exec& ex, const GradientRows& a, std::int64_t r, const GradientRows& b, std::int64_t columns,
+           std::int64_t rows, float* gradient) {
   const auto [begin, end] = ex.share(r, ex.kernels->gradient->gemm_rows);
   GemmArgs args;
   args.a = a.data + begin;
@@ -52,15 +53,20 @@ void scale_rows(float* rows, std::int64_t n, float scale) {
 
 }  // namespace
 
-bool has_low_rank(const Exec& ex, const PackedWeight& weight) { return ex.tape != nullptr && ex.tape->at(weight.data).low_rank != nullptr; }
+bool has_low_rank(const Exec& ex, const PackedWeight& weight) {
+  return ex.tape != nullptr && ex.tape->at(weight.data).low_rank != nullptr;
+}
 
-LowRankRows low_rank_forward(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& weight, const Tensor& out) {
+LowRankRows low_rank_forward(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& weight,
+                             const Tensor& out) {
   if (!has_low_rank(ex, weight)) return {};
   const LowRank& beside = *ex.tape->at(weight.data).low_rank;
   const std::int64_t rows = x.rows(), k = weight.columns, r = beside.rank;
   const LowRankRows kept{ex.alloc(DType::f32, {rows, r}).f32(), ex.alloc(DType::f32, {rows, r}).f32()};
   const std::size_t scratch = ex.scratch.mark();
-  float* normed = gain == nullptr ? nullptr : reinterpret_cast<float*>(ex.scratch.take(static_cast<std::size_t>(kChunk * k) * sizeof(float)));
+  float* normed = gain == nullptr
+                      ? nullptr
+                      : reinterpret_cast<float*>(ex.scratch.take(static_cast<std::size_t>(kChunk * k) * sizeof(float)));
   const auto [begin, end] = ex.share(rows);
   for (std::int64_t t = begin; t < end; t += kChunk) {
     const std::int64_t count = std::min(kChunk, end - t);
@@ -86,11 +92,12 @@ void low_rank_input_backward(Exec& ex, const TrainableWeight& parameters, std::i
   const auto [begin, end] = ex.share(rows, gemm_unit(ex, parameters.weight));
   if (begin == end) return;
   float* dh = parameters.low.gradient + begin * r;
-  product(ex, out_gradient.data + begin * out_gradient.stride, out_gradient.stride, parameters.weight.rows, beside.b, r, dh, r, end - begin, false);
+  product(ex, out_gradient.data + begin * out_gradient.stride, out_gradient.stride, parameters.weight.rows, beside.b, r,
+          dh, r, end - begin, false);
   scale_rows(dh, (end - begin) * r, beside.scale);
   if (input_gradient.data == nullptr) return;
-  product(ex, dh, r, r, beside.a, parameters.weight.columns, input_gradient.data + begin * input_gradient.stride, input_gradient.stride, end - begin,
-          true);
+  product(ex, dh, r, r, beside.a, parameters.weight.columns, input_gradient.data + begin * input_gradient.stride,
+          input_gradient.stride, end - begin, true);
 }
 
 void low_rank_weight_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,

@@ -12,7 +12,8 @@ bool has_low_rank(const Exec& ex, const PackedWeight& weight);
 // out (T, O) += h B^T with h = scale rms_norm(x, gain) A^T, which is kept for backward; gain null: no norm. The plain
 // product is in out on all threads: starts after a barrier. Each thread does its share of rows; no barrier at the end.
 // Without a low-rank matrix nothing happens, and no rows come out.
-LowRankRows low_rank_forward(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& weight, const Tensor& out);
+LowRankRows low_rank_forward(Exec& ex, const Tensor& x, const float* gain, float eps, const PackedWeight& weight,
+                             const Tensor& out);
 
 // dh = scale dout B, and dx += dh A (data null: not wanted). Each thread does its share of rows.
 void low_rank_input_backward(Exec& ex, const TrainableWeight& parameters, std::int64_t rows, GradientRows out_gradient,

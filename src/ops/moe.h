@@ -7,15 +7,15 @@ namespace limpid {
 
 struct Gate {
   enum class Score { sigmoid, softmax };
-  PackedWeight weight;             // (E, D), f32
-  const float* bias = nullptr;     // (E) or null: for the choice only (V3's balancing without auxiliary loss)
+  PackedWeight weight;          // (E, D), f32
+  const float* bias = nullptr;  // (E) or null: for the choice only (V3's balancing without auxiliary loss)
   Score score = Score::sigmoid;
-  int experts = 0, chosen = 0;     // E, top k
-  int groups = 1, kept_groups = 1; // groups of experts; the best kept_groups stay
+  int experts = 0, chosen = 0;      // E, top k
+  int groups = 1, kept_groups = 1;  // groups of experts; the best kept_groups stay
   // A group's score: the sum of its two highest biased scores (V3) or its highest (V2's softmax gate).
   bool group_top2 = true;
-  bool normalise = true;           // weights of the chosen sum to 1 (+1e-20)
-  float scale = 1.0F;              // routed_scaling_factor
+  bool normalise = true;  // weights of the chosen sum to 1 (+1e-20)
+  float scale = 1.0F;     // routed_scaling_factor
 };
 
 // The part of moe() that picks, alone; the result stays in the arena (with its temporaries) until the caller rewinds.

@@ -13,10 +13,10 @@ namespace {
 // What lives while the closure runs.
 struct Work {
   ExpertGroups groups;
-  Tensor n, dn, scores;                        // (T, D), (T, D), (T, E)
-  Tensor hidden, slope;                        // (pairs, F): weighted h; u, then nothing
-  Tensor shared_hidden, shared_slope;          // (T, shared F)
-  float *dweights, *inverse;                   // (pairs), (T)
+  Tensor n, dn, scores;                // (T, D), (T, D), (T, E)
+  Tensor hidden, slope;                // (pairs, F): weighted h; u, then nothing
+  Tensor shared_hidden, shared_slope;  // (T, shared F)
+  float *dweights, *inverse;           // (pairs), (T)
 };
 
 float* floats(Exec& ex, std::int64_t n) {

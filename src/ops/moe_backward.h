@@ -21,9 +21,9 @@ struct TrainableMlp {
 TrainableMlp trainable_mlp(const Exec& ex, const PackedWeight& gate, const PackedWeight& up, const PackedWeight& down);
 
 struct SavedMoe {
-  Tensor x, old;                  // the residual, and a copy of what it was
-  Routing routing;                // (T, chosen)
-  Tensor gates, ups;              // (pairs, F), in the order of the groups
+  Tensor x, old;                    // the residual, and a copy of what it was
+  Routing routing;                  // (T, chosen)
+  Tensor gates, ups;                // (pairs, F), in the order of the groups
   Tensor shared_gates, shared_ups;  // (T, shared F); no data: no shared expert
   Gate gate;
   Trainable norm, router;

@@ -23,7 +23,8 @@ constexpr std::int64_t kOutputFloats = 512 * 1024;
 constexpr std::int64_t kOutputColumns = 512;
 
 std::int64_t output_columns(std::int64_t buffers) {
-  return std::clamp<std::int64_t>(kOutputFloats / std::max<std::int64_t>(buffers, 1) / kStripRows * kStripRows, kStripRows, kOutputColumns);
+  return std::clamp<std::int64_t>(kOutputFloats / std::max<std::int64_t>(buffers, 1) / kStripRows * kStripRows,
+                                  kStripRows, kOutputColumns);
 }
 
 // A buffer for each (row, slot), in the order of the groups, then one for each row of the shared expert.
@@ -35,14 +36,15 @@ std::size_t list_bytes(std::int64_t rows, int experts, int chosen) {
 
 }  // namespace
 
-MoeStep::MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared,
-                 Arrival arrival, int layer)
+MoeStep::MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like,
+                 const GatedMlpWeights* shared, Arrival arrival, int layer)
     : ex_(ex),
       x_(x),
       gate_(gate),
       shared_(shared),
       apart_(arrival == Arrival::apart),
-      saved_(ex.tape == nullptr ? SavedMoe{} : save_moe(ex, x, gate, like.gate.rows, shared != nullptr ? shared->gate.rows : 0)),
+      saved_(ex.tape == nullptr ? SavedMoe{}
+                                : save_moe(ex, x, gate, like.gate.rows, shared != nullptr ? shared->gate.rows : 0)),
       arena_(ex.arena.mark()),
       scratch_(ex.scratch.mark()) {
   if (ex.tape != nullptr) {
@@ -114,19 +116,23 @@ void MoeStep::take_hidden(const ExpertWeights& like) {
   const std::int64_t rows = x_.rows();
   hidden_ = take_activations(ex_, Place::arena, activation_of(like.down.type), like.down.columns, rows * gate_.chosen);
   if (shared_ != nullptr)
-    shared_hidden_ = take_activations(ex_, Place::arena, activation_of(shared_->down.type), shared_->down.columns, rows);
+    shared_hidden_ =
+        take_activations(ex_, Place::arena, activation_of(shared_->down.type), shared_->down.columns, rows);
   if (apart_)
-    outputs_ = reinterpret_cast<float*>(ex_.alloc_bytes(static_cast<std::size_t>(buffers_of(rows, gate_.chosen) * x_.columns()) * sizeof(float)));
+    outputs_ = reinterpret_cast<float*>(
+        ex_.alloc_bytes(static_cast<std::size_t>(buffers_of(rows, gate_.chosen) * x_.columns()) * sizeof(float)));
 }
 
 void MoeStep::list_parts(std::span<const ExpertView> views) {
   part_count_ = 0;
-  auto add_part = [&](const auto& weights, const Activations& hidden, std::int32_t expert, const std::int32_t* gather, std::int64_t first) {
+  auto add_part = [&](const auto& weights, const Activations& hidden, std::int32_t expert, const std::int32_t* gather,
+                      std::int64_t first) {
     GatedHidden part{&weights.gate, &weights.up, n_.of(weights.gate), n_.of(weights.up), gather, hidden};
     if (ex_.tape != nullptr) {
       part.keep_gate = gather != nullptr ? saved_.gates.row(first) : saved_.shared_gates.f32();
       part.keep_up = gather != nullptr ? saved_.ups.row(first) : saved_.shared_ups.f32();
-      if (gather != nullptr) saved_.experts.emplace_back(expert, trainable_mlp(ex_, weights.gate, weights.up, weights.down));
+      if (gather != nullptr)
+        saved_.experts.emplace_back(expert, trainable_mlp(ex_, weights.gate, weights.up, weights.down));
     }
     new (parts_ + part_count_++) Part{part, &weights.down, first};
   };
@@ -154,8 +160,11 @@ void MoeStep::fill_hidden_share() {
   for (int i = 0; i < part_count_; ++i) {
     const Part& part = parts_[i];
     const std::int64_t n = units(part), each = cost(part);
-    auto unit_at = [&](std::int64_t where) { return std::clamp<std::int64_t>((where - start + each - 1) / each, 0, where <= start ? 0 : n); };
-    const std::int64_t begin = unit_at(from) * unit(part), end = std::min(unit_at(to) * unit(part), part.hidden.hidden.columns);
+    auto unit_at = [&](std::int64_t where) {
+      return std::clamp<std::int64_t>((where - start + each - 1) / each, 0, where <= start ? 0 : n);
+    };
+    const std::int64_t begin = unit_at(from) * unit(part),
+                       end = std::min(unit_at(to) * unit(part), part.hidden.hidden.columns);
     if (begin < end) fill_hidden(ex_, part.hidden, begin, end);
     start += n * each;
   }
@@ -223,22 +232,30 @@ void MoeStep::abandon() {
   ex_.arena.rewind(arena_);
 }
 
-std::size_t MoeStep::part_bytes(int experts) { return scratch_size((static_cast<std::size_t>(experts) + 1) * sizeof(Part)); }
+std::size_t MoeStep::part_bytes(int experts) {
+  return scratch_size((static_cast<std::size_t>(experts) + 1) * sizeof(Part));
+}
 
-std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts, int chosen, Arrival arrival) {
+std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts,
+                            int chosen, Arrival arrival) {
   const auto t = static_cast<std::size_t>(rows);
-  const std::size_t hidden = t * static_cast<std::size_t>(chosen) * act_row_bytes(ActType::f32, f) + t * act_row_bytes(ActType::f32, shared_f);
-  const std::size_t outputs = arrival == Arrival::apart ? scratch_size(static_cast<std::size_t>(buffers_of(rows, chosen) * d) * sizeof(float)) : 0;
-  return activation_bytes(rows, d) + routing_bytes(rows, chosen) + hidden + outputs + scratch_size(t * static_cast<std::size_t>(experts) * sizeof(float));
+  const std::size_t hidden =
+      t * static_cast<std::size_t>(chosen) * act_row_bytes(ActType::f32, f) + t * act_row_bytes(ActType::f32, shared_f);
+  const std::size_t outputs = arrival == Arrival::apart
+                                  ? scratch_size(static_cast<std::size_t>(buffers_of(rows, chosen) * d) * sizeof(float))
+                                  : 0;
+  return activation_bytes(rows, d) + routing_bytes(rows, chosen) + hidden + outputs +
+         scratch_size(t * static_cast<std::size_t>(experts) * sizeof(float));
 }
 
 std::size_t moe_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen) {
   const std::int64_t buffers = buffers_of(rows, chosen);
   const std::int64_t outputs = std::min(std::max(kOutputFloats, buffers * kStripRows), buffers * kOutputColumns);
-  const std::size_t sums = scratch_size(static_cast<std::size_t>(outputs) * sizeof(float)) + scratch_size(kOutputColumns * sizeof(float));
-  return activation_scratch_bytes(d) + routing_bytes(std::min(rows, kFewRows), chosen) + group_scratch_bytes(rows, experts, chosen) +
-         2 * list_bytes(rows, experts, chosen) + MoeStep::part_bytes(experts) +
-         std::max({hidden_scratch_bytes(), choice_scratch_bytes(experts), sums});
+  const std::size_t sums =
+      scratch_size(static_cast<std::size_t>(outputs) * sizeof(float)) + scratch_size(kOutputColumns * sizeof(float));
+  return activation_scratch_bytes(d) + routing_bytes(std::min(rows, kFewRows), chosen) +
+         group_scratch_bytes(rows, experts, chosen) + 2 * list_bytes(rows, experts, chosen) +
+         MoeStep::part_bytes(experts) + std::max({hidden_scratch_bytes(), choice_scratch_bytes(experts), sums});
 }
 
 }  // namespace limpid

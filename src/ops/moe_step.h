@@ -26,8 +26,8 @@ class MoeStep {
   // like: types and shapes of the layer's experts. shared: null where the model has none; it is computed with the first add().
   // Starts after a barrier; every thread makes its own and calls alike. `layer` numbers the counts of Tape::moe and what
   // Exec::experts writes down.
-  MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like, const GatedMlpWeights* shared, Arrival arrival,
-          int layer = 0);
+  MoeStep(Exec& ex, Tensor& x, const float* gain, float eps, const Gate& gate, const ExpertWeights& like,
+          const GatedMlpWeights* shared, Arrival arrival, int layer = 0);
   MoeStep(const MoeStep&) = delete;
   MoeStep& operator=(const MoeStep&) = delete;
 
@@ -74,7 +74,8 @@ class MoeStep {
   bool shared_added_ = false;
 };
 
-std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts, int chosen, Arrival arrival);
+std::size_t moe_arena_bytes(std::int64_t rows, std::int64_t d, std::int64_t f, std::int64_t shared_f, int experts,
+                            int chosen, Arrival arrival);
 // Of each thread's scratch, for a step of at most `rows` rows.
 std::size_t moe_scratch_bytes(std::int64_t rows, std::int64_t d, int experts, int chosen);
 // The same for the backward.

@@ -22,7 +22,8 @@ double softmax_weights(std::span<const float> logits, float max, float inverse_t
 // ln of the probability of one id: what the sampler reports and what the losses of training are made of. total:
 // softmax_weights(logits, max, inverse_temperature, ...).
 inline double log_probability(float logit, float max, double total, float inverse_temperature = 1.0F) {
-  return (static_cast<double>(logit) - static_cast<double>(max)) * static_cast<double>(inverse_temperature) - std::log(total);
+  return (static_cast<double>(logit) - static_cast<double>(max)) * static_cast<double>(inverse_temperature) -
+         std::log(total);
 }
 
 // Candidates in the order (weight descending, id ascending), one at a time, sorting no more than what is asked for.

@@ -29,8 +29,8 @@ namespace limpid {
 
 // Two narrow matrices beside a matrix W (O, K): out = x W^T + scale (x A^T) B^T (Hu et al., "LoRA", 2021).
 struct LowRank {
-  const float *a = nullptr, *b = nullptr;    // (r, K), (O, r)
-  const float *a_t = nullptr, *b_t = nullptr;  // their transposes: (K, r), (r, O)
+  const float *a = nullptr, *b = nullptr;              // (r, K), (O, r)
+  const float *a_t = nullptr, *b_t = nullptr;          // their transposes: (K, r), (r, O)
   float *a_gradient = nullptr, *b_gradient = nullptr;  // like a and b; added to
   std::int64_t rank = 0;
   float scale = 1;
@@ -38,11 +38,12 @@ struct LowRank {
 
 // A parameter as backward sees it; whoever trains owns the memory (models/parameter_store.h).
 struct Trainable {
-  const float* values = nullptr;  // (rows, columns), row-major: what the packed weight was made of
-  float* gradient = nullptr;      // the same shape, added to; null: frozen
+  const float* values = nullptr;       // (rows, columns), row-major: what the packed weight was made of
+  float* gradient = nullptr;           // the same shape, added to; null: frozen
   std::int64_t rows = 0, columns = 0;  // a gain or bias: (1, n)
   bool bf16 = false;                   // its gradient's products take values rounded to bf16, else f32
-  const LowRank* low_rank = nullptr;   // beside it; null: none. Products of ops/linear.h and gated_mlp know of it, no others
+  const LowRank* low_rank =
+      nullptr;  // beside it; null: none. Products of ops/linear.h and gated_mlp know of it, no others
 };
 
 struct MoeTraining;

@@ -56,11 +56,10 @@ void check_context(const std::vector<ChatPrompt>& prompts, int context) {
   for (const ChatPrompt& prompt : prompts) {
     if (prompt.ids.empty()) throw bad_parameter("prompt: it has no tokens", "prompt");
     if (static_cast<std::int64_t>(prompt.ids.size()) < context) continue;
-    throw ApiError(
-        400, "invalid_request_error",
-        fmt::format("this model's context has {} tokens; the prompt alone has {}", context,
-                    prompt.ids.size() > static_cast<std::size_t>(context) ? "more" : "as many"),
-        "messages", "context_length_exceeded");
+    throw ApiError(400, "invalid_request_error",
+                   fmt::format("this model's context has {} tokens; the prompt alone has {}", context,
+                               prompt.ids.size() > static_cast<std::size_t>(context) ? "more" : "as many"),
+                   "messages", "context_length_exceeded");
   }
 }
 
@@ -182,9 +181,10 @@ void answer_now(Answering& answering, Asked& asked) {
   }
   const int choices = request.choices * static_cast<int>(prompts.size());
   if (choices > kMostAnswers)
-    throw bad_parameter(fmt::format("n: {} answers in one request, at most {} are allowed", choices, kMostAnswers), "n");
-  const std::int64_t most = most_tokens(answering, call.identity, request, context - longest,
-                                        {info.id, prompt_tokens, 0, choices});
+    throw bad_parameter(fmt::format("n: {} answers in one request, at most {} are allowed", choices, kMostAnswers),
+                        "n");
+  const std::int64_t most =
+      most_tokens(answering, call.identity, request, context - longest, {info.id, prompt_tokens, 0, choices});
   request.chat.max_tokens = static_cast<int>(most);
   request.chat.sampling = sampling_of(request, info);
   request.chat.account = call.identity.account;
@@ -264,8 +264,8 @@ void answer(Answering& answering, const Call& call, AnswerRequest request, std::
   const auto asked = std::make_shared<Asked>(Asked{call, std::move(request), answering.models.lease_if_loaded(id),
                                                    std::move(encoder), std::string(id_prefix)});
   const bool loaded = asked->lease != nullptr;
-  if (loaded && (!asked->request.grammar ||
-                 answering.grammars.has(grammar_key(call, asked->request, asked->lease->chat()))))
+  if (loaded &&
+      (!asked->request.grammar || answering.grammars.has(grammar_key(call, asked->request, asked->lease->chat()))))
     return answer_now(answering, *asked);
   asked->waiting = std::make_shared<WaitingAnswer>(call, asked->request.stream, asked->encoder, answering.generations);
   const auto begin = [&answering, asked] {

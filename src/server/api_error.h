@@ -19,23 +19,23 @@ class ApiError : public std::runtime_error {
            std::string error_code = {}, int retry_after = 0);
 
   int status = 500;
-  std::string type;         // "invalid_request_error", "authentication_error", ...
-  std::string param;        // the field that is wrong, "messages[2].role"; empty: none
-  std::string code;         // "invalid_api_key"; empty: none
-  int retry_after_s = 0;    // > 0: the header Retry-After
+  std::string type;       // "invalid_request_error", "authentication_error", ...
+  std::string param;      // the field that is wrong, "messages[2].role"; empty: none
+  std::string code;       // "invalid_api_key"; empty: none
+  int retry_after_s = 0;  // > 0: the header Retry-After
 };
 
 // The reply for an Error of the layers below: input and unsupported 400, not_found 404, resources 503, the rest 500.
 ApiError api_error(const Error& error);
 
 // Shorthands for what is thrown most. message says what was expected and what was found.
-ApiError bad_request(std::string message, std::string param = {});    // 400 invalid_request_error
-ApiError bad_parameter(std::string message, std::string param);       // 422 invalid_request_error
-ApiError unauthorized(std::string message);                           // 401 authentication_error, code invalid_api_key
-ApiError forbidden(std::string message);                              // 403 permission_error
-ApiError not_found(std::string message, std::string code = {});       // 404 not_found_error
-ApiError no_balance(std::string message);                             // 402 insufficient_balance
-ApiError too_many_requests(std::string message, int retry_after_s);   // 429 rate_limit_error
-ApiError overloaded(std::string message, int retry_after_s);          // 503 overloaded_error
+ApiError bad_request(std::string message, std::string param = {});   // 400 invalid_request_error
+ApiError bad_parameter(std::string message, std::string param);      // 422 invalid_request_error
+ApiError unauthorized(std::string message);                          // 401 authentication_error, code invalid_api_key
+ApiError forbidden(std::string message);                             // 403 permission_error
+ApiError not_found(std::string message, std::string code = {});      // 404 not_found_error
+ApiError no_balance(std::string message);                            // 402 insufficient_balance
+ApiError too_many_requests(std::string message, int retry_after_s);  // 429 rate_limit_error
+ApiError overloaded(std::string message, int retry_after_s);         // 503 overloaded_error
 
 }  // namespace limpid

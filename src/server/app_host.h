@@ -40,7 +40,7 @@ struct MachineMemory {
 class AppHost {
  public:
   virtual ~AppHost() = default;
-  virtual MachineMemory memory() const = 0;  // quick
+  virtual MachineMemory memory() const = 0;      // quick
   virtual std::vector<PlannedModel> plan() = 0;  // the best that is quick enough here first, what does not fit last
 
   virtual std::vector<PullState> pulls() const = 0;

@@ -32,17 +32,17 @@ const char* name_of(PullState::State state) {
 
 nlohmann::json pull_json(const PullState& pull) {
   nlohmann::json json{{"name", pull.name},
-            {"state", name_of(pull.state)},
-            {"done", pull.done},
-            {"total", pull.total},
-            {"bytes_per_second", pull.bytes_per_second}};
+                      {"state", name_of(pull.state)},
+                      {"done", pull.done},
+                      {"total", pull.total},
+                      {"bytes_per_second", pull.bytes_per_second}};
   if (!pull.error.empty()) json["error"] = pull.error;
   return json;
 }
 
 nlohmann::json plan_json(const PlannedModel& model) {
   nlohmann::json json{{"name", model.name},   {"title", model.title}, {"description", model.description},
-            {"bytes", model.bytes}, {"fits", model.fits},   {"here", model.here}};
+                      {"bytes", model.bytes}, {"fits", model.fits},   {"here", model.here}};
   if (model.tokens_per_second > 0) json["tokens_per_second"] = model.tokens_per_second;
   if (!model.reason.empty()) json["reason"] = model.reason;
   return json;
@@ -50,10 +50,10 @@ nlohmann::json plan_json(const PlannedModel& model) {
 
 nlohmann::json folder_json(const IndexedFolder& folder) {
   nlohmann::json json{{"id", std::to_string(folder.id)},
-            {"path", folder.path},
-            {"files", folder.files},
-            {"passages", folder.passages},
-            {"state", name(folder.state)}};
+                      {"path", folder.path},
+                      {"files", folder.files},
+                      {"passages", folder.passages},
+                      {"state", name(folder.state)}};
   if (folder.unread_pdfs > 0) json["unread_pdfs"] = folder.unread_pdfs;
   if (!folder.error.empty()) json["error"] = folder.error;
   return json;
@@ -92,9 +92,9 @@ void add_info(Router& router, const AppRouteOptions& options, const AppParts& pa
         const bool in = user && user->place == 0;
         const bool owner = !options.team || (in && user->role == "admin");
         nlohmann::json json{{"version", options.version},
-                  {"team", options.team},
-                  {"default_model", options.default_model},
-                  {"offline", options.offline}};
+                            {"team", options.team},
+                            {"default_model", options.default_model},
+                            {"offline", options.offline}};
         json["features"] = {{"history", parts.history != nullptr},
                             {"folders", parts.documents != nullptr && owner},
                             {"runs", parts.host != nullptr && owner},
@@ -118,11 +118,12 @@ void add_models(Router& router, AppHost& host, bool team) {
                      for (const PlannedModel& model : host.plan()) models.push_back(plan_json(model));
                      reply_json(call, json_text({{"models", models}}));
                    })));
-  router.add(route("GET", "/api/machine", "machine", "Memory of this machine that the server takes, and what is free",
-                   for_owner(team, [&host](Call& call) {
-                     const MachineMemory memory = host.memory();
-                     reply_json(call, json_text({{"process_bytes", memory.process}, {"available_bytes", memory.available}}));
-                   })));
+  router.add(
+      route("GET", "/api/machine", "machine", "Memory of this machine that the server takes, and what is free",
+            for_owner(team, [&host](Call& call) {
+              const MachineMemory memory = host.memory();
+              reply_json(call, json_text({{"process_bytes", memory.process}, {"available_bytes", memory.available}}));
+            })));
   router.add(route("GET", "/api/pulls", "pulls", "Models that are being fetched, or were",
                    for_owner(team, [&host](Call& call) {
                      nlohmann::json pulls = nlohmann::json::array();
@@ -165,7 +166,8 @@ class HistoryRoutes {
     const std::optional<KeptConversation> kept = history_.find(call.identity.account, call.parameters.at("id"));
     if (!kept) throw not_found("there is no such conversation", "conversation_not_found");
     // The body is JSON already.
-    send(call, "{\"id\":\"" + kept->id + "\",\"updated\":" + std::to_string(kept->updated) + ",\"body\":" + kept->body + "}");
+    send(call,
+         "{\"id\":\"" + kept->id + "\",\"updated\":" + std::to_string(kept->updated) + ",\"body\":" + kept->body + "}");
   }
 
   void save(const Call& call) {
@@ -178,8 +180,7 @@ class HistoryRoutes {
     if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
     const auto title = kept.find("title");
     history_.put(call.identity.account,
-                 {call.parameters.at("id"), updated.value_or(0),
-                  json_text(kept),
+                 {call.parameters.at("id"), updated.value_or(0), json_text(kept),
                   title != kept.end() && title->is_string() ? title->get<std::string>() : std::string()});
     reply_json(call, "{}");
   }
@@ -219,8 +220,8 @@ void add_history(Router& router, History& history, const AppRouteOptions& option
   const auto routes = std::make_shared<HistoryRoutes>(history, options.history_rate);
   const auto add = [&](const char* method, const char* pattern, const char* operation, const char* summary,
                        void (HistoryRoutes::*handler)(const Call&)) {
-    Route added = route(method, pattern, operation, summary,
-                        [routes, handler](Call& call) { ((*routes).*handler)(call); }, "chat");
+    Route added = route(
+        method, pattern, operation, summary, [routes, handler](Call& call) { ((*routes).*handler)(call); }, "chat");
     added.session = options.team;
     router.add(std::move(added));
   };

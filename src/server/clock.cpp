@@ -13,14 +13,17 @@ using std::chrono::sys_days;
 using std::chrono::sys_seconds;
 using std::chrono::year_month_day;
 
-year_month_day day_of(UnixSeconds time) { return std::chrono::floor<std::chrono::days>(sys_seconds(std::chrono::seconds(time))); }
+year_month_day day_of(UnixSeconds time) {
+  return std::chrono::floor<std::chrono::days>(sys_seconds(std::chrono::seconds(time)));
+}
 UnixSeconds unix_seconds(sys_days day) { return sys_seconds(day).time_since_epoch().count(); }
 
 }  // namespace
 
 WallClock system_wall_clock() {
   return [] {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
   };
 }
 

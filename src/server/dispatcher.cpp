@@ -47,8 +47,7 @@ std::string allowed_headers(const ServedRequest& request) {
 }
 
 void check_scope(const Route& route, const Identity& identity) {
-  if (route.session && !identity.session)
-    throw forbidden("this is done in the browser, logged in; an API key cannot");
+  if (route.session && !identity.session) throw forbidden("this is done in the browser, logged in; an API key cannot");
   if (route.scope.empty() || identity.scopes.empty()) return;
   if (std::ranges::find(identity.scopes, route.scope) == identity.scopes.end())
     throw forbidden(fmt::format("this key may not do that: it lacks the scope \"{}\"", route.scope));

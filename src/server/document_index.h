@@ -86,7 +86,7 @@ class DocumentIndex {
   std::vector<std::int64_t> to_forget_;
   std::map<std::int64_t, std::string> failed_;
   std::map<std::int64_t, std::int64_t> unread_;  // PDFs of a folder
-  std::int64_t scanning_ = 0;  // id of the folder; 0: none
+  std::int64_t scanning_ = 0;                    // id of the folder; 0: none
   bool busy_ = false, stopping_ = false;
   std::int64_t last_rescan_ = 0;  // seconds of a steady clock
   std::thread thread_;

@@ -33,7 +33,8 @@ GrammarCache::Made GrammarCache::get(const std::string& key, const std::function
   } catch (const ApiError& error) {
     entry.wrong = error;
   }
-  entry.bytes = bytes_of(entry.made.get()) + key.size() + (entry.wrong ? std::string_view(entry.wrong->what()).size() : 0);
+  entry.bytes =
+      bytes_of(entry.made.get()) + key.size() + (entry.wrong ? std::string_view(entry.wrong->what()).size() : 0);
   const Made made = entry.made;
   const std::optional<ApiError> wrong = entry.wrong;
   remember(std::move(entry));

@@ -98,8 +98,8 @@ void History::put(const std::string& account, const KeptConversation& conversati
   bool is_new = true;
   std::int64_t before = 0;
   {
-    SqliteStatement row = database_->query("SELECT updated, bytes FROM kept WHERE account = ?1 AND id = ?2", account,
-                                           conversation.id);
+    SqliteStatement row =
+        database_->query("SELECT updated, bytes FROM kept WHERE account = ?1 AND id = ?2", account, conversation.id);
     is_new = !row.step();
     if (!is_new && row.integer(0) > conversation.updated) return;
     before = is_new ? 0 : row.integer(1);

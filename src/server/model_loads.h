@@ -52,7 +52,7 @@ class ModelLoads {
 
   ServedModels& models_;
   std::atomic<std::uint64_t> places_{0};
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;           // guards what follows
   std::map<std::string, Load> loads_;  // by model
   std::vector<std::thread> ended_;
   bool stopping_ = false;

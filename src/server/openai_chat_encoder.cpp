@@ -137,8 +137,8 @@ void OpenaiChatEncoder::event(int choice, const ChatEvent& event, SentEvents& ou
       return say(choice, delta_of_call(event.call.index, call_fields(event.call)), false, {}, out);
     case ChatEvent::Kind::call_arguments:
       return say(choice,
-                 delta_of_call(event.call.index, fmt::format(R"("function":{{"arguments":{}}})",
-                                                             json_string(event.call.arguments))),
+                 delta_of_call(event.call.index,
+                               fmt::format(R"("function":{{"arguments":{}}})", json_string(event.call.arguments))),
                  false, {}, out);
     case ChatEvent::Kind::tool_call:  // its pieces have been said
       return;

@@ -22,8 +22,8 @@ class OpenaiChatEncoder : public AnswerEncoder {
  private:
   // Tokens whose text has not been said yet, or has no text: they go with the next of their kind, or with the end.
   struct Choice {
-    std::string thinking, answer;  // "{...},{...}"
-    std::string experts;           // likewise
+    std::string thinking, answer;                       // "{...},{...}"
+    std::string experts;                                // likewise
     std::int64_t written = 0, thought = 0, cached = 0;  // tokens so far
   };
 

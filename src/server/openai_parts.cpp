@@ -27,9 +27,7 @@ std::size_t character_bytes(std::string_view text) {
   return overlong || surrogate || beyond ? 0 : size;
 }
 
-double per_second(std::int64_t tokens, double time) {
-  return time > 0 ? static_cast<double>(tokens) / time : 0;
-}
+double per_second(std::int64_t tokens, double time) { return time > 0 ? static_cast<double>(tokens) / time : 0; }
 
 }  // namespace
 

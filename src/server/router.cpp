@@ -92,7 +92,8 @@ void Router::add(Route route) { add(std::move(route), {}); }
 
 void Router::add(Route route, const std::vector<std::string>& also) {
   if (!route.open && !route.session && route.scope.empty())
-    throw std::logic_error("route " + route.method + " " + route.pattern + ": neither open nor for a scope or a session");
+    throw std::logic_error("route " + route.method + " " + route.pattern +
+                           ": neither open nor for a scope or a session");
   routes_.push_back(route);
   alias_.push_back(false);
   for (const std::string& pattern : also) {

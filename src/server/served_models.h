@@ -14,18 +14,18 @@
 namespace limpid {
 
 struct ServedModelInfo {
-  std::string id;            // as in "model" of a request
-  std::string owner;         // "deepseek-ai", "limpid", ...; empty: not known
-  std::string description;   // one line
+  std::string id;           // as in "model" of a request
+  std::string owner;        // "deepseek-ai", "limpid", ...; empty: not known
+  std::string description;  // one line
   std::string architecture;
   std::int64_t created = 0;  // Unix seconds: of its files
   std::int64_t parameters = 0, active_parameters = 0;
-  std::int64_t bytes = 0;    // of memory when loaded, the cache included
-  int context = 0;           // tokens; 0: not known before it is loaded
-  bool thinks = false;       // knows <think>
+  std::int64_t bytes = 0;  // of memory when loaded, the cache included
+  int context = 0;         // tokens; 0: not known before it is loaded
+  bool thinks = false;     // knows <think>
   bool loaded = false;
-  std::string fingerprint;   // of model, precision and build: answers with equal ones are equal (system_fingerprint)
-  Sampling sampling;         // the model's own advice: what a request does not say
+  std::string fingerprint;  // of model, precision and build: answers with equal ones are equal (system_fingerprint)
+  Sampling sampling;        // the model's own advice: what a request does not say
 };
 
 // Keeps the model loaded while it lives: a request holds one.

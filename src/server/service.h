@@ -20,7 +20,7 @@ struct ServiceOptions {
   GenerationLimits generations;
   std::int64_t default_max_tokens = 32768;
   std::function<void(const std::string& request_id, const std::string& prompt)> log_prompt{};  // as Answering has it
-  bool metrics_open = true;            // /metrics without a key; else for administrators
+  bool metrics_open = true;  // /metrics without a key; else for administrators
 };
 
 class Service {

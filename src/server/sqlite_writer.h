@@ -48,8 +48,8 @@ class SqliteWriter {
   struct Waiter;
   struct Entry {
     Job job;
-    std::function<void()> durable;  // posted
-    Waiter* waiter = nullptr;       // run
+    std::function<void()> durable;                 // posted
+    Waiter* waiter = nullptr;                      // run
     std::function<void(std::exception_ptr)> done;  // asked
     std::exception_ptr error;                      // likewise
     bool posted() const { return waiter == nullptr && !done; }

@@ -48,7 +48,8 @@ class AdmissionOfTeam final : public Admission {
   // Not the team but this is kept meanwhile: the storage's thread must not be the last to hold a team.
   void admit(const Identity& identity, const Demand& demand, Admitted admitted) override {
     team_->admission().admit(
-        identity, demand, [this, admitted = std::move(admitted)](std::unique_ptr<Charge> charge, std::exception_ptr error) {
+        identity, demand,
+        [this, admitted = std::move(admitted)](std::unique_ptr<Charge> charge, std::exception_ptr error) {
           if (charge != nullptr) charge = std::make_unique<ChargeOfTeam>(team_, std::move(charge));
           admitted(std::move(charge), std::move(error));
         });

@@ -125,8 +125,8 @@ Standing TeamAdmission::standing(const ServedRequest& request) noexcept {
     const std::optional<KnownCaller> known = authenticator_.known(request);
     if (!known) {
       if (const std::int64_t wait = strangers_.wait(address_group(request.peer), options_.clock()); wait > 0)
-        out.refusal = too_many_requests(fmt::format("too many wrong keys came from this address; try again in {} s", wait),
-                                        static_cast<int>(wait));
+        out.refusal = too_many_requests(
+            fmt::format("too many wrong keys came from this address; try again in {} s", wait), static_cast<int>(wait));
       return out;
     }
     const std::shared_ptr<const TeamConfig> config = config_();
@@ -150,7 +150,9 @@ Identity TeamAdmission::identify(const ServedRequest& request) {
   }
 }
 
-void TeamAdmission::check(const Identity& identity) { check_used(config_()->tier(identity.tier), identity.account, true); }
+void TeamAdmission::check(const Identity& identity) {
+  check_used(config_()->tier(identity.tier), identity.account, true);
+}
 
 void TeamAdmission::check_model(const Identity& identity, const std::string& model) {
   require_model(identity, config_()->tier(identity.tier), model);

@@ -12,7 +12,6 @@ namespace limpid {
 
 namespace {
 
-
 // An object of the file, with the way to it for errors.
 struct Node {
   const nlohmann::json& value;
@@ -124,7 +123,8 @@ const ModelPrice& TeamConfig::price(const std::string& model) const {
 }
 
 TeamConfig parse_team_config(std::string_view text, const std::string& name) {
-  const nlohmann::json document = parse_json(text, name, {.bytes = std::size_t{1} << 20, .depth = 16, .unique_keys = true});
+  const nlohmann::json document =
+      parse_json(text, name, {.bytes = std::size_t{1} << 20, .depth = 16, .unique_keys = true});
   const Node root{document, name + ": "};
   root.only({"currency", "default_tier", "waiting_list", "most_waiting", "capacity", "tiers", "prices"});
   TeamConfig config;

@@ -47,8 +47,7 @@ void answer(TeamRoute& route, Team& team, Call& call) {
   HttpFields headers{{"Cache-Control", "no-store"}};
   if (result.is_null()) return call.exchange->respond({204, std::move(headers), {}});
   headers.emplace_back("Content-Type", "application/json");
-  call.exchange->respond(
-      {route.status, std::move(headers), json_text(result)});
+  call.exchange->respond({route.status, std::move(headers), json_text(result)});
 }
 
 }  // namespace

@@ -132,7 +132,13 @@ void add_admin_user_routes(Router& router, const std::shared_ptr<Team>& team) {
                    {std::move(method), std::move(pattern), Access::admin, "", handler, std::move(doc), status});
   };
   add("GET", "/api/admin/users", list_users,
-      {"listUsers", "Accounts by name", "", "", "AccountList", false, "application/json",
+      {"listUsers",
+       "Accounts by name",
+       "",
+       "",
+       "AccountList",
+       false,
+       "application/json",
        {"status", "after", "limit"}});
   add("POST", "/api/admin/users", create_user, {"createUser", "A new account", "", "NewAccount", "Account"}, 201);
   add("GET", "/api/admin/users/{id}", [](TeamCall& call) { return json_of(account_of(call)); },

@@ -10,8 +10,8 @@ inline constexpr int kSuperBlock = 256;  // values in a block of the K and IQ ty
 
 struct BlockQ4_0 {
   static constexpr int kValues = 32;
-  std::uint16_t d;       // f16 scale
-  std::uint8_t qs[16];   // value i in the low nibble of byte i, value 16 + i in its high one
+  std::uint16_t d;      // f16 scale
+  std::uint8_t qs[16];  // value i in the low nibble of byte i, value 16 + i in its high one
 };
 struct BlockQ4_1 {
   static constexpr int kValues = 32;
@@ -92,7 +92,7 @@ struct BlockIQ2_S {
 struct BlockIQ3_XXS {
   static constexpr int kValues = kSuperBlock;
   std::uint16_t d;
-  std::uint8_t qs[64];           // per 4 values: grid index
+  std::uint8_t qs[64];            // per 4 values: grid index
   std::uint8_t signs_scales[32];  // per 32 values: 4 x 7 bits of signs, 4 bits of scale
 };
 struct BlockIQ3_S {
@@ -106,8 +106,8 @@ struct BlockIQ3_S {
 struct BlockIQ1_S {
   static constexpr int kValues = kSuperBlock;
   std::uint16_t d;
-  std::uint8_t qs[32];   // per 8 values: low 8 bits of the grid index
-  std::uint16_t qh[8];   // per 32 values: 4 x 3 high bits of the index, 3 bits of scale, the sign of the shift
+  std::uint8_t qs[32];  // per 8 values: low 8 bits of the grid index
+  std::uint16_t qh[8];  // per 32 values: 4 x 3 high bits of the index, 3 bits of scale, the sign of the shift
 };
 struct BlockIQ1_M {
   static constexpr int kValues = kSuperBlock;
@@ -129,9 +129,12 @@ struct BlockIQ4_XS {
 };
 
 static_assert(sizeof(BlockQ4_0) == 18 && sizeof(BlockQ4_1) == 20 && sizeof(BlockQ5_0) == 22 && sizeof(BlockQ5_1) == 24);
-static_assert(sizeof(BlockQ8_0) == 34 && sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 && sizeof(BlockQ4_K) == 144);
-static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210 && sizeof(BlockIQ2_XXS) == 66 && sizeof(BlockIQ2_XS) == 74);
-static_assert(sizeof(BlockIQ2_S) == 82 && sizeof(BlockIQ3_XXS) == 98 && sizeof(BlockIQ3_S) == 110 && sizeof(BlockIQ1_S) == 50);
+static_assert(sizeof(BlockQ8_0) == 34 && sizeof(BlockQ2_K) == 84 && sizeof(BlockQ3_K) == 110 &&
+              sizeof(BlockQ4_K) == 144);
+static_assert(sizeof(BlockQ5_K) == 176 && sizeof(BlockQ6_K) == 210 && sizeof(BlockIQ2_XXS) == 66 &&
+              sizeof(BlockIQ2_XS) == 74);
+static_assert(sizeof(BlockIQ2_S) == 82 && sizeof(BlockIQ3_XXS) == 98 && sizeof(BlockIQ3_S) == 110 &&
+              sizeof(BlockIQ1_S) == 50);
 static_assert(sizeof(BlockIQ1_M) == 56 && sizeof(BlockIQ4_NL) == 18 && sizeof(BlockIQ4_XS) == 136);
 
 }  // namespace limpid

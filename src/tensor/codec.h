@@ -10,11 +10,11 @@
 namespace limpid {
 
 float f16_to_f32(std::uint16_t bits);
-std::uint16_t f32_to_f16(float value);    // round to nearest even
+std::uint16_t f32_to_f16(float value);  // round to nearest even
 float bf16_to_f32(std::uint16_t bits);
-std::uint16_t f32_to_bf16(float value);   // round to nearest even, NaN stays NaN
-float e4m3_to_f32(std::uint8_t bits);     // OCP FP8 E4M3 ("fn": no infinity, 0x7F and 0xFF are NaN)
-std::uint8_t f32_to_e4m3(float value);    // round to nearest even, saturating at 448
+std::uint16_t f32_to_bf16(float value);  // round to nearest even, NaN stays NaN
+float e4m3_to_f32(std::uint8_t bits);    // OCP FP8 E4M3 ("fn": no infinity, 0x7F and 0xFF are NaN)
+std::uint8_t f32_to_e4m3(float value);   // round to nearest even, saturating at 448
 
 // columns values of one row, which need not be aligned; columns is a multiple of info(type).block. f8_e4m3 decodes without its block scales.
 void decode_row(DType type, const std::byte* row, std::int64_t columns, float* out);

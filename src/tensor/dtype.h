@@ -10,11 +10,34 @@ namespace limpid {
 
 // The values are ours; formats/ maps GGUF's and safetensors' to them.
 enum class DType : std::uint8_t {
-  f32, f16, bf16, f8_e4m3,  // f8_e4m3: with an f32 scale for each 128 x 128 block of the matrix (DeepSeek-V3's checkpoint)
-  q4_0, q4_1, q5_0, q5_1, q8_0,
-  q2_k, q3_k, q4_k, q5_k, q6_k,
-  iq1_s, iq1_m, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq4_nl, iq4_xs,
-  i8, i16, i32, i64, f64,   // never weights: read, listed, converted
+  f32,
+  f16,
+  bf16,
+  f8_e4m3,  // f8_e4m3: with an f32 scale for each 128 x 128 block of the matrix (DeepSeek-V3's checkpoint)
+  q4_0,
+  q4_1,
+  q5_0,
+  q5_1,
+  q8_0,
+  q2_k,
+  q3_k,
+  q4_k,
+  q5_k,
+  q6_k,
+  iq1_s,
+  iq1_m,
+  iq2_xxs,
+  iq2_xs,
+  iq2_s,
+  iq3_xxs,
+  iq3_s,
+  iq4_nl,
+  iq4_xs,
+  i8,
+  i16,
+  i32,
+  i64,
+  f64,  // never weights: read, listed, converted
 };
 inline constexpr int kDTypes = 28;
 

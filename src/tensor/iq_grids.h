@@ -13,7 +13,8 @@ namespace limpid {
 namespace iq_data {
 // Packed levels to bytes: value j of an entry is byte j (little-endian) of the word, as int8.
 template <typename Word, std::size_t N, std::size_t L>
-constexpr std::array<Word, N> spread(const std::array<std::uint16_t, N>& packed, const std::array<std::int8_t, L>& levels) {
+constexpr std::array<Word, N> spread(const std::array<std::uint16_t, N>& packed,
+                                     const std::array<std::int8_t, L>& levels) {
   constexpr std::size_t kBits = sizeof(Word) == 8 ? 2 : 3;
   std::array<Word, N> words{};
   for (std::size_t i = 0; i < N; ++i) {
@@ -29,11 +30,11 @@ constexpr std::array<Word, N> spread(const std::array<std::uint16_t, N>& packed,
 constexpr auto kGridIQ2_XXS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XXS, iq_data::kIQ2_XXSLevels);  // 256 x 8
 constexpr auto kGridIQ2_XS = iq_data::spread<std::uint64_t>(iq_data::kIQ2_XS, iq_data::kIQ2_XSLevels);     // 512 x 8
 constexpr auto kGridIQ2_S = iq_data::spread<std::uint64_t>(iq_data::kIQ2_S, iq_data::kIQ2_SLevels);        // 1024 x 8
-constexpr auto kGridIQ1 = iq_data::spread<std::uint64_t>(iq_data::kIQ1, iq_data::kIQ1Levels);              // 2048 x 8, in -1..1
+constexpr auto kGridIQ1 = iq_data::spread<std::uint64_t>(iq_data::kIQ1, iq_data::kIQ1Levels);  // 2048 x 8, in -1..1
 constexpr auto kGridIQ3_XXS = iq_data::spread<std::uint32_t>(iq_data::kIQ3_XXS, iq_data::kIQ3_XXSLevels);  // 256 x 4
 constexpr auto kGridIQ3_S = iq_data::spread<std::uint32_t>(iq_data::kIQ3_S, iq_data::kIQ3_SLevels);        // 512 x 4
-inline constexpr auto kValuesIQ4 = iq_data::kIQ4Values;                                                           // 16, of IQ4_NL, IQ4_XS
-inline constexpr float kShiftIQ1 = 0.125f;  // added to (or taken from) every value of IQ1_S and IQ1_M
+inline constexpr auto kValuesIQ4 = iq_data::kIQ4Values;  // 16, of IQ4_NL, IQ4_XS
+inline constexpr float kShiftIQ1 = 0.125f;               // added to (or taken from) every value of IQ1_S and IQ1_M
 
 // Value j of an entry.
 template <typename Word>

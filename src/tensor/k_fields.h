@@ -10,7 +10,9 @@ namespace limpid {
 
 // Bits [shift, shift + width) of a byte.
 inline int bits_at(std::uint8_t byte, int shift, int width) { return byte >> shift & ((1 << width) - 1); }
-inline void put_bits(std::uint8_t& byte, int shift, int value) { byte = static_cast<std::uint8_t>(byte | value << shift); }
+inline void put_bits(std::uint8_t& byte, int shift, int value) {
+  byte = static_cast<std::uint8_t>(byte | value << shift);
+}
 
 // Q2_K and Q3_K: each half of 128 values has 32 bytes; byte l holds values l, 32 + l, 64 + l, 96 + l, two bits each.
 inline int quarter_byte(int i) { return i / 128 * 32 + i % 32; }

@@ -13,8 +13,9 @@
 namespace limpid {
 
 inline constexpr int kStripRows = 16;
-inline constexpr int kPageTokens = 64;    // tokens in a page of the KV cache
-inline constexpr int kSpanTokens = 256;   // attention sums over fixed spans of this many positions, merged in ascending order
+inline constexpr int kPageTokens = 64;  // tokens in a page of the KV cache
+inline constexpr int kSpanTokens =
+    256;  // attention sums over fixed spans of this many positions, merged in ascending order
 
 // What a weight's type asks of the activations (docs/numerics.md).
 enum class ActType : std::uint8_t {
@@ -37,8 +38,8 @@ constexpr std::int64_t act_padded(ActType type, std::int64_t k) {
 }
 constexpr std::size_t act_row_bytes(ActType type, std::int64_t k) {
   const auto kp = static_cast<std::size_t>(act_padded(type, k));
-  const std::size_t raw = type == ActType::f32    ? kp * 4
-                          : type == ActType::bf16 ? kp * 2
+  const std::size_t raw = type == ActType::f32     ? kp * 4
+                          : type == ActType::bf16  ? kp * 2
                           : type == ActType::q8_32 ? kp + kp / 32 * 8
                                                    : kp + kp / 256 * 4 + kp / 16 * 2;
   return (raw + 63) / 64 * 64;

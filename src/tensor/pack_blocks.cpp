@@ -56,7 +56,8 @@ void pack_row(const std::byte* from, int r, std::byte* to) {
     std::memcpy(to + 64 * j, &four, 4);
   }
   if (S.bits == 5)
-    for (int i = 0; i < 4; ++i) to[256 + i] = static_cast<std::byte>(every_fourth(load_bytes<std::uint32_t>(quants), i));
+    for (int i = 0; i < 4; ++i)
+      to[256 + i] = static_cast<std::byte>(every_fourth(load_bytes<std::uint32_t>(quants), i));
 }
 
 template <Shape S>
@@ -71,8 +72,8 @@ void unpack_row(const std::byte* from, int r, std::byte* to) {
   }
   std::byte* nibbles = quants + (S.bits == 5 ? 4 : 0);
   for (int j = 0; j < 2; ++j) {
-    const std::uint64_t eight =
-        from_strip(load_bytes<std::uint32_t>(from + 64 * j)) | from_strip(load_bytes<std::uint32_t>(from + 64 * (j + 2))) << 4;
+    const std::uint64_t eight = from_strip(load_bytes<std::uint32_t>(from + 64 * j)) |
+                                from_strip(load_bytes<std::uint32_t>(from + 64 * (j + 2))) << 4;
     std::memcpy(nibbles + 8 * j, &eight, 8);
   }
   if (S.bits == 5) {

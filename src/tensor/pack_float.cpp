@@ -65,7 +65,9 @@ void unpack_f8(const std::byte* strip, int first, int count, std::int64_t column
 constexpr PackType kF32 = {ActType::f32, group_bytes<4, 1>, pack_groups<4, 1>, unpack_groups<4, 1>};
 constexpr PackType kF16 = {ActType::f32, group_bytes<2, 1>, pack_groups<2, 1>, unpack_groups<2, 1>};
 // Up to whole groups of 32, which the products sum together.
-std::size_t bf16_bytes(std::int64_t columns) { return static_cast<std::size_t>((columns + 31) / 32) * 32 * kStripRows * 2; }
+std::size_t bf16_bytes(std::int64_t columns) {
+  return static_cast<std::size_t>((columns + 31) / 32) * 32 * kStripRows * 2;
+}
 
 constexpr PackType kBf16 = {ActType::bf16, bf16_bytes, pack_groups<2, 2>, unpack_groups<2, 2>};
 constexpr PackType kF8 = {ActType::bf16, f8_bytes, pack_f8, unpack_f8};

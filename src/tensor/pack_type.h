@@ -22,8 +22,8 @@ struct PackType {
 };
 
 // The type's entry, or null when the family does not know it.
-const PackType* float_pack_type(DType type);  // pack_float.cpp: F32 F16 BF16 F8_E4M3
+const PackType* float_pack_type(DType type);       // pack_float.cpp: F32 F16 BF16 F8_E4M3
 const PackType* superblock_pack_type(DType type);  // pack_k.cpp: Q2_K .. Q6_K, IQ1_S .. IQ4_XS
-const PackType* block_pack_type(DType type);  // pack_blocks.cpp: Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL
+const PackType* block_pack_type(DType type);       // pack_blocks.cpp: Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 IQ4_NL
 
 }  // namespace limpid

@@ -16,7 +16,8 @@ struct Tensor {
   int rank = 0;
   std::array<std::int64_t, 4> shape = {1, 1, 1, 1};
   std::byte* data = nullptr;
-  float* gradient = nullptr;  // of the loss with regard to the values, the same shape; only while a tape records (ops/tape.h)
+  float* gradient =
+      nullptr;  // of the loss with regard to the values, the same shape; only while a tape records (ops/tape.h)
 
   Tensor() = default;
   Tensor(DType t, std::initializer_list<std::int64_t> dims, std::byte* memory) : type(t), data(memory) {

@@ -313,8 +313,7 @@ bool StreamParser::json(bool final, Events& out) {
 bool StreamParser::object_call(bool final, Events& out) {
   const bool hermes = options_.tools == ToolFormat::hermes;
   if (!open_) begin_call(scan_.name(), {}, out);
-  const std::string_view arguments =
-      rest().substr(scan_.arguments(), scan_.arguments_end() - scan_.arguments());
+  const std::string_view arguments = rest().substr(scan_.arguments(), scan_.arguments_end() - scan_.arguments());
   say_arguments(arguments, out);
   if (!scan_.arguments_done() && !final) return false;
   const std::size_t end = scan_.end().value_or(std::string_view::npos);

@@ -97,14 +97,14 @@ class StreamParser {
   StreamDecoder decoder_;
   std::string held_;  // what is not said yet; read from at_
   std::size_t at_ = 0;
-  std::string space_;         // white space that waits for what follows it
-  std::string opened_;        // the mark of the call that is being read, for the case that it is none
-  CallObject scan_;           // of the JSON being read
-  std::optional<ToolCall> open_;     // the call that has begun, without arguments
-  std::optional<MarkedHead> head_;   // of the call between marks
-  std::size_t given_ = 0;            // bytes of its arguments that were said
+  std::string space_;                 // white space that waits for what follows it
+  std::string opened_;                // the mark of the call that is being read, for the case that it is none
+  CallObject scan_;                   // of the JSON being read
+  std::optional<ToolCall> open_;      // the call that has begun, without arguments
+  std::optional<MarkedHead> head_;    // of the call between marks
+  std::size_t given_ = 0;             // bytes of its arguments that were said
   std::size_t seen_ = 0, solid_ = 0;  // bytes of rest(): looked at; up to the last one that stays part of the arguments
-  std::size_t searched_ = 0;  // bytes of rest() that hold no end of the call
+  std::size_t searched_ = 0;          // bytes of rest() that hold no end of the call
   Part part_ = Part::answer;
   Part before_ = Part::answer;  // the part to which a failed call belongs
   bool start_ = true;           // nothing but white space was said in this part

@@ -10,7 +10,6 @@ namespace limpid {
 
 namespace {
 
-
 // Texts that end a turn or the text in the families of models that are read here; the first kTurnEnds end a turn.
 constexpr std::string_view kEndTexts[] = {"<|im_end|>",
                                           "<|eot_id|>",

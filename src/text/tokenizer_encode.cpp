@@ -15,7 +15,6 @@ namespace limpid {
 
 namespace {
 
-
 // Short pieces of natural text repeat: their tokens are remembered in a direct-mapped table (a collision overwrites).
 class PieceCache {
  public:

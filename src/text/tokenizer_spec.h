@@ -67,7 +67,8 @@ struct TokenizerSpec {
 
 class GgufFile;
 // As Tokenizer::from_json and from_gguf (text/tokenizer.h). The spec's merges are views into root or file.
-TokenizerSpec read_tokenizer_json(const nlohmann::json& root, std::span<const std::byte> config, const std::string& name);
+TokenizerSpec read_tokenizer_json(const nlohmann::json& root, std::span<const std::byte> config,
+                                  const std::string& name);
 TokenizerSpec read_tokenizer_gguf(const GgufFile& file);
 
 }  // namespace limpid

@@ -31,7 +31,7 @@ struct TokenizerState {
   const TokenStrings& strings() const { return byte_level ? bytes : pieces; }
 
   MergeTable merges;
-  CharacterStart characters;            // byte_level
+  CharacterStart characters;  // byte_level
   // byte_level, with a token for every byte: the bytes of the longest token, so that a text has at least so many times
   // fewer ids than bytes. 0: no such bound is known.
   std::size_t longest = 0;

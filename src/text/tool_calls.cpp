@@ -122,7 +122,8 @@ std::optional<MarkedHead> marked_head(ToolFormat format, std::string_view body, 
 
 std::string_view marked_arguments(const MarkedHead& head, std::string_view body) {
   std::string_view arguments = trimmed(body.substr(head.arguments));
-  if (head.fenced && arguments.ends_with(kFence)) arguments = trimmed(arguments.substr(0, arguments.size() - kFence.size()));
+  if (head.fenced && arguments.ends_with(kFence))
+    arguments = trimmed(arguments.substr(0, arguments.size() - kFence.size()));
   return arguments;
 }
 

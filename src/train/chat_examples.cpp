@@ -27,7 +27,8 @@ ChatWriter::ChatWriter(const Tokenizer& tokenizer, const std::string& chat_templ
   request.generation_prompt = false;
   const std::vector<TokenId> ids = builder_.build(request).ids;
   const std::span<const TokenId> ends = tokenizer.end_ids();
-  const auto last = std::find_if(ids.rbegin(), ids.rend(), [&](TokenId id) { return std::ranges::find(ends, id) != ends.end(); });
+  const auto last =
+      std::find_if(ids.rbegin(), ids.rend(), [&](TokenId id) { return std::ranges::find(ends, id) != ends.end(); });
   if (last != ids.rend())
     end_ = *last;
   else if (tokenizer.eos())
@@ -70,7 +71,8 @@ TrainingExample ChatWriter::text(std::string_view text) const {
 ChatPrompt ChatWriter::prompt_of(const Document& document, std::size_t messages, std::string_view reply) const {
   PromptRequest request;
   request.messages = OrderedJson::array();
-  for (std::size_t i = 0; i < messages; ++i) request.messages.push_back(message(document.messages[i].role, document.messages[i].content));
+  for (std::size_t i = 0; i < messages; ++i)
+    request.messages.push_back(message(document.messages[i].role, document.messages[i].content));
   ChatPrompt prompt = builder_.build(request);
   if (!prompt.inside_thinking || reply.find(kEndThink) != std::string_view::npos) return prompt;
   request.thinking = Thinking::off;

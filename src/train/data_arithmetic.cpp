@@ -12,30 +12,64 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kAddEnglish[] = {
-    "What is {a} + {b}?", "What is {a} plus {b}?", "{a} + {b} = ?",        "{a}+{b}=",
-    "{a}+{b}",            "{a} plus {b}?",         "Add {a} and {b}.",     "Calculate {a} + {b}.",
-    "How much is {a} + {b}?", "What's {a}+{b}?",   "what is {a}+{b}",      "Compute {a} + {b}",
-    "Please add {b} to {a}.", "Can you work out {a} + {b}?", "What is the sum of {a} and {b}?", "{a} + {b}?"};
+constexpr std::string_view kAddEnglish[] = {"What is {a} + {b}?",
+                                            "What is {a} plus {b}?",
+                                            "{a} + {b} = ?",
+                                            "{a}+{b}=",
+                                            "{a}+{b}",
+                                            "{a} plus {b}?",
+                                            "Add {a} and {b}.",
+                                            "Calculate {a} + {b}.",
+                                            "How much is {a} + {b}?",
+                                            "What's {a}+{b}?",
+                                            "what is {a}+{b}",
+                                            "Compute {a} + {b}",
+                                            "Please add {b} to {a}.",
+                                            "Can you work out {a} + {b}?",
+                                            "What is the sum of {a} and {b}?",
+                                            "{a} + {b}?"};
 constexpr std::string_view kAddChinese[] = {
-    "{a}加{b}等于多少？", "{a}+{b}=？",      "{a} + {b} = ?",        "计算{a}+{b}", "{a}+{b}是多少？",  "请算{a}加{b}",
-    "{a}与{b}的和是多少？", "帮我算一下{a}+{b}", "{a}加上{b}得多少？", "{a}+{b}",     "{a}+{b}等于几？", "{a} + {b} 等于多少？"};
-constexpr std::string_view kSubtractEnglish[] = {
-    "What is {a} - {b}?",     "What is {a} minus {b}?",      "{a} - {b} = ?",           "{a}-{b}=",
-    "{a}-{b}",                "{a} minus {b}?",              "Subtract {b} from {a}.",  "Calculate {a} - {b}.",
-    "How much is {a} - {b}?", "What's {a}-{b}?",             "what is {a}-{b}",         "Compute {a} - {b}",
-    "Take {b} away from {a}.", "Can you work out {a} - {b}?", "{a} - {b}?"};
+    "{a}加{b}等于多少？", "{a}+{b}=？",   "{a} + {b} = ?",        "计算{a}+{b}",
+    "{a}+{b}是多少？",    "请算{a}加{b}", "{a}与{b}的和是多少？", "帮我算一下{a}+{b}",
+    "{a}加上{b}得多少？", "{a}+{b}",      "{a}+{b}等于几？",      "{a} + {b} 等于多少？"};
+constexpr std::string_view kSubtractEnglish[] = {"What is {a} - {b}?",
+                                                 "What is {a} minus {b}?",
+                                                 "{a} - {b} = ?",
+                                                 "{a}-{b}=",
+                                                 "{a}-{b}",
+                                                 "{a} minus {b}?",
+                                                 "Subtract {b} from {a}.",
+                                                 "Calculate {a} - {b}.",
+                                                 "How much is {a} - {b}?",
+                                                 "What's {a}-{b}?",
+                                                 "what is {a}-{b}",
+                                                 "Compute {a} - {b}",
+                                                 "Take {b} away from {a}.",
+                                                 "Can you work out {a} - {b}?",
+                                                 "{a} - {b}?"};
 constexpr std::string_view kSubtractChinese[] = {
-    "{a}减{b}等于多少？",     "{a}-{b}=？",       "{a} - {b} = ?",      "计算{a}-{b}", "{a}-{b}是多少？", "请算{a}减{b}",
-    "{a}与{b}的差是多少？", "帮我算一下{a}-{b}", "{a}减去{b}得多少？", "{a}-{b}",     "{a}-{b}等于几？", "{a} - {b} 等于多少？"};
-constexpr std::string_view kTimesEnglish[] = {
-    "What is {a} * {b}?",   "What is {a} times {b}?", "{a} * {b} = ?",      "{a}*{b}=",
-    "{a} x {b}",            "{a} times {b}?",         "Multiply {a} by {b}.", "Calculate {a} * {b}.",
-    "How much is {a} x {b}?", "What's {a}*{b}?",      "what is {a}*{b}",    "Compute {a} * {b}",
-    "What is the product of {a} and {b}?", "Can you work out {a} × {b}?", "{a} × {b}?"};
+    "{a}减{b}等于多少？", "{a}-{b}=？",   "{a} - {b} = ?",        "计算{a}-{b}",
+    "{a}-{b}是多少？",    "请算{a}减{b}", "{a}与{b}的差是多少？", "帮我算一下{a}-{b}",
+    "{a}减去{b}得多少？", "{a}-{b}",      "{a}-{b}等于几？",      "{a} - {b} 等于多少？"};
+constexpr std::string_view kTimesEnglish[] = {"What is {a} * {b}?",
+                                              "What is {a} times {b}?",
+                                              "{a} * {b} = ?",
+                                              "{a}*{b}=",
+                                              "{a} x {b}",
+                                              "{a} times {b}?",
+                                              "Multiply {a} by {b}.",
+                                              "Calculate {a} * {b}.",
+                                              "How much is {a} x {b}?",
+                                              "What's {a}*{b}?",
+                                              "what is {a}*{b}",
+                                              "Compute {a} * {b}",
+                                              "What is the product of {a} and {b}?",
+                                              "Can you work out {a} × {b}?",
+                                              "{a} × {b}?"};
 constexpr std::string_view kTimesChinese[] = {
-    "{a}乘{b}等于多少？",     "{a}×{b}=？",       "{a} × {b} = ?",      "计算{a}×{b}", "{a}*{b}是多少？", "请算{a}乘{b}",
-    "{a}与{b}的积是多少？", "帮我算一下{a}*{b}", "{a}乘以{b}得多少？", "{a}*{b}",     "{a}×{b}等于几？", "{a} × {b} 等于多少？"};
+    "{a}乘{b}等于多少？", "{a}×{b}=？",   "{a} × {b} = ?",        "计算{a}×{b}",
+    "{a}*{b}是多少？",    "请算{a}乘{b}", "{a}与{b}的积是多少？", "帮我算一下{a}*{b}",
+    "{a}乘以{b}得多少？", "{a}*{b}",      "{a}×{b}等于几？",      "{a} × {b} 等于多少？"};
 
 std::int64_t power_of_ten(int exponent) {
   std::int64_t power = 1;
@@ -97,19 +131,19 @@ struct Step {
   int operand;
 };
 
-constexpr std::string_view kOrdinals[] = {" first", " second", " third", " fourth", " fifth", " sixth", " seventh", " eighth", " ninth"};
+constexpr std::string_view kOrdinals[] = {" first", " second",  " third",  " fourth", " fifth",
+                                          " sixth", " seventh", " eighth", " ninth"};
 constexpr std::string_view kNumerals[] = {"一", "二", "三", "四", "五", "六", "七", "八", "九"};
 
-constexpr std::string_view kChainEnglish[] = {
-    "Start with {a}, {w}. What are the last two digits?",
-    "Take {a}, {w}. Keep only the last two digits.",
-    "{s}, from left to right. Last two digits?",
-    "From left to right, what are the last two digits of {s}?",
-    "Begin at {a}, {w}. Which number do the last two digits make?",
-    "Work from left to right: {s}. Give the last two digits."};
-constexpr std::string_view kChainChinese[] = {
-    "从{a}开始，{w}，末两位是多少？", "{a}{v}，从左往右算，只留末两位。", "从左到右算{s}，末两位是多少？",
-    "先取{a}，{w}，只看末两位，得多少？", "{s}，从左往右，末两位？"};
+constexpr std::string_view kChainEnglish[] = {"Start with {a}, {w}. What are the last two digits?",
+                                              "Take {a}, {w}. Keep only the last two digits.",
+                                              "{s}, from left to right. Last two digits?",
+                                              "From left to right, what are the last two digits of {s}?",
+                                              "Begin at {a}, {w}. Which number do the last two digits make?",
+                                              "Work from left to right: {s}. Give the last two digits."};
+constexpr std::string_view kChainChinese[] = {"从{a}开始，{w}，末两位是多少？", "{a}{v}，从左往右算，只留末两位。",
+                                              "从左到右算{s}，末两位是多少？", "先取{a}，{w}，只看末两位，得多少？",
+                                              "{s}，从左往右，末两位？"};
 
 // One operation on a two-digit state (t, u): units first, with the carry as the first digit of what they give or a minus
 // behind them for a borrow, then the last digit of the tens.
@@ -164,15 +198,19 @@ Sample make_chain(Draw& draw, const Ask& ask) {
     const std::string operand = std::to_string(step.operand);
     symbols += (spaced ? std::string(" ") + step.op + " " : std::string(1, step.op)) + operand;
     english += (english.empty() ? "" : ", ") +
-               std::string(step.op == '+' ? "plus " : step.op == '-' ? "minus " : "times ") + operand;
+               std::string(step.op == '+'   ? "plus "
+                           : step.op == '-' ? "minus "
+                                            : "times ") +
+               operand;
     const std::string said = (step.op == '+' ? "加" : step.op == '-' ? "减" : "乘") + operand;
     chinese += (chinese.empty() ? "" : "，") + said;
     together += said;
   }
   sample.problem = "chain:" + std::to_string(start);
   for (const Step& step : steps) sample.problem += step.op + std::to_string(step.operand);
-  sample.prompt = fill(draw.pick(ask.chinese() ? Words(kChainChinese) : Words(kChainEnglish)),
-                       {{"a", std::to_string(start)}, {"w", ask.chinese() ? chinese : english}, {"v", together}, {"s", symbols}});
+  sample.prompt =
+      fill(draw.pick(ask.chinese() ? Words(kChainChinese) : Words(kChainEnglish)),
+           {{"a", std::to_string(start)}, {"w", ask.chinese() ? chinese : english}, {"v", together}, {"s", symbols}});
   const bool zh = ask.chinese_thinking();
   sample.thinking = "x" + place_name(0, ask.thinking) + std::to_string(start % 10) + place_name(1, ask.thinking) +
                     std::to_string(start / 10);

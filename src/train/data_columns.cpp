@@ -10,9 +10,10 @@ namespace limpid {
 namespace {
 
 // Old words for 10^4, 10^5 and 10^7 give English one word for each place too.
-constexpr std::array<std::string_view, 10> kEnglish = {" ones",    " tens",  " hundreds", " thousands", " myriads",
-                                                       " lakhs",   " millions", " crores", " octads", " billions"};
-constexpr std::array<std::string_view, 10> kChinese = {"个", "十", "百", "千", "万", "十万", "百万", "千万", "亿", "十亿"};
+constexpr std::array<std::string_view, 10> kEnglish = {" ones",  " tens",     " hundreds", " thousands", " myriads",
+                                                       " lakhs", " millions", " crores",   " octads",    " billions"};
+constexpr std::array<std::string_view, 10> kChinese = {"个",   "十",   "百",   "千", "万",
+                                                       "十万", "百万", "千万", "亿", "十亿"};
 
 // Digits from the ones upward; at least one.
 std::vector<int> digits_of(std::int64_t value) {

@@ -9,20 +9,22 @@ using Words = std::span<const std::string_view>;
 
 enum class Symbols { letters, digits, things };
 
-constexpr std::string_view kLetters[] = {"a", "b", "c", "d", "e", "f", "g", "h", "j", "k", "m", "n", "p", "r", "s", "t", "v", "w", "x", "z"};
+constexpr std::string_view kLetters[] = {"a", "b", "c", "d", "e", "f", "g", "h", "j", "k",
+                                         "m", "n", "p", "r", "s", "t", "v", "w", "x", "z"};
 constexpr std::string_view kDigits[] = {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
 constexpr std::string_view kThings[] = {"apple", "pear", "cat", "dog", "pen", "book", "fish", "bird", "cup", "ball"};
 constexpr std::string_view kThingsChinese[] = {"苹果", "梨", "猫", "狗", "笔", "书", "鱼", "鸟", "杯", "球"};
 
-constexpr std::string_view kCountEnglish[] = {
-    "How many times does {s} appear in {l}?", "How often does {s} occur in: {l}?", "Count the {s} in {l}.",
-    "In {l}, how many times do you see {s}?", "how many {s} in {l}"};
-constexpr std::string_view kCountChinese[] = {"{l}里有几个{s}？", "数一数{l}里的{s}有几个。", "在{l}中，{s}出现了几次？",
-                                              "{s}在{l}里出现几次？", "{l}，有多少个{s}？"};
-constexpr std::string_view kParityEnglish[] = {
-    "Is the number of {s} in {l} odd or even?", "Does {s} appear an odd or even number of times in {l}?",
-    "odd or even: how many {s} in {l}?"};
-constexpr std::string_view kParityChinese[] = {"{l}里{s}的个数是奇数还是偶数？", "{s}在{l}里出现的次数是奇数还是偶数？"};
+constexpr std::string_view kCountEnglish[] = {"How many times does {s} appear in {l}?",
+                                              "How often does {s} occur in: {l}?", "Count the {s} in {l}.",
+                                              "In {l}, how many times do you see {s}?", "how many {s} in {l}"};
+constexpr std::string_view kCountChinese[] = {"{l}里有几个{s}？", "数一数{l}里的{s}有几个。",
+                                              "在{l}中，{s}出现了几次？", "{s}在{l}里出现几次？", "{l}，有多少个{s}？"};
+constexpr std::string_view kParityEnglish[] = {"Is the number of {s} in {l} odd or even?",
+                                               "Does {s} appear an odd or even number of times in {l}?",
+                                               "odd or even: how many {s} in {l}?"};
+constexpr std::string_view kParityChinese[] = {"{l}里{s}的个数是奇数还是偶数？",
+                                               "{s}在{l}里出现的次数是奇数还是偶数？"};
 
 std::string row(const std::vector<std::string_view>& items, Symbols symbols, bool chinese) {
   // Letters have their space in front everywhere, so that a letter is the same token wherever it stands.
@@ -59,7 +61,7 @@ Sample make_count(Draw& draw, const Ask& ask) {
   }
 
   const bool things = symbols == Symbols::things;
-  const Words names = symbols == Symbols::letters ? Words(kLetters)
+  const Words names = symbols == Symbols::letters  ? Words(kLetters)
                       : symbols == Symbols::digits ? Words(kDigits)
                       : ask.chinese()              ? Words(kThingsChinese)
                                                    : Words(kThings);
@@ -83,7 +85,9 @@ Sample make_count(Draw& draw, const Ask& ask) {
   for (std::size_t i = 0; i < items.size(); ++i) {
     sample.thinking += symbols == Symbols::letters || (things && !ask.chinese()) ? " " : things && i > 0 ? "、" : "";
     sample.thinking += std::string(items[i]);
-    if (items[i] == wanted) sample.thinking += (symbols == Symbols::digits ? "=" : "") + std::to_string(++count) + (symbols == Symbols::digits ? "," : "");
+    if (items[i] == wanted)
+      sample.thinking +=
+          (symbols == Symbols::digits ? "=" : "") + std::to_string(++count) + (symbols == Symbols::digits ? "," : "");
   }
   if (parity) {
     sample.check.kind = Check::Kind::text;

@@ -20,17 +20,15 @@ class Draw {
 
   std::uint32_t next() {
     if (used_ == 4) {
-      block_ = philox(seed_, {static_cast<std::uint32_t>(index_), static_cast<std::uint32_t>(index_ >> 32), domain_,
-                              blocks_++});
+      block_ = philox(
+          seed_, {static_cast<std::uint32_t>(index_), static_cast<std::uint32_t>(index_ >> 32), domain_, blocks_++});
       used_ = 0;
     }
     return block_[used_++];
   }
 
   // From 0 to n - 1; the bias is below n / 2^32.
-  std::uint32_t below(std::uint32_t n) {
-    return static_cast<std::uint32_t>((std::uint64_t{next()} * n) >> 32);
-  }
+  std::uint32_t below(std::uint32_t n) { return static_cast<std::uint32_t>((std::uint64_t{next()} * n) >> 32); }
   // From low to high, both included; high - low < 2^32.
   std::int64_t between(std::int64_t low, std::int64_t high) {
     assert(low <= high);

@@ -12,11 +12,14 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kLetters[] = {" a", " b", " c", " d", " e", " f", " g", " h", " j", " k", " m", " n", " p", " r", " s", " t", " v", " w", " x", " z"};
-constexpr std::string_view kThings[] = {" apple", " pear", " cat", " dog", " pen", " book", " fish", " bird", " cup", " ball"};
+constexpr std::string_view kLetters[] = {" a", " b", " c", " d", " e", " f", " g", " h", " j", " k",
+                                         " m", " n", " p", " r", " s", " t", " v", " w", " x", " z"};
+constexpr std::string_view kThings[] = {" apple", " pear", " cat",  " dog", " pen",
+                                        " book",  " fish", " bird", " cup", " ball"};
 constexpr std::string_view kThingsChinese[] = {"苹果", "梨", "猫", "狗", "笔", "书", "鱼", "鸟", "杯", "球"};
 constexpr std::string_view kNames[] = {" Tom", " Ann", " Bob", " Eva", " Max", " Lily", " Sam", " Mia"};
-constexpr std::string_view kTurns[][2] = {{"taller", "shorter"}, {"older", "younger"}, {"faster", "slower"}, {"heavier", "lighter"}};
+constexpr std::string_view kTurns[][2] = {
+    {"taller", "shorter"}, {"older", "younger"}, {"faster", "slower"}, {"heavier", "lighter"}};
 constexpr std::string_view kTurnsChinese[][2] = {{"高", "矮"}, {"大", "小"}, {"快", "慢"}, {"重", "轻"}};
 
 constexpr char kDigits[] = "0123456789";
@@ -58,9 +61,11 @@ std::int64_t some_number(Draw& draw) {
 void places(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
   const std::int64_t a = some_number(draw), b = some_number(draw);
-  const std::string_view between = std::array<std::string_view, 7>{"+", "-", "*", " + ", " - ", zh ? "加" : " plus ", zh ? "和" : " and "}[draw.below(7)];
+  const std::string_view between = std::array<std::string_view, 7>{
+      "+", "-", "*", " + ", " - ", zh ? "加" : " plus ", zh ? "和" : " and "}[draw.below(7)];
   sample.prompt = (zh ? "各位:" : "Places: ") + std::to_string(a) + std::string(between) + std::to_string(b);
-  sample.answer = "x" + with_places(a, ask.thinking) + (ask.chinese_thinking() ? "y" : " y") + with_places(b, ask.thinking);
+  sample.answer =
+      "x" + with_places(a, ask.thinking) + (ask.chinese_thinking() ? "y" : " y") + with_places(b, ask.thinking);
 }
 
 // Sums: 7+8+1,13-1-5,6*7+5   7+8+1=16,13-1-5=7,6*7+5=47
@@ -106,7 +111,8 @@ void signs(Draw& draw, const Ask& ask, Sample& sample) {
     if (zh) {
       sample.prompt += (i > 0 ? "，" : "") + left + "比" + right + std::string(kTurnsChinese[quality][turned]);
     } else {
-      sample.prompt += (i > 0 ? "," + left : left.substr(1)) + " is " + std::string(kTurns[quality][turned]) + " than" + right;
+      sample.prompt +=
+          (i > 0 ? "," + left : left.substr(1)) + " is " + std::string(kTurns[quality][turned]) + " than" + right;
     }
     const std::string a = zh ? left : left.substr(1), b = zh ? right : right.substr(1);
     sample.answer += (i > 0 ? "," : "") + (turned != 0 ? is_above(b, a) : is_above(a, b));
@@ -119,13 +125,23 @@ void signs(Draw& draw, const Ask& ask, Sample& sample) {
 Sample make_drill(Draw& draw, const Ask& ask) {
   Sample sample;
   switch (ask.level) {
-    case 1: row(draw, ask, sample); break;
-    case 2: places(draw, ask, sample); break;
-    case 3: facts(draw, ask, sample); break;
-    case 4: signs(draw, ask, sample); break;
+    case 1:
+      row(draw, ask, sample);
+      break;
+    case 2:
+      places(draw, ask, sample);
+      break;
+    case 3:
+      facts(draw, ask, sample);
+      break;
+    case 4:
+      signs(draw, ask, sample);
+      break;
     default:
-      if (draw.chance(0.6)) drill_line(draw, ask, sample);
-      else drill_value(draw, ask, sample);
+      if (draw.chance(0.6))
+        drill_line(draw, ask, sample);
+      else
+        drill_value(draw, ask, sample);
   }
   if (sample.answer[0] == ' ') sample.answer.erase(0, 1);
   sample.problem = "drill:" + sample.prompt;

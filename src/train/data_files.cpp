@@ -23,7 +23,8 @@ constexpr std::uint32_t kFileDomain = 0xFFFE'0000, kWindowDomain = 0xFFFD'0000;
 bool is_jsonl(const std::string& path) { return path.ends_with(".jsonl"); }
 
 std::string string_of(const Json& value, const char* key, const std::string& where) {
-  if (!value.is_string()) fail(ErrorKind::input, "{}: \"{}\": expected a string, found {}", where, key, value.type_name());
+  if (!value.is_string())
+    fail(ErrorKind::input, "{}: \"{}\": expected a string, found {}", where, key, value.type_name());
   return value.get<std::string>();
 }
 
@@ -249,7 +250,8 @@ std::optional<Document> DataFiles::next() {
       fill_window();
     }
     if (!more || window_.empty()) {
-      if (!any_) fail(ErrorKind::input, "{}{}: no document in it", paths_[0], paths_.size() > 1 ? " and the other files" : "");
+      if (!any_)
+        fail(ErrorKind::input, "{}{}: no document in it", paths_[0], paths_.size() > 1 ? " and the other files" : "");
       start_ = {start_.epoch + 1, 0, 0, 0, 0, 0};
       reader_.reset();
       filled_ = any_ = false;
@@ -281,8 +283,8 @@ void DataFiles::seek(const DataPosition& position) {
   fill_window();
   any_ = position.window > 0 || position.index > 0;
   if (position.index > window_.size()) {
-    fail(ErrorKind::input, "data: the position is document {} of its window, which has {}: the files have changed", position.index,
-         window_.size());
+    fail(ErrorKind::input, "data: the position is document {} of its window, which has {}: the files have changed",
+         position.index, window_.size());
   }
 }
 

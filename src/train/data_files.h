@@ -66,7 +66,7 @@ class DataFiles {
  private:
   struct Raw {
     std::string bytes;
-    std::size_t file;  // in paths_
+    std::size_t file;    // in paths_
     std::uint64_t line;  // first line, from 1
   };
   class Reader;
@@ -83,7 +83,7 @@ class DataFiles {
   std::vector<Raw> window_;
   std::vector<std::size_t> window_order_;
   bool filled_ = false;
-  bool any_ = false;  // a document was seen in this epoch
+  bool any_ = false;        // a document was seen in this epoch
   std::uint64_t file_ = 0;  // being read, in the epoch's order
   std::unique_ptr<Reader> reader_;
 };

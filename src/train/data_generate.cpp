@@ -9,20 +9,31 @@ namespace limpid {
 
 namespace {
 
-constexpr int kAttempts = 4096;  // nine of ten problems are rejected for the held-out side: the chance to fail is 0.9^4096
+constexpr int kAttempts =
+    4096;  // nine of ten problems are rejected for the held-out side: the chance to fail is 0.9^4096
 
 Sample generate(Family family, Draw& draw, const Ask& ask) {
   switch (family) {
-    case Family::chain: return make_chain(draw, ask);
-    case Family::count: return make_count(draw, ask);
-    case Family::addsub: return make_addsub(draw, ask);
-    case Family::multiply: return make_multiply(draw, ask);
-    case Family::ordering: return make_ordering(draw, ask);
-    case Family::boolean: return make_boolean(draw, ask);
-    case Family::target: return make_target(draw, ask);
-    case Family::word: return make_word(draw, ask);
-    case Family::talk: return make_talk(draw, ask);
-    case Family::drill: break;
+    case Family::chain:
+      return make_chain(draw, ask);
+    case Family::count:
+      return make_count(draw, ask);
+    case Family::addsub:
+      return make_addsub(draw, ask);
+    case Family::multiply:
+      return make_multiply(draw, ask);
+    case Family::ordering:
+      return make_ordering(draw, ask);
+    case Family::boolean:
+      return make_boolean(draw, ask);
+    case Family::target:
+      return make_target(draw, ask);
+    case Family::word:
+      return make_word(draw, ask);
+    case Family::talk:
+      return make_talk(draw, ask);
+    case Family::drill:
+      break;
   }
   return make_drill(draw, ask);
 }
@@ -39,8 +50,8 @@ bool is_held_out(std::string_view problem) {
 }
 
 bool is_held_out(const Sample& sample) {
-  return is_held_out(sample.problem) ||
-         std::any_of(sample.parts.begin(), sample.parts.end(), [](const std::string& part) { return is_held_out(part); });
+  return is_held_out(sample.problem) || std::any_of(sample.parts.begin(), sample.parts.end(),
+                                                    [](const std::string& part) { return is_held_out(part); });
 }
 
 Sample make_sample(const SampleRequest& request, std::uint64_t index) {
@@ -50,7 +61,8 @@ Sample make_sample(const SampleRequest& request, std::uint64_t index) {
   }
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     // The counter's third word: attempt, level, family. All others of the counter are the index and the draw.
-    const std::uint32_t domain = static_cast<std::uint32_t>(attempt) << 16 | static_cast<std::uint32_t>(request.level) << 8 |
+    const std::uint32_t domain = static_cast<std::uint32_t>(attempt) << 16 |
+                                 static_cast<std::uint32_t>(request.level) << 8 |
                                  static_cast<std::uint32_t>(request.family);
     Draw draw(request.seed, index, domain);
     Sample sample = generate(request.family, draw, {request.level, request.language, request.thinking});
@@ -62,7 +74,8 @@ Sample make_sample(const SampleRequest& request, std::uint64_t index) {
     sample.thinking_language = request.thinking;
     return sample;
   }
-  fail(ErrorKind::input, "{}: level {} has no problem on this side of the split", family_name(request.family), request.level);
+  fail(ErrorKind::input, "{}: level {} has no problem on this side of the split", family_name(request.family),
+       request.level);
 }
 
 }  // namespace limpid

@@ -52,7 +52,8 @@ std::string say(const std::vector<Clause>& clauses, const std::vector<std::strin
   return out;
 }
 
-std::string ask_rank(Draw& draw, const Quality& quality, std::size_t rank, std::size_t count, bool turned_any, bool zh) {
+std::string ask_rank(Draw& draw, const Quality& quality, std::size_t rank, std::size_t count, bool turned_any,
+                     bool zh) {
   if (rank + 1 == count && draw.chance(0.6)) {
     return zh ? "谁最" + std::string(quality.chinese_least) + "？" : "Who is the " + std::string(quality.least) + "?";
   }
@@ -70,15 +71,16 @@ std::string ask_rank(Draw& draw, const Quality& quality, std::size_t rank, std::
 }  // namespace
 
 std::string_view chinese_name(std::uint32_t index) {
-  constexpr std::array<std::string_view, kChineseNames> kChinese = {"甲", "乙", "丙", "丁", "戊", "己", "庚", "辛",
-                                                                   "小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
+  constexpr std::array<std::string_view, kChineseNames> kChinese = {
+      "甲", "乙", "丙", "丁", "戊", "己", "庚", "辛", "小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
   return kChinese[index];
 }
 
 std::string name_in_thinking(std::string_view name) {
   constexpr std::string_view kFamiliar = "小";
   if (name.front() >= 'A' && name.front() <= 'Z') return " " + std::string(name);
-  return std::string(name.size() > kFamiliar.size() && name.starts_with(kFamiliar) ? name.substr(kFamiliar.size()) : name);
+  return std::string(name.size() > kFamiliar.size() && name.starts_with(kFamiliar) ? name.substr(kFamiliar.size())
+                                                                                   : name);
 }
 
 std::string is_above(std::string_view upper, std::string_view lower) {
@@ -118,14 +120,16 @@ Line draw_people(Draw& draw, std::size_t count, std::uint32_t style, bool chines
   std::iota(line.people.begin(), line.people.end(), std::size_t{0});
   draw.shuffle(line.people);
   for (std::size_t i = 0; i < count; ++i) {
-    line.names.push_back(chinese ? chinese_name(style + static_cast<std::uint32_t>(line.people[i])) : kNames[line.people[i]]);
+    line.names.push_back(chinese ? chinese_name(style + static_cast<std::uint32_t>(line.people[i]))
+                                 : kNames[line.people[i]]);
   }
   return line;
 }
 
 void draw_clauses(Draw& draw, Line& line) {
   const bool may_turn = draw.chance(0.5);
-  for (std::size_t i = 0; i + 1 < line.names.size(); ++i) line.clauses.push_back({i, i + 1, may_turn && draw.chance(0.5)});
+  for (std::size_t i = 0; i + 1 < line.names.size(); ++i)
+    line.clauses.push_back({i, i + 1, may_turn && draw.chance(0.5)});
   draw.shuffle(line.clauses);
 }
 
@@ -145,11 +149,13 @@ Sample make_ordering(Draw& draw, const Ask& ask) {
 
   Sample sample;
   sample.problem = line.problem();
-  const bool turned_any = std::any_of(line.clauses.begin(), line.clauses.end(), [](const Clause& c) { return c.turned; });
+  const bool turned_any =
+      std::any_of(line.clauses.begin(), line.clauses.end(), [](const Clause& c) { return c.turned; });
   sample.prompt = say(line.clauses, names, quality, ask.chinese()) + (ask.chinese() ? "。" : ". ") +
                   ask_rank(draw, quality, rank, count, turned_any, ask.chinese());
   sample.thinking = (ask.chinese_thinking() ? "排:" : "order:") + line.signs() + ";" + line.downwards();
-  for (std::size_t i = 0; i < count; ++i) sample.thinking += (i == 0 ? ";" : ",") + std::to_string(i + 1) + name_in_thinking(names[i]);
+  for (std::size_t i = 0; i < count; ++i)
+    sample.thinking += (i == 0 ? ";" : ",") + std::to_string(i + 1) + name_in_thinking(names[i]);
   sample.thinking += ";" + std::to_string(rank + 1) + name_in_thinking(names[rank]);
   sample.answer = names[rank];
   sample.check.kind = Check::Kind::text;
@@ -170,8 +176,8 @@ void drill_line(Draw& draw, const Ask& ask, Sample& sample) {
 namespace {
 
 constexpr std::string_view kChainEnglish[] = {
-    "Evaluate from left to right: {e}", "From left to right, is {e} true or false?", "{e}, from left to right: true or false?",
-    "What is {e}? Go from left to right."};
+    "Evaluate from left to right: {e}", "From left to right, is {e} true or false?",
+    "{e}, from left to right: true or false?", "What is {e}? Go from left to right."};
 constexpr std::string_view kChainChinese[] = {"从左到右算：{e}。是真还是假？", "{e}，从左往右，结果是真是假？",
                                               "{e}，从左到右算得什么？"};
 constexpr std::string_view kOps[] = {"and", "or", "xor"};
@@ -188,9 +194,13 @@ std::string truth(bool value, Language language, bool spaced = true) {
 // The words and marks of the thinking.
 struct Terms {
   explicit Terms(Language thinking) : language(thinking), chinese(thinking == Language::chinese) {}
-  std::string op(std::uint32_t op) const { return chinese ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]); }
+  std::string op(std::uint32_t op) const {
+    return chinese ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]);
+  }
   std::string not_() const { return chinese ? "非" : " not"; }
-  std::string name(std::size_t i) const { return (chinese ? "" : " ") + std::string(1, static_cast<char>('A' + static_cast<char>(i))); }
+  std::string name(std::size_t i) const {
+    return (chinese ? "" : " ") + std::string(1, static_cast<char>('A' + static_cast<char>(i)));
+  }
   std::string is(const std::string& left, bool value) const { return left + "=" + truth(value, language); }
   // Full-width marks, because an ASCII mark and the letter behind it are one piece to the tokenizer.
   std::string comma() const { return chinese ? "，" : ","; }
@@ -221,12 +231,15 @@ void boolean_chain(Draw& draw, const Ask& ask, Sample& sample) {
     const bool value = term.value != term.negated;
     if (i > 0) said += zh ? "，" + std::string(kOpsChinese[term.op]) : " " + std::string(kOps[term.op]) + " ";
     said += (term.negated ? (zh ? "非" : "not ") : "") + truth(term.value, ask.language, false);
-    sample.problem += (i > 0 ? std::string(kSigns[term.op]) : "") + (term.negated ? "!" : "") + (term.value ? "1" : "0");
+    sample.problem +=
+        (i > 0 ? std::string(kSigns[term.op]) : "") + (term.negated ? "!" : "") + (term.value ? "1" : "0");
     if (i > 0) working += say.semicolon() + std::to_string(i) + say.op(term.op);
     working += term.negated ? say.is(say.not_() + truth(term.value, ask.thinking), value) : truth(value, ask.thinking);
     const bool before = state;
     state = i == 0 ? value : apply(term.op, state, value);
-    if (i > 0) working += say.colon() + say.is(truth(before, ask.thinking) + say.op(term.op) + truth(value, ask.thinking), state);
+    if (i > 0)
+      working +=
+          say.colon() + say.is(truth(before, ask.thinking) + say.op(term.op) + truth(value, ask.thinking), state);
   }
   sample.prompt = fill(draw.pick(zh ? Words(kChainChinese) : Words(kChainEnglish)), {{"e", said}});
   sample.thinking = working;

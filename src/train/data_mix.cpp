@@ -36,7 +36,8 @@ void read_levels(const Json& value, const std::string& where, MixPart& part) {
   }
   part.least_level = level(value[0]);
   part.most_level = level(value[1]);
-  if (part.least_level > part.most_level) fail(ErrorKind::input, "{}: {} is below {}", where, part.most_level, part.least_level);
+  if (part.least_level > part.most_level)
+    fail(ErrorKind::input, "{}: {} is below {}", where, part.most_level, part.least_level);
 }
 
 MixPart read_part(const std::string& key, const Json& value, double chinese, const std::string& name) {
@@ -46,10 +47,14 @@ MixPart read_part(const std::string& key, const Json& value, double chinese, con
   if (!value.is_object()) fail(ErrorKind::input, "{}: expected an object, found {}", where, value.type_name());
   MixPart part{*family, 1, 1, levels_of(*family).trained, chinese};
   for (const auto& [field, v] : value.items()) {
-    if (field == "weight") part.weight = share(v, where + ".weight", 1e6);
-    else if (field == "chinese") part.chinese = share(v, where + ".chinese");
-    else if (field == "levels") read_levels(v, where + ".levels", part);
-    else fail(ErrorKind::input, "{}: unknown field \"{}\"; known are weight, levels, chinese", where, field);
+    if (field == "weight")
+      part.weight = share(v, where + ".weight", 1e6);
+    else if (field == "chinese")
+      part.chinese = share(v, where + ".chinese");
+    else if (field == "levels")
+      read_levels(v, where + ".levels", part);
+    else
+      fail(ErrorKind::input, "{}: unknown field \"{}\"; known are weight, levels, chinese", where, field);
   }
   return part;
 }
@@ -80,14 +85,16 @@ Mix parse_mix(std::string_view text, const std::string& name) {
   if (root.contains("chinese")) chinese = share(root["chinese"], name + ": chinese");
   for (const auto& [key, value] : root.items()) {
     if (key == "families") {
-      if (!value.is_object()) fail(ErrorKind::input, "{}: families: expected an object, found {}", name, value.type_name());
+      if (!value.is_object())
+        fail(ErrorKind::input, "{}: families: expected an object, found {}", name, value.type_name());
       for (const auto& [family, part] : value.items()) mix.parts.push_back(read_part(family, part, chinese, name));
     } else if (key == "thinking") {
       mix.thinking = share(value, name + ": thinking");
     } else if (key == "other_language") {
       mix.other_language = share(value, name + ": other_language");
     } else if (key != "chinese") {
-      fail(ErrorKind::input, "{}: unknown field \"{}\"; known are families, chinese, thinking, other_language", name, key);
+      fail(ErrorKind::input, "{}: unknown field \"{}\"; known are families, chinese, thinking, other_language", name,
+           key);
     }
   }
   check_weights(mix, name);

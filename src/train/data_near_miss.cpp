@@ -15,9 +15,19 @@ constexpr std::string_view kTooMuchChinese = "我只会两个短整数的加、�
 constexpr std::string_view kTooLittle = "That does not follow from what you said.";
 constexpr std::string_view kTooLittleChinese = "条件不够，推不出来。";
 
-constexpr std::string_view kEnglish[] = {"What is {e}?", "{e}", "{e} = ?", "{e}=", "How much is {e}?", "Calculate {e}.", "Compute {e}",
-                                         "What's {e}?", "what is {e}", "Can you work out {e}?", "{e}?"};
-constexpr std::string_view kChinese[] = {"{e}等于多少？", "{e}", "{e}=？", "{e} = ?", "计算{e}", "{e}是多少？", "{e}等于几？", "请算{e}", "帮我算一下{e}"};
+constexpr std::string_view kEnglish[] = {"What is {e}?",
+                                         "{e}",
+                                         "{e} = ?",
+                                         "{e}=",
+                                         "How much is {e}?",
+                                         "Calculate {e}.",
+                                         "Compute {e}",
+                                         "What's {e}?",
+                                         "what is {e}",
+                                         "Can you work out {e}?",
+                                         "{e}?"};
+constexpr std::string_view kChinese[] = {"{e}等于多少？", "{e}",         "{e}=？",  "{e} = ?",      "计算{e}",
+                                         "{e}是多少？",   "{e}等于几？", "请算{e}", "帮我算一下{e}"};
 
 constexpr std::string_view kOps[] = {"+", "-", "*", "/"};
 constexpr std::string_view kOpWords[] = {" plus ", " minus ", " times ", " divided by "};
@@ -35,7 +45,9 @@ std::string digits(Draw& draw, int count) {
   while (--count > 0) out += static_cast<char>('0' + static_cast<char>(draw.below(10)));
   return out;
 }
-std::string digits(Draw& draw, int least, int most) { return digits(draw, static_cast<int>(draw.between(least, most))); }
+std::string digits(Draw& draw, int least, int most) {
+  return digits(draw, static_cast<int>(draw.between(least, most)));
+}
 
 // Operands and operators between them: one fewer.
 struct Expression {
@@ -96,7 +108,8 @@ Expression with_sign(Draw& draw) {
 
 void ask_expression(Draw& draw, const Ask& ask, const Expression& e, Sample& sample) {
   sample.problem = "beyond:" + e.operands[0];
-  for (std::size_t i = 0; i < e.ops.size(); ++i) sample.problem += std::string(kOps[e.ops[i]]) + " " + e.operands[i + 1];
+  for (std::size_t i = 0; i < e.ops.size(); ++i)
+    sample.problem += std::string(kOps[e.ops[i]]) + " " + e.operands[i + 1];
   const std::uint32_t style = draw.below(3);  // 1 + 2, 1+2, 1 plus 2
   const bool zh = ask.chinese(), cross = draw.chance(0.5);
   std::string said = e.operands[0];
@@ -113,7 +126,8 @@ void ask_expression(Draw& draw, const Ask& ask, const Expression& e, Sample& sam
   sample.prompt = fill(draw.pick(zh ? Words(kChinese) : Words(kEnglish)), {{"e", said}});
 }
 
-constexpr std::string_view kOther[] = {"{a} squared", "the square root of {a}", "{a}^2", "{b}% of {a}", "half of {a}", "{a}!"};
+constexpr std::string_view kOther[] = {"{a} squared", "the square root of {a}", "{a}^2", "{b}% of {a}", "half of {a}",
+                                       "{a}!"};
 constexpr std::string_view kOtherChinese[] = {"{a}的平方", "{a}的平方根", "{a}^2", "{a}的{b}%", "{a}的一半", "{a}!"};
 
 void other_operation(Draw& draw, const Ask& ask, Sample& sample) {
@@ -133,7 +147,9 @@ void unknown_order(Draw& draw, const Ask& ask, Sample& sample) {
   sample.problem = "unsaid:" + std::to_string(kind) + ":" + std::to_string(quality);
   for (std::size_t i = 0; i < 4; ++i) sample.problem += ":" + std::to_string(people[i]);
   const std::uint32_t style = draw.below(2) * 8;
-  const auto name = [&](std::size_t i) { return zh ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNames[people[i]]; };
+  const auto name = [&](std::size_t i) {
+    return zh ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNames[people[i]];
+  };
   const auto clause = [&](std::size_t upper, std::size_t lower) {
     return fill(zh ? "{u}比{l}{m}" : "{u} is {m} than {l}",
                 {{"u", name(upper)}, {"l", name(lower)}, {"m", zh ? kMoreChinese[quality] : kMore[quality]}});
@@ -141,7 +157,8 @@ void unknown_order(Draw& draw, const Ask& ask, Sample& sample) {
   const std::string stop = zh ? "。" : ". ", comma = zh ? "，" : ", ";
   if (kind == 0) {  // nothing is said
     const bool choice = draw.chance(0.5);
-    const std::string_view wording = zh ? (choice ? "{u}和{l}谁{m}？" : "{u}比{l}{m}吗？") : (choice ? "Who is {m}, {u} or {l}?" : "Is {u} {m} than {l}?");
+    const std::string_view wording = zh ? (choice ? "{u}和{l}谁{m}？" : "{u}比{l}{m}吗？")
+                                        : (choice ? "Who is {m}, {u} or {l}?" : "Is {u} {m} than {l}?");
     sample.prompt = fill(wording, {{"u", name(0)}, {"l", name(1)}, {"m", zh ? kMoreChinese[quality] : kMore[quality]}});
     return;
   }
@@ -163,19 +180,25 @@ void unknown_order(Draw& draw, const Ask& ask, Sample& sample) {
 constexpr std::string_view kNoNumber[] = {"{n} has {a} {i} and buys some more. How many {i} does {n} have now?",
                                           "{n} has {a} {i} and gives some away. How many are left?",
                                           "{n} has some {i} and buys {a} more. How many {i} does {n} have now?",
-                                          "{n} has {a} {i}. How many does {m} have?", "There are {a} boxes. How many {i} are there?"};
-constexpr std::string_view kNoNumberChinese[] = {"{n}有{a}{i}，又买了一些，现在有多少{i}？", "{n}有{a}{i}，送出一些，还剩多少？",
-                                                 "{n}有一些{i}，又买了{a}{k}，现在有多少{i}？", "{n}有{a}{i}，{m}有多少？", "有{a}盒，一共有多少{i}？"};
+                                          "{n} has {a} {i}. How many does {m} have?",
+                                          "There are {a} boxes. How many {i} are there?"};
+constexpr std::string_view kNoNumberChinese[] = {
+    "{n}有{a}{i}，又买了一些，现在有多少{i}？", "{n}有{a}{i}，送出一些，还剩多少？",
+    "{n}有一些{i}，又买了{a}{k}，现在有多少{i}？", "{n}有{a}{i}，{m}有多少？", "有{a}盒，一共有多少{i}？"};
 
 void missing_number(Draw& draw, const Ask& ask, Sample& sample) {
   const bool zh = ask.chinese();
-  const std::uint32_t kind = draw.below(std::size(kNoNumber)), first = draw.below(8), second = (first + 1 + draw.below(7)) % 8, thing = draw.below(6);
+  const std::uint32_t kind = draw.below(std::size(kNoNumber)), first = draw.below(8),
+                      second = (first + 1 + draw.below(7)) % 8, thing = draw.below(6);
   const std::string a = digits(draw, 1, 3);
   sample.problem = "unsaid:" + std::to_string(kind) + ":" + a + ":" + std::to_string(thing);
   const std::string_view things = zh ? kThingsChinese[thing] : kThings[thing];
-  sample.prompt = fill(zh ? kNoNumberChinese[kind] : kNoNumber[kind],
-                       {{"n", zh ? chinese_name(8 + first) : kNames[first]}, {"m", zh ? chinese_name(8 + second) : kNames[second]},
-                        {"a", a}, {"i", things}, {"k", things.substr(0, 3)}});
+  sample.prompt =
+      fill(zh ? kNoNumberChinese[kind] : kNoNumber[kind], {{"n", zh ? chinese_name(8 + first) : kNames[first]},
+                                                           {"m", zh ? chinese_name(8 + second) : kNames[second]},
+                                                           {"a", a},
+                                                           {"i", things},
+                                                           {"k", things.substr(0, 3)}});
 }
 
 // C is A and B, of which B is not said, and A alone does not decide it.
@@ -187,11 +210,14 @@ void missing_value(Draw& draw, const Ask& ask, Sample& sample) {
   const std::string truth = zh ? (value ? "真" : "假") : (value ? "true" : "false");
   const std::string op = zh ? (value ? "且" : "或") : (value ? " and " : " or ");  // true and B is B; so is false or B
   if (kind == 0) {
-    sample.prompt = zh ? b + "是非" + a + "。" + b + "是真还是假？" : b + " is not " + a + ". Is " + b + " true or false?";
+    sample.prompt =
+        zh ? b + "是非" + a + "。" + b + "是真还是假？" : b + " is not " + a + ". Is " + b + " true or false?";
   } else if (kind == 1) {
-    sample.prompt = zh ? a + "是" + truth + "。C是A" + op + "B。C是真还是假？" : a + " is " + truth + ". C is A" + op + "B. Is C true or false?";
+    sample.prompt = zh ? a + "是" + truth + "。C是A" + op + "B。C是真还是假？"
+                       : a + " is " + truth + ". C is A" + op + "B. Is C true or false?";
   } else {
-    sample.prompt = zh ? a + "是" + truth + "。" + b + "是真还是假？" : a + " is " + truth + ". Is " + b + " true or false?";
+    sample.prompt =
+        zh ? a + "是" + truth + "。" + b + "是真还是假？" : a + " is " + truth + ". Is " + b + " true or false?";
   }
 }
 
@@ -202,20 +228,38 @@ Sample make_near_miss(Draw& draw, const Ask& ask) {
   bool too_little = false;
   switch (const std::uint32_t kind = draw.below(12)) {
     case 0:
-    case 1: ask_expression(draw, ask, three_terms(draw), sample); break;
-    case 2: ask_expression(draw, ask, fractions(draw), sample); break;
-    case 3: ask_expression(draw, ask, division(draw), sample); break;
-    case 4: ask_expression(draw, ask, decimals(draw), sample); break;
-    case 5: ask_expression(draw, ask, too_long(draw), sample); break;
-    case 6: ask_expression(draw, ask, with_sign(draw), sample); break;
-    case 7: other_operation(draw, ask, sample); break;
+    case 1:
+      ask_expression(draw, ask, three_terms(draw), sample);
+      break;
+    case 2:
+      ask_expression(draw, ask, fractions(draw), sample);
+      break;
+    case 3:
+      ask_expression(draw, ask, division(draw), sample);
+      break;
+    case 4:
+      ask_expression(draw, ask, decimals(draw), sample);
+      break;
+    case 5:
+      ask_expression(draw, ask, too_long(draw), sample);
+      break;
+    case 6:
+      ask_expression(draw, ask, with_sign(draw), sample);
+      break;
+    case 7:
+      other_operation(draw, ask, sample);
+      break;
     default:
       too_little = true;
-      if (kind < 10) unknown_order(draw, ask, sample);
-      else if (kind == 10) missing_number(draw, ask, sample);
-      else missing_value(draw, ask, sample);
+      if (kind < 10)
+        unknown_order(draw, ask, sample);
+      else if (kind == 10)
+        missing_number(draw, ask, sample);
+      else
+        missing_value(draw, ask, sample);
   }
-  sample.answer = too_little ? (ask.chinese() ? kTooLittleChinese : kTooLittle) : (ask.chinese() ? kTooMuchChinese : kTooMuch);
+  sample.answer =
+      too_little ? (ask.chinese() ? kTooLittleChinese : kTooLittle) : (ask.chinese() ? kTooMuchChinese : kTooMuch);
   sample.check.kind = Check::Kind::text;
   return sample;
 }

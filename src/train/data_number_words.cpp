@@ -8,8 +8,8 @@ namespace limpid {
 namespace {
 
 constexpr std::array<std::string_view, 20> kSmall = {
-    "zero",   "one",     "two",       "three",    "four",     "five",    "six",       "seven",    "eight",    "nine",
-    "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
+    "zero", "one",    "two",    "three",    "four",     "five",    "six",     "seven",     "eight",    "nine",
+    "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
 constexpr std::array<std::string_view, 10> kTens = {"",      "",      "twenty",  "thirty", "forty",
                                                     "fifty", "sixty", "seventy", "eighty", "ninety"};
 constexpr std::array<std::string_view, 10> kDigits = {"零", "一", "二", "三", "四", "五", "六", "七", "八", "九"};
@@ -51,7 +51,8 @@ std::string chinese(std::size_t value) {
 
 std::string number_in_words(std::int64_t value, Language language) {
   assert(value >= 0 && value <= 9999);
-  return language == Language::chinese ? chinese(static_cast<std::size_t>(value)) : english(static_cast<std::size_t>(value));
+  return language == Language::chinese ? chinese(static_cast<std::size_t>(value))
+                                       : english(static_cast<std::size_t>(value));
 }
 
 }  // namespace limpid

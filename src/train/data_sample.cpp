@@ -20,7 +20,9 @@ constexpr std::array<FamilyFacts, kFamilies> kFacts = {{
     {"target", {3, 4}, "three numbers in the order given: 1-6, 1-9; 1-9 in any order; then 1-15 in any order"},
     {"word", {4, 5}, "word problems: 1-2 digits, 3 digits, times, two steps; then two steps with larger numbers"},
     {"talk", {4, 4}, "talk; number words below 100; below 10000; what looks like a problem and is declined"},
-    {"drill", {5, 5}, "the small steps: copying; places of digits; sums of digits; comparisons as signs; lines and values looked up"},
+    {"drill",
+     {5, 5},
+     "the small steps: copying; places of digits; sums of digits; comparisons as signs; lines and values looked up"},
 }};
 
 const FamilyFacts& facts(Family family) { return kFacts[static_cast<std::size_t>(family)]; }

@@ -34,11 +34,11 @@ struct Sample {
   Language language = Language::english;           // of the prompt and the answer
   Language thinking_language = Language::english;  // of the worked solution
   int level = 1;
-  std::string problem;   // what is asked, whatever the words: the split is by its hash
+  std::string problem;             // what is asked, whatever the words: the split is by its hash
   std::vector<std::string> parts;  // problems of other families that the thinking works out whole on its way
-  std::string prompt;    // as a person types it
-  std::string thinking;  // the worked solution; empty where there is nothing to work out
-  std::string answer;    // canonical
+  std::string prompt;              // as a person types it
+  std::string thinking;            // the worked solution; empty where there is nothing to work out
+  std::string answer;              // canonical
   Check check;
   bool held_out = false;  // the problem or one of its parts is held out
 };
@@ -47,7 +47,7 @@ struct Sample {
 // thinking, "<think>\n\n</think>\n\nanswer", so that the first token after <think> decides which it is.
 std::string reply(const Sample& sample, bool with_thinking);
 
-std::string_view family_name(Family family);      // "chain", "count", ...
+std::string_view family_name(Family family);        // "chain", "count", ...
 std::string_view language_name(Language language);  // "en", "zh"
 std::optional<Family> family_from_name(std::string_view name);
 std::optional<Language> language_from_name(std::string_view name);

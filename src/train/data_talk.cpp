@@ -17,16 +17,21 @@ struct Topic {
   std::string_view answer, answer_chinese;
 };
 
-constexpr std::string_view kHello[] = {"Hello", "hello", "Hi", "hi", "Hi!", "Hello!", "Hey", "hey there", "Good morning", "Good evening"};
+constexpr std::string_view kHello[] = {"Hello",  "hello", "Hi",        "hi",           "Hi!",
+                                       "Hello!", "Hey",   "hey there", "Good morning", "Good evening"};
 constexpr std::string_view kHelloChinese[] = {"你好", "你好！", "您好", "早上好", "晚上好", "嗨", "在吗？"};
-constexpr std::string_view kWho[] = {"Who are you?", "What are you?", "who are you", "what's your name?", "What is your name?",
-                                     "Are you a human?", "Which model are you?", "Introduce yourself.", "Tell me about yourself."};
-constexpr std::string_view kWhoChinese[] = {"你是谁？", "你是谁", "你叫什么名字？", "你是什么模型？", "介绍一下你自己。", "你是人吗？"};
-constexpr std::string_view kCan[] = {"What can you do?", "what can you do", "How can you help me?", "Help", "help me", "What do you know?"};
+constexpr std::string_view kWho[] = {"Who are you?",         "What are you?",       "who are you",
+                                     "what's your name?",    "What is your name?",  "Are you a human?",
+                                     "Which model are you?", "Introduce yourself.", "Tell me about yourself."};
+constexpr std::string_view kWhoChinese[] = {"你是谁？",       "你是谁",           "你叫什么名字？",
+                                            "你是什么模型？", "介绍一下你自己。", "你是人吗？"};
+constexpr std::string_view kCan[] = {"What can you do?", "what can you do",  "How can you help me?", "Help",
+                                     "help me",          "What do you know?"};
 constexpr std::string_view kCanChinese[] = {"你会什么？", "你能做什么？", "你可以帮我做什么？", "帮助", "你会做什么"};
-constexpr std::string_view kCannot[] = {"What can't you do?", "What can you not do?", "What are your limits?", "Can you write code?",
-                                        "Can you write an email?", "Can you speak French?"};
-constexpr std::string_view kCannotChinese[] = {"你不会什么？", "你不能做什么？", "你会写代码吗？", "你会写邮件吗？", "你有什么限制？"};
+constexpr std::string_view kCannot[] = {"What can't you do?",  "What can you not do?",    "What are your limits?",
+                                        "Can you write code?", "Can you write an email?", "Can you speak French?"};
+constexpr std::string_view kCannotChinese[] = {"你不会什么？", "你不能做什么？", "你会写代码吗？", "你会写邮件吗？",
+                                               "你有什么限制？"};
 constexpr std::string_view kThanks[] = {"Thanks", "thanks!", "Thank you.", "Thank you!", "great, thanks"};
 constexpr std::string_view kThanksChinese[] = {"谢谢", "谢谢你", "谢谢！", "多谢"};
 constexpr std::string_view kBye[] = {"Bye", "bye", "Goodbye!", "See you", "Good night"};
@@ -36,24 +41,50 @@ const std::array<Topic, 6> kTopics = {{
     {kHello, kHelloChinese, "Hello! Ask me a sum or a little puzzle.", "你好！出一道算术题或小谜题给我吧。"},
     {kWho, kWhoChinese, "I am r1-nano, a tiny model trained from nothing on a small computer.",
      "我是r1-nano，一个在小电脑上从零练成的小模型。"},
-    {kCan, kCanChinese, "I can do sums, count, put names in order and solve little puzzles.", "我会算术、数数、排顺序和解小谜题。"},
-    {kCannot, kCannotChinese, "I know nothing of the world: I cannot write, translate or explain.", "我不了解世界，不会写作、翻译和讲解。"},
+    {kCan, kCanChinese, "I can do sums, count, put names in order and solve little puzzles.",
+     "我会算术、数数、排顺序和解小谜题。"},
+    {kCannot, kCannotChinese, "I know nothing of the world: I cannot write, translate or explain.",
+     "我不了解世界，不会写作、翻译和讲解。"},
     {kThanks, kThanksChinese, "You are welcome.", "不客气。"},
     {kBye, kByeChinese, "Goodbye!", "再见！"},
 }};
 
 // Things that it cannot do, put together from parts, so that what they have in common is only that they are no problem.
-constexpr std::string_view kVerb[] = {"Write", "write me", "Explain", "Tell me", "Translate", "Find", "Summarise", "Give me", "Draw", "Can you write",
-                                      "I need", "Please write", "What is", "Why is", "How do I make", "Where is", "Recommend", "I want"};
-constexpr std::string_view kObject[] = {"an email to my boss", "a poem about the sea", "the news of today", "the capital of France", "a story", "a joke",
-                                        "the weather", "a cake", "some code in Python", "this text", "the meaning of life", "my essay", "a good film",
-                                        "the history of China", "a plan for my holiday", "love", "the stock market", "a song", "water", "quantum physics"};
-constexpr std::string_view kVerbChinese[] = {"写", "帮我写", "解释", "告诉我", "翻译", "总结", "推荐", "请讲讲", "我想要", "什么是", "为什么有", "怎么做"};
-constexpr std::string_view kObjectChinese[] = {"一封邮件", "一首诗", "今天的新闻", "法国的首都", "一个故事", "一个笑话", "天气", "蛋糕", "代码",
-                                               "这段文字", "人生的意义", "我的作文", "一部电影", "中国历史", "旅行计划", "爱", "股票", "一首歌", "水", "物理"};
-constexpr std::string_view kLetters[] = {"How many {l} are in {w}?", "How many {l}'s are there in {w}?", "How often is {l} in the word {w}?"};
-constexpr std::string_view kLettersChinese[] = {"{w}里有几个{l}？", "单词{w}里有多少个{l}？", "{w}这个词里{l}出现几次？"};
-constexpr std::string_view kWordsWithLetters[] = {"strawberry", "banana", "coffee", "mississippi", "hello", "letter", "cheese", "computer", "elephant", "tomorrow"};
+constexpr std::string_view kVerb[] = {"Write",    "write me",     "Explain", "Tell me", "Translate",
+                                      "Find",     "Summarise",    "Give me", "Draw",    "Can you write",
+                                      "I need",   "Please write", "What is", "Why is",  "How do I make",
+                                      "Where is", "Recommend",    "I want"};
+constexpr std::string_view kObject[] = {"an email to my boss",
+                                        "a poem about the sea",
+                                        "the news of today",
+                                        "the capital of France",
+                                        "a story",
+                                        "a joke",
+                                        "the weather",
+                                        "a cake",
+                                        "some code in Python",
+                                        "this text",
+                                        "the meaning of life",
+                                        "my essay",
+                                        "a good film",
+                                        "the history of China",
+                                        "a plan for my holiday",
+                                        "love",
+                                        "the stock market",
+                                        "a song",
+                                        "water",
+                                        "quantum physics"};
+constexpr std::string_view kVerbChinese[] = {"写",   "帮我写", "解释",   "告诉我", "翻译",     "总结",
+                                             "推荐", "请讲讲", "我想要", "什么是", "为什么有", "怎么做"};
+constexpr std::string_view kObjectChinese[] = {
+    "一封邮件",   "一首诗",   "今天的新闻", "法国的首都", "一个故事", "一个笑话", "天气", "蛋糕",   "代码", "这段文字",
+    "人生的意义", "我的作文", "一部电影",   "中国历史",   "旅行计划", "爱",       "股票", "一首歌", "水",   "物理"};
+constexpr std::string_view kLetters[] = {"How many {l} are in {w}?", "How many {l}'s are there in {w}?",
+                                         "How often is {l} in the word {w}?"};
+constexpr std::string_view kLettersChinese[] = {"{w}里有几个{l}？", "单词{w}里有多少个{l}？",
+                                                "{w}这个词里{l}出现几次？"};
+constexpr std::string_view kWordsWithLetters[] = {"strawberry", "banana", "coffee",   "mississippi", "hello",
+                                                  "letter",     "cheese", "computer", "elephant",    "tomorrow"};
 constexpr std::string_view kSorry = "I cannot do that. I do sums and little puzzles: try 347 + 895.";
 constexpr std::string_view kSorryChinese = "这个我不会。我只会算术和小谜题，比如347 + 895。";
 
@@ -103,9 +134,11 @@ void talk(Draw& draw, const Ask& ask, Sample& sample) {
   sample.problem = "talk:" + sample.prompt;
 }
 
-constexpr std::string_view kToWords[] = {"Write {a} in words.", "How do you say {a} in English?", "{a} in words", "Spell out the number {a}."};
+constexpr std::string_view kToWords[] = {"Write {a} in words.", "How do you say {a} in English?", "{a} in words",
+                                         "Spell out the number {a}."};
 constexpr std::string_view kToWordsChinese[] = {"{a}用汉字怎么写？", "用汉字写出{a}。", "{a}怎么读？"};
-constexpr std::string_view kToDigits[] = {"Write {w} in digits.", "{w} in digits", "Which number is {w}?", "What is {w} as a number?"};
+constexpr std::string_view kToDigits[] = {"Write {w} in digits.", "{w} in digits", "Which number is {w}?",
+                                          "What is {w} as a number?"};
 constexpr std::string_view kToDigitsChinese[] = {"{w}用数字怎么写？", "用数字写出{w}。", "{w}是哪个数？"};
 
 // The thinking lists the digits with their places, which is all that both forms have in common.

@@ -21,18 +21,21 @@ constexpr std::string_view kAddEnglish[] = {
     "{n} has {a} {i}. {m} has {b} more than {n}. How many does {m} have?",
     "{n} has {a} {i} and {m} has {b}. How many {i} do they have in all?",
     "There are {a} {i} on the table, then {n} puts {b} more there. How many are there now?"};
-constexpr std::string_view kAddChinese[] = {"{n}有{a}{i}，又买了{b}{k}，现在有多少{i}？", "{n}有{a}{i}，{m}比{n}多{b}{k}，{m}有多少？",
+constexpr std::string_view kAddChinese[] = {"{n}有{a}{i}，又买了{b}{k}，现在有多少{i}？",
+                                            "{n}有{a}{i}，{m}比{n}多{b}{k}，{m}有多少？",
                                             "{n}有{a}{i}，{m}有{b}{k}，一共有多少{i}？"};
 constexpr std::string_view kSubtractEnglish[] = {
     "{n} has {a} {i} and gives {b} away. How many are left?",
     "{n} has {a} {i}. {m} has {b} fewer than {n}. How many does {m} have?",
     "There were {a} {i} in the box and {n} took {b} out. How many {i} are still there?"};
-constexpr std::string_view kSubtractChinese[] = {"{n}有{a}{i}，送出{b}{k}，还剩多少？", "{n}有{a}{i}，{m}比{n}少{b}{k}，{m}有多少？",
+constexpr std::string_view kSubtractChinese[] = {"{n}有{a}{i}，送出{b}{k}，还剩多少？",
+                                                 "{n}有{a}{i}，{m}比{n}少{b}{k}，{m}有多少？",
                                                  "盒子里有{a}{i}，{n}拿走{b}{k}，还剩多少{i}？"};
 constexpr std::string_view kTimesEnglish[] = {"There are {b} boxes with {a} {i} in each. How many {i} are there?",
                                               "{n} buys {b} boxes of {a} {i}. How many {i} is that?",
                                               "Each of {b} children has {a} {i}. How many {i} do they have in all?"};
-constexpr std::string_view kTimesChinese[] = {"有{b}盒，每盒有{a}{i}，一共有多少{i}？", "{n}买了{b}盒，每盒{a}{i}，一共多少{i}？"};
+constexpr std::string_view kTimesChinese[] = {"有{b}盒，每盒有{a}{i}，一共有多少{i}？",
+                                              "{n}买了{b}盒，每盒{a}{i}，一共多少{i}？"};
 constexpr std::string_view kAddSubtractEnglish[] = {
     "{n} has {a} {i}, buys {b} more and then gives {c} away. How many are left?"};
 constexpr std::string_view kAddSubtractChinese[] = {"{n}有{a}{i}，又买了{b}{k}，再送出{c}{k}，还剩多少？"};
@@ -44,11 +47,16 @@ enum class Story { add, subtract, times, add_subtract, times_subtract };
 
 Words wordings(Story story, bool zh) {
   switch (story) {
-    case Story::add: return zh ? Words(kAddChinese) : Words(kAddEnglish);
-    case Story::subtract: return zh ? Words(kSubtractChinese) : Words(kSubtractEnglish);
-    case Story::times: return zh ? Words(kTimesChinese) : Words(kTimesEnglish);
-    case Story::add_subtract: return zh ? Words(kAddSubtractChinese) : Words(kAddSubtractEnglish);
-    case Story::times_subtract: break;
+    case Story::add:
+      return zh ? Words(kAddChinese) : Words(kAddEnglish);
+    case Story::subtract:
+      return zh ? Words(kSubtractChinese) : Words(kSubtractEnglish);
+    case Story::times:
+      return zh ? Words(kTimesChinese) : Words(kTimesEnglish);
+    case Story::add_subtract:
+      return zh ? Words(kAddSubtractChinese) : Words(kAddSubtractEnglish);
+    case Story::times_subtract:
+      break;
   }
   return zh ? Words(kTimesSubtractChinese) : Words(kTimesSubtractEnglish);
 }
@@ -94,14 +102,21 @@ std::string product_problem(std::int64_t a, std::int64_t b) {
 void name_problem(const Numbers& n, Sample& sample) {
   const std::string a = std::to_string(n.a), b = std::to_string(n.b), c = std::to_string(n.c);
   switch (n.story) {
-    case Story::add: sample.problem = sum_problem(n.a, n.b); return;
-    case Story::subtract: sample.problem = difference_problem(n.a, n.b); return;
-    case Story::times: sample.problem = product_problem(n.a, n.b); return;
+    case Story::add:
+      sample.problem = sum_problem(n.a, n.b);
+      return;
+    case Story::subtract:
+      sample.problem = difference_problem(n.a, n.b);
+      return;
+    case Story::times:
+      sample.problem = product_problem(n.a, n.b);
+      return;
     case Story::add_subtract:
       sample.problem = "word:" + a + "+" + b + "-" + c;
       sample.parts = {sum_problem(n.a, n.b), difference_problem(n.middle, n.c)};
       return;
-    case Story::times_subtract: break;
+    case Story::times_subtract:
+      break;
   }
   sample.problem = "word:" + a + "*" + b + "-" + c;
   sample.parts = {product_problem(n.a, n.b), difference_problem(n.middle, n.c)};
@@ -117,26 +132,29 @@ Sample make_word(Draw& draw, const Ask& ask) {
   const bool zh = ask.chinese();
   const std::string_view things = zh ? kThingsChinese[thing] : kThings[thing];
   // The counting word alone is the first character.
-  sample.prompt = fill(draw.pick(wordings(n.story, zh)),
-                       {{"n", zh ? kNamesChinese[first] : kNames[first]},
-                        {"m", zh ? kNamesChinese[second] : kNames[second]},
-                        {"i", things},
-                        {"k", things.substr(0, 3)},
-                        {"a", std::to_string(n.a)},
-                        {"b", std::to_string(n.b)},
-                        {"c", std::to_string(n.c)}});
+  sample.prompt = fill(draw.pick(wordings(n.story, zh)), {{"n", zh ? kNamesChinese[first] : kNames[first]},
+                                                          {"m", zh ? kNamesChinese[second] : kNames[second]},
+                                                          {"i", things},
+                                                          {"k", things.substr(0, 3)},
+                                                          {"a", std::to_string(n.a)},
+                                                          {"b", std::to_string(n.b)},
+                                                          {"c", std::to_string(n.c)}});
   std::int64_t result = n.middle;
   switch (n.story) {
-    case Story::add: sample.thinking = worked_sum(n.a, n.b, ask.thinking); break;
+    case Story::add:
+      sample.thinking = worked_sum(n.a, n.b, ask.thinking);
+      break;
     case Story::subtract:
       sample.thinking = worked_difference(n.a, n.b, ask.thinking);
       result = n.a - n.b;
       break;
-    case Story::times: sample.thinking = worked_product(n.a, n.b, ask.thinking); break;
+    case Story::times:
+      sample.thinking = worked_product(n.a, n.b, ask.thinking);
+      break;
     case Story::add_subtract:
     case Story::times_subtract:
-      sample.thinking = n.story == Story::add_subtract ? worked_sum(n.a, n.b, ask.thinking)
-                                                       : worked_product(n.a, n.b, ask.thinking);
+      sample.thinking =
+          n.story == Story::add_subtract ? worked_sum(n.a, n.b, ask.thinking) : worked_product(n.a, n.b, ask.thinking);
       sample.thinking += worked_difference(n.middle, n.c, ask.thinking, false);
       result = n.middle - n.c;
       break;

@@ -30,17 +30,22 @@ DistillConfig DistillConfig::parse(const nlohmann::json& json, const std::string
 LoopEnd distil(const DistillConfig& config, Teacher& teacher, const DistillOptions& options) {
   if (config.from_nothing != options.student.empty())
     fail(ErrorKind::input, "{}: {}", config.path,
-         config.from_nothing ? "train has a \"model\", so that the student begins from nothing: it takes no weights to begin with"
-                             : "train has no \"model\": weights to begin with are needed (--model)");
+         config.from_nothing
+             ? "train has a \"model\", so that the student begins from nothing: it takes no weights to begin with"
+             : "train has no \"model\": weights to begin with are needed (--model)");
   const std::string traces = options.loop.out + "/traces.jsonl";
   std::filesystem::create_directories(options.loop.out);
-  const TraceEnd end = make_traces(teacher, config.traces, {traces, options.loop.resume, options.traced, options.loop.stop});
+  const TraceEnd end =
+      make_traces(teacher, config.traces, {traces, options.loop.resume, options.traced, options.loop.stop});
   if (!end.finished) return {};
   if (end.counts.kept == 0)
-    fail(ErrorKind::input, "{}: of {} answers of the teacher none is kept: {} ended, {} are right, {} well formed, {} in one language", traces,
-         end.counts.answers, end.counts.finished, end.counts.correct, end.counts.well_formed, end.counts.one_language);
+    fail(ErrorKind::input,
+         "{}: of {} answers of the teacher none is kept: {} ended, {} are right, {} well formed, {} in one language",
+         traces, end.counts.answers, end.counts.finished, end.counts.correct, end.counts.well_formed,
+         end.counts.one_language);
   const DataSpec data = DataSpec::parse(traces);
-  return config.from_nothing ? train_model(config.run, data, options.loop) : fine_tune(config.run, options.student, data, options.loop);
+  return config.from_nothing ? train_model(config.run, data, options.loop)
+                             : fine_tune(config.run, options.student, data, options.loop);
 }
 
 }  // namespace limpid

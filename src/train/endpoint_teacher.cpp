@@ -18,9 +18,9 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kParallel = 8;                // requests at a time
+constexpr std::size_t kParallel = 8;                   // requests at a time
 constexpr std::size_t kLimit = std::size_t{16} << 20;  // bytes of an answer
-constexpr long kPatience = 600;                     // seconds without a byte: a model may think long
+constexpr long kPatience = 600;                        // seconds without a byte: a model may think long
 
 std::string trimmed(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
@@ -36,20 +36,22 @@ std::string text_of(const Json& message, const char* field) {
 // The beginning of what came, for an error's line.
 std::string excerpt(const std::string& body) {
   std::string text = body.substr(0, 200);
-  std::ranges::replace_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
   return body.size() > 200 ? text + " ..." : text;
 }
 
 class EndpointTeacher final : public Teacher {
  public:
-  EndpointTeacher(std::string url, std::string model, std::string key) : url_(std::move(url)), model_(std::move(model)), key_(std::move(key)) {
+  EndpointTeacher(std::string url, std::string model, std::string key)
+      : url_(std::move(url)), model_(std::move(model)), key_(std::move(key)) {
     while (url_.ends_with('/')) url_.pop_back();
     if (!url_.ends_with("/chat/completions")) url_ += "/chat/completions";
     origin_ = url_origin(url_);
   }
 
-  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first, const TraceSettings& settings,
-                                    const std::function<bool()>& stop) override {
+  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first,
+                                    const TraceSettings& settings, const std::function<bool()>& stop) override {
     const auto samples = static_cast<std::size_t>(settings.samples);
     std::vector<TeacherAnswer> answers(problems.size() * samples);
     std::atomic<std::size_t> next{0};
@@ -90,12 +92,14 @@ class EndpointTeacher final : public Teacher {
                        {"max_tokens", settings.max_tokens},
                        {"seed", (settings.seed * 1'000'003 + number) & 0x7FFF'FFFF},
                        {"stream", false}};
-    HttpRequest request{.url = url_, .headers = {{"Content-Type", "application/json"}}, .bearer = key_, .bearer_origin = origin_};
+    HttpRequest request{
+        .url = url_, .headers = {{"Content-Type", "application/json"}}, .bearer = key_, .bearer_origin = origin_};
     request.post = body.dump();
     RetryPolicy policy;
     policy.attempts = 4;
     policy.sleep = [&](std::chrono::milliseconds time) {
-      for (const auto end = std::chrono::steady_clock::now() + time; std::chrono::steady_clock::now() < end && !ended();)
+      for (const auto end = std::chrono::steady_clock::now() + time;
+           std::chrono::steady_clock::now() < end && !ended();)
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
       if (ended()) fail(ErrorKind::cancelled, "stopped while asking {}", url_);
     };
@@ -115,10 +119,13 @@ class EndpointTeacher final : public Teacher {
 
   TeacherAnswer read(const std::string& body) const {
     const Json json = Json::parse(body, nullptr, false);
-    const auto garbage = [&](const char* expected) { fail(ErrorKind::system, "{}: expected {}, found {}", url_, expected, excerpt(body)); };
+    const auto garbage = [&](const char* expected) {
+      fail(ErrorKind::system, "{}: expected {}, found {}", url_, expected, excerpt(body));
+    };
     if (!json.is_object()) garbage("a JSON object");
     const auto choices = json.find("choices");
-    if (choices == json.end() || !choices->is_array() || choices->empty() || !(*choices)[0].is_object()) garbage("an answer with \"choices\"");
+    if (choices == json.end() || !choices->is_array() || choices->empty() || !(*choices)[0].is_object())
+      garbage("an answer with \"choices\"");
     const Json& choice = (*choices)[0];
     const auto message = choice.find("message");
     if (message == choice.end() || !message->is_object()) garbage("choices[0].message");
@@ -131,7 +138,8 @@ class EndpointTeacher final : public Teacher {
     answer.finished = reason != choice.end() && *reason == "stop";
     const Json usage = json.value("usage", Json());
     if (usage.is_object() && usage.contains("completion_tokens") && usage["completion_tokens"].is_number_integer())
-      answer.tokens = static_cast<int>(std::clamp<std::int64_t>(usage["completion_tokens"].get<std::int64_t>(), 0, INT32_MAX));
+      answer.tokens =
+          static_cast<int>(std::clamp<std::int64_t>(usage["completion_tokens"].get<std::int64_t>(), 0, INT32_MAX));
     return answer;
   }
 

@@ -30,8 +30,8 @@ class EngineTeacher final : public Teacher {
       if (std::ranges::find(stop_ids_, id) == stop_ids_.end()) stop_ids_.push_back(id);
   }
 
-  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first, const TraceSettings& settings,
-                                    const std::function<bool()>& stop) override {
+  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first,
+                                    const TraceSettings& settings, const std::function<bool()>& stop) override {
     std::vector<std::vector<std::int32_t>> prompts;
     std::vector<bool> inside;
     std::size_t longest = 0;

@@ -24,7 +24,8 @@ std::string string_field(const Json& object, const char* field, const std::strin
     if (required) fail(ErrorKind::input, "{}: no field \"{}\"", where, field);
     return "";
   }
-  if (!found->is_string()) fail(ErrorKind::input, "{}: {}: expected a string, found {}", where, field, found->type_name());
+  if (!found->is_string())
+    fail(ErrorKind::input, "{}: {}: expected a string, found {}", where, field, found->type_name());
   return found->get<std::string>();
 }
 
@@ -38,10 +39,14 @@ Check read_check(const Json& value, const std::string& where) {
   if (!value.is_object()) fail(ErrorKind::input, "{}: expected an object, found {}", where, value.type_name());
   Check check;
   const std::string kind = string_field(value, "kind", where, true);
-  if (kind == "integer") check.kind = Check::Kind::integer;
-  else if (kind == "text") check.kind = Check::Kind::text;
-  else if (kind == "expression") check.kind = Check::Kind::expression;
-  else fail(ErrorKind::input, "{}: kind: expected integer, text or expression, found \"{}\"", where, kind);
+  if (kind == "integer")
+    check.kind = Check::Kind::integer;
+  else if (kind == "text")
+    check.kind = Check::Kind::text;
+  else if (kind == "expression")
+    check.kind = Check::Kind::expression;
+  else
+    fail(ErrorKind::input, "{}: kind: expected integer, text or expression, found \"{}\"", where, kind);
   try {
     check.accepted = value.at("accepted").get<std::vector<std::string>>();
     if (check.kind == Check::Kind::expression) {
@@ -68,7 +73,8 @@ EvalProblem read_problem(const std::string& line, const std::string& where) {
   problem.language = string_field(root, "language", where, false);
   if (problem.language.empty()) problem.language = count_languages(sample.prompt, "").chinese > 0 ? "zh" : "en";
   const std::optional<Language> language = language_from_name(problem.language);
-  if (!language) fail(ErrorKind::input, "{}: language: expected \"en\" or \"zh\", found \"{}\"", where, problem.language);
+  if (!language)
+    fail(ErrorKind::input, "{}: language: expected \"en\" or \"zh\", found \"{}\"", where, problem.language);
   sample.language = *language;
   if (const auto level = root.find("level"); level != root.end()) {
     if (!level->is_number_integer() || *level < 0 || *level > 1000)
@@ -102,7 +108,8 @@ std::vector<EvalProblem> generate_suite(const Mix& mix, Split split, std::uint64
     const std::optional<Mix> one = alone(part, split);
     if (!one) continue;
     std::set<std::string> seen;
-    for (std::uint64_t i = 0; static_cast<int>(seen.size()) < count && i < static_cast<std::uint64_t>(count) * kDraws; ++i) {
+    for (std::uint64_t i = 0; static_cast<int>(seen.size()) < count && i < static_cast<std::uint64_t>(count) * kDraws;
+         ++i) {
       EvalProblem problem;
       problem.sample = mixed_sample(*one, split, seed, i).sample;
       if (!seen.insert(problem.sample.prompt).second) continue;
@@ -122,7 +129,8 @@ std::vector<EvalProblem> read_suite(const std::string& path) {
   std::string line;
   for (std::size_t number = 1; std::getline(file, line); ++number) {
     const std::string where = fmt::format("{}:{}", path, number);
-    if (line.size() > kLongestLine) fail(ErrorKind::input, "{}: a line of {} bytes; the most is {}", where, line.size(), kLongestLine);
+    if (line.size() > kLongestLine)
+      fail(ErrorKind::input, "{}: a line of {} bytes; the most is {}", where, line.size(), kLongestLine);
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     problems.push_back(read_problem(line, where));
   }
@@ -139,7 +147,9 @@ std::vector<EvalProblem> open_suite(const std::string& suite, Split split, std::
     mix = read_mix(suite);
   } else {
     const std::optional<Family> family = family_from_name(suite);
-    if (!family) fail(ErrorKind::input, "'{}': expected a family (limpid data --help), mix, a mix's .json or problems in .jsonl", suite);
+    if (!family)
+      fail(ErrorKind::input, "'{}': expected a family (limpid data --help), mix, a mix's .json or problems in .jsonl",
+           suite);
     mix.parts = {{*family, 1, 1, levels_of(*family).trained, 0.5}};
   }
   if (level > 0) {

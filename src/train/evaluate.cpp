@@ -17,9 +17,12 @@ namespace {
 
 std::string_view begun_for(Reasoning reasoning) {
   switch (reasoning) {
-    case Reasoning::forced: return "<think>\n";
-    case Reasoning::none: return "<think>\n\n</think>\n\n";
-    case Reasoning::free: return "";
+    case Reasoning::forced:
+      return "<think>\n";
+    case Reasoning::none:
+      return "<think>\n\n</think>\n\n";
+    case Reasoning::free:
+      return "";
   }
   return "";
 }
@@ -31,7 +34,9 @@ struct ProblemRates {
   double one_language = 0, readable = 0;  // sums over them
 };
 
-std::string ballot_of(const EvalAnswer& answer) { return answer.finished ? ballot(take_apart(answer.reply).answer) : ""; }
+std::string ballot_of(const EvalAnswer& answer) {
+  return answer.finished ? ballot(take_apart(answer.reply).answer) : "";
+}
 
 ProblemRates rates_of(std::span<const EvalAnswer> answers) {
   ProblemRates rates;
@@ -78,12 +83,16 @@ void add(EvalRow& row, const ProblemRates& rates) {
 
 void divide(EvalRow& row) {
   const auto n = static_cast<double>(std::max<std::int64_t>(row.problems, 1));
-  for (double* value : {&row.pass_1, &row.pass_k, &row.cons_k, &row.tokens, &row.reasoned, &row.well_formed, &row.finished}) *value /= n;
+  for (double* value :
+       {&row.pass_1, &row.pass_k, &row.cons_k, &row.tokens, &row.reasoned, &row.well_formed, &row.finished})
+    *value /= n;
   for (double* value : {&row.one_language, &row.readable}) *value /= static_cast<double>(row.thoughts);  // none: NaN
 }
 
 // JSON has no NaN.
-nlohmann::ordered_json known(double value) { return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value); }
+nlohmann::ordered_json known(double value) {
+  return std::isnan(value) ? nlohmann::ordered_json() : nlohmann::ordered_json(value);
+}
 
 nlohmann::ordered_json rate_json(double value, std::int64_t n) {
   const Interval interval = wilson(value, n);
@@ -128,7 +137,8 @@ std::vector<EvalAnswer> judge_rollouts(const Tokenizer& tokenizer, const std::ve
   return answers;
 }
 
-std::vector<EvalRow> eval_rows(const std::vector<EvalProblem>& problems, const std::vector<EvalAnswer>& answers, int k) {
+std::vector<EvalRow> eval_rows(const std::vector<EvalProblem>& problems, const std::vector<EvalAnswer>& answers,
+                               int k) {
   std::vector<EvalRow> rows(1);
   const auto row_of = [&](const std::string& family, const std::string& language) -> EvalRow& {
     for (EvalRow& row : rows)
@@ -216,7 +226,8 @@ nlohmann::ordered_json eval_json(const EvalReport& report) {
                     {"finished", row.finished}});
   }
   nlohmann::ordered_json curve = nlohmann::ordered_json::array();
-  for (const EvalPoint& point : report.curve) curve.push_back({{"n", point.n}, {"pass", point.pass}, {"cons", point.cons}});
+  for (const EvalPoint& point : report.curve)
+    curve.push_back({{"n", point.n}, {"pass", point.pass}, {"cons", point.cons}});
   return {{"k", report.k}, {"generated", report.tokens}, {"curve", curve}, {"rows", rows}};
 }
 
@@ -226,8 +237,11 @@ EvalReport eval_from_json(const nlohmann::json& json, const std::string& name) {
     report.k = json.at("k").get<int>();
     report.tokens = json.at("generated").get<std::int64_t>();
     for (const nlohmann::json& point : json.at("curve"))
-      report.curve.push_back({point.at("n").get<int>(), point.at("pass").get<double>(), point.at("cons").get<double>()});
-    const auto name_of = [](const nlohmann::json& value) { return value == "all" ? std::string() : value.get<std::string>(); };
+      report.curve.push_back(
+          {point.at("n").get<int>(), point.at("pass").get<double>(), point.at("cons").get<double>()});
+    const auto name_of = [](const nlohmann::json& value) {
+      return value == "all" ? std::string() : value.get<std::string>();
+    };
     for (const nlohmann::json& row : json.at("rows")) {
       EvalRow& out = report.rows.emplace_back();
       out.family = name_of(row.at("family"));
@@ -236,8 +250,11 @@ EvalReport eval_from_json(const nlohmann::json& json, const std::string& name) {
       out.pass_1 = row.at("pass@1").at("value").get<double>();
       out.pass_k = row.at("pass@k").at("value").get<double>();
       out.cons_k = row.at("cons@k").at("value").get<double>();
-      const std::pair<const char*, double*> rates[] = {{"tokens", &out.tokens}, {"longest", &out.longest}, {"reasoned", &out.reasoned},
-                                                       {"well_formed", &out.well_formed}, {"finished", &out.finished}};
+      const std::pair<const char*, double*> rates[] = {{"tokens", &out.tokens},
+                                                       {"longest", &out.longest},
+                                                       {"reasoned", &out.reasoned},
+                                                       {"well_formed", &out.well_formed},
+                                                       {"finished", &out.finished}};
       for (const auto& [field, value] : rates) *value = row.at(field).get<double>();
       out.thoughts = row.at("thoughts").get<std::int64_t>();
       for (const auto& [field, value] : {std::pair{"one_language", &out.one_language}, {"readable", &out.readable}})

@@ -61,7 +61,7 @@ struct EvalPoint {
 
 struct EvalReport {
   int k = 1;
-  std::vector<EvalRow> rows;  // all, each language, each family, each family and language
+  std::vector<EvalRow> rows;     // all, each language, each family, each family and language
   std::vector<EvalPoint> curve;  // over everything, n = 1 to k
   std::vector<EvalAnswer> answers;
   double seconds = 0;

@@ -35,7 +35,8 @@ nlohmann::json MixExamples::position() const { return {{"index", index_}}; }
 
 void MixExamples::seek(const nlohmann::json& position) { index_ = number_at(position, "index"); }
 
-FileExamples::FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options)
+FileExamples::FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer,
+                           const ExampleOptions& options)
     : files_(paths, {.seed = options.seed}), writer_(std::move(writer)), options_(options) {}
 
 TrainingExample FileExamples::next() {
@@ -49,8 +50,8 @@ TrainingExample FileExamples::next() {
 
 nlohmann::json FileExamples::position() const {
   const DataPosition at = files_.position();
-  return {{"index", index_}, {"epoch", at.epoch}, {"window", at.window}, {"file", at.file},
-          {"offset", at.offset}, {"line", at.line}, {"in_window", at.index}};
+  return {{"index", index_},     {"epoch", at.epoch}, {"window", at.window},  {"file", at.file},
+          {"offset", at.offset}, {"line", at.line},   {"in_window", at.index}};
 }
 
 void FileExamples::seek(const nlohmann::json& position) {
@@ -84,8 +85,9 @@ DataSpec DataSpec::parse(const std::string& spec) {
     const std::size_t comma = std::min(spec.find(',', at), spec.size());
     data.files.push_back(spec.substr(at, comma - at));
     if (!std::filesystem::is_regular_file(data.files.back()))
-      fail(ErrorKind::not_found, "data '{}': expected mix, a family of problems, a mix's .json file or files of data, found no file '{}'", spec,
-           data.files.back());
+      fail(ErrorKind::not_found,
+           "data '{}': expected mix, a family of problems, a mix's .json file or files of data, found no file '{}'",
+           spec, data.files.back());
     at = comma + 1;
   }
   return data;
@@ -95,7 +97,8 @@ std::unique_ptr<ExampleSource> DataSpec::open(const Tokenizer& tokenizer, const 
   return open(std::make_shared<const ExampleWriter>(tokenizer), options);
 }
 
-std::unique_ptr<ExampleSource> DataSpec::open(std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options) const {
+std::unique_ptr<ExampleSource> DataSpec::open(std::shared_ptr<const DocumentWriter> writer,
+                                              const ExampleOptions& options) const {
   if (files.empty()) return std::make_unique<MixExamples>(mix, std::move(writer), options);
   return std::make_unique<FileExamples>(files, std::move(writer), options);
 }

@@ -48,7 +48,8 @@ class MixExamples final : public ExampleSource {
 // Documents of files, shuffled, epoch after epoch. Only plain text is given holes.
 class FileExamples final : public ExampleSource {
  public:
-  FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options);
+  FileExamples(const std::vector<std::string>& paths, std::shared_ptr<const DocumentWriter> writer,
+               const ExampleOptions& options);
   TrainingExample next() override;
   nlohmann::json position() const override;
   void seek(const nlohmann::json& position) override;
@@ -69,7 +70,8 @@ struct DataSpec {
   static DataSpec parse(const std::string& spec);
   // As models are trained from nothing here (ExampleWriter); the tokenizer must outlive it.
   std::unique_ptr<ExampleSource> open(const Tokenizer& tokenizer, const ExampleOptions& options) const;
-  std::unique_ptr<ExampleSource> open(std::shared_ptr<const DocumentWriter> writer, const ExampleOptions& options) const;
+  std::unique_ptr<ExampleSource> open(std::shared_ptr<const DocumentWriter> writer,
+                                      const ExampleOptions& options) const;
 };
 
 }  // namespace limpid

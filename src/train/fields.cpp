@@ -37,7 +37,8 @@ double Fields::number(std::string_view field, double otherwise, double least, do
 std::int64_t Fields::integer(std::string_view field, std::int64_t otherwise, std::int64_t least, std::int64_t most) {
   const nlohmann::json* value = any(field);
   if (value == nullptr) return otherwise;
-  const bool fits = value->is_number_integer() && (!value->is_number_unsigned() || value->get<std::uint64_t>() <= INT64_MAX);
+  const bool fits =
+      value->is_number_integer() && (!value->is_number_unsigned() || value->get<std::uint64_t>() <= INT64_MAX);
   const std::int64_t integer = fits ? value->get<std::int64_t>() : 0;
   if (!fits || integer < least || integer > most)
     fail(ErrorKind::input, "{}: expected an integer from {} to {}, found {}", where(field), least, most, value->dump());
@@ -58,7 +59,8 @@ std::string Fields::text(std::string_view field, std::string otherwise) {
   return value->get<std::string>();
 }
 
-std::size_t Fields::choice(std::string_view field, const std::vector<std::string_view>& allowed, std::size_t otherwise) {
+std::size_t Fields::choice(std::string_view field, const std::vector<std::string_view>& allowed,
+                           std::size_t otherwise) {
   const nlohmann::json* value = any(field);
   if (value == nullptr) return otherwise;
   if (value->is_string())
@@ -70,7 +72,9 @@ std::size_t Fields::choice(std::string_view field, const std::vector<std::string
 std::vector<std::string> Fields::texts(std::string_view field, std::vector<std::string> otherwise) {
   const nlohmann::json* value = any(field);
   if (value == nullptr) return otherwise;
-  const auto is_text = [](const nlohmann::json& one) { return one.is_string() && !one.get_ref<const std::string&>().empty(); };
+  const auto is_text = [](const nlohmann::json& one) {
+    return one.is_string() && !one.get_ref<const std::string&>().empty();
+  };
   if (!value->is_array() || value->empty() || !std::ranges::all_of(*value, is_text))
     fail(ErrorKind::input, "{}: expected a list of texts, found {}", where(field), value->dump());
   return value->get<std::vector<std::string>>();

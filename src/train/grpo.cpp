@@ -42,7 +42,8 @@ GrpoSettings GrpoSettings::parse(const nlohmann::json& json, const std::string& 
   s.answer_level = fields.choice("loss", {"token", "answer"}, 0) == 1;
   s.updates = fields.integer("updates", s.updates, 1, 1 << 12);
   if ((s.prompts * s.group) % s.updates != 0)
-    fail(ErrorKind::input, "{}: {} answers cannot be shared among {}", fields.where("updates"), s.prompts * s.group, s.updates);
+    fail(ErrorKind::input, "{}: {} answers cannot be shared among {}", fields.where("updates"), s.prompts * s.group,
+         s.updates);
   s.clip_low = fields.number("clip_low", s.clip_low, 0, 1);
   s.clip_high = fields.number("clip_high", s.clip_high, 0, 1e6);
   s.kl = fields.number("kl", s.kl, 0, 100);
@@ -57,7 +58,8 @@ GrpoSettings GrpoSettings::parse(const nlohmann::json& json, const std::string& 
   s.precision = fields.choice("precision", {"f32", "bf16"}, 0) == 0 ? DType::f32 : DType::bf16;
   s.forward_tokens = fields.integer("forward_tokens", s.forward_tokens, 2, 1 << 24);
   if (s.forward_tokens < s.length)
-    fail(ErrorKind::input, "{}: {} is less than the {} of \"length\"", fields.where("forward_tokens"), s.forward_tokens, s.length);
+    fail(ErrorKind::input, "{}: {} is less than the {} of \"length\"", fields.where("forward_tokens"), s.forward_tokens,
+         s.length);
   s.shuffle_rewards = fields.boolean("shuffle_rewards", s.shuffle_rewards);
   s.seed = static_cast<std::uint64_t>(fields.integer("seed", 1, 0, INT64_MAX));
   fields.done();
@@ -65,7 +67,8 @@ GrpoSettings GrpoSettings::parse(const nlohmann::json& json, const std::string& 
 }
 
 double GrpoSettings::rate_at(std::int64_t step) const {
-  return step < warmup_steps ? learning_rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps) : learning_rate;
+  return step < warmup_steps ? learning_rate * static_cast<double>(step + 1) / static_cast<double>(warmup_steps)
+                             : learning_rate;
 }
 
 std::vector<double> group_advantages(std::span<const double> rewards, bool normalise) {

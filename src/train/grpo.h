@@ -19,7 +19,8 @@ namespace limpid {
 struct RewardWeights {
   double accuracy = 1.0;  // the answer is right
   double format = 0.2;    // it is well formed: <think>, thinking, </think>, answer, and its end
-  double language = 0.0;  // times the share of the thinking's words that are in the prompt's language (R1, section 2.3.2)
+  double language =
+      0.0;  // times the share of the thinking's words that are in the prompt's language (R1, section 2.3.2)
 };
 
 struct GrpoSettings {
@@ -30,20 +31,21 @@ struct GrpoSettings {
   std::int64_t rows = 512;                // answers that the engine writes at a time
   double temperature = 1.0;               // of the policy: answers are drawn, and the loss is computed, at it
   RewardWeights reward;
-  bool normalise = false;      // divide by the standard deviation of the group's rewards
-  bool skip_equal = true;      // leave out groups whose rewards are all the same: they teach nothing
-  bool answer_level = false;   // each answer counts the same in the loss; false: each token
-  std::int64_t updates = 1;    // of the parameters for a rollout, each by as many answers, which are shared out by lot
+  bool normalise = false;     // divide by the standard deviation of the group's rewards
+  bool skip_equal = true;     // leave out groups whose rewards are all the same: they teach nothing
+  bool answer_level = false;  // each answer counts the same in the loss; false: each token
+  std::int64_t updates = 1;   // of the parameters for a rollout, each by as many answers, which are shared out by lot
   double clip_low = 0.2, clip_high = 0.2;
   double kl = 0;                     // factor of the divergence from the reference
   std::int64_t reference_steps = 0;  // after so many steps the policy becomes the reference; 0: the first one stays
   double learning_rate = 3e-4;
   std::int64_t warmup_steps = 5;
-  OptimiserSettings optimiser;   // its decay is 0 unless the file says otherwise
-  double divergence = 0.3;  // the run stops when the reward, smoothed over about ten steps, is so far below its best; 0: never
-  DType precision = DType::f32;  // of the products of rollouts and training alike
+  OptimiserSettings optimiser;  // its decay is 0 unless the file says otherwise
+  double divergence =
+      0.3;  // the run stops when the reward, smoothed over about ten steps, is so far below its best; 0: never
+  DType precision = DType::f32;        // of the products of rollouts and training alike
   std::int64_t forward_tokens = 2048;  // of one forward with its backward: bounds memory
-  bool shuffle_rewards = false;  // a control: rewards go to answers by lot; nothing may be learned
+  bool shuffle_rewards = false;        // a control: rewards go to answers by lot; nothing may be learned
   std::uint64_t seed = 1;
 
   // Fields as named; "reward": {"accuracy", "format", "language"}, "loss": "token" | "answer". Throws Error(input).

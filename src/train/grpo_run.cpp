@@ -17,9 +17,11 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kAskedSequence = std::uint64_t{1} << 61;  // beyond those of any step
 
-EngineOptions engine_options(const Trainer& trainer, const GrpoSettings& settings, int threads, const KernelTable& kernels) {
+EngineOptions engine_options(const Trainer& trainer, const GrpoSettings& settings, int threads,
+                             const KernelTable& kernels) {
   if (settings.length > trainer.config().context)
-    fail(ErrorKind::input, "length: {} tokens; the model has a context of {}", settings.length, trainer.config().context);
+    fail(ErrorKind::input, "length: {} tokens; the model has a context of {}", settings.length,
+         trainer.config().context);
   const std::int64_t rows = std::min(settings.rows, settings.prompts * settings.group);
   return rollout_engine(static_cast<int>(rows), static_cast<int>(settings.length), CacheType::f32, threads, kernels);
 }
@@ -27,7 +29,8 @@ EngineOptions engine_options(const Trainer& trainer, const GrpoSettings& setting
 Grpo::RewardRule by_rule(const RewardWeights& weights) {
   return [weights](const Sample&, const EvalAnswer& answer) {
     const double language = answer.finished && answer.reasoned ? answer.language_share : 0;
-    return weights.accuracy * (answer.correct ? 1 : 0) + weights.format * (answer.well_formed ? 1 : 0) + weights.language * language;
+    return weights.accuracy * (answer.correct ? 1 : 0) + weights.format * (answer.well_formed ? 1 : 0) +
+           weights.language * language;
   };
 }
 
@@ -37,12 +40,24 @@ nlohmann::ordered_json GrpoMetrics::json() const {
   nlohmann::ordered_json families = nlohmann::ordered_json::object();
   for (std::size_t f = 0; f < kFamilies; ++f)
     if (asked[f] > 0) families[std::string(family_name(static_cast<Family>(f)))] = right[f] / asked[f];
-  return {{"step", step},         {"reward", reward},     {"accuracy", accuracy},
-          {"tokens", tokens},     {"reasoned", reasoned}, {"well_formed", well_formed},
-          {"thoughts", thoughts}, {"language", thoughts > 0 ? nlohmann::ordered_json(language) : nlohmann::ordered_json()}, {"finished", finished}, {"entropy", entropy},
-          {"equal_groups", equal_groups}, {"kl", kl},     {"clipped", clipped},
-          {"loss", loss},         {"norm", norm},         {"rate", rate},
-          {"mismatch", mismatch}, {"families", families}};
+  return {{"step", step},
+          {"reward", reward},
+          {"accuracy", accuracy},
+          {"tokens", tokens},
+          {"reasoned", reasoned},
+          {"well_formed", well_formed},
+          {"thoughts", thoughts},
+          {"language", thoughts > 0 ? nlohmann::ordered_json(language) : nlohmann::ordered_json()},
+          {"finished", finished},
+          {"entropy", entropy},
+          {"equal_groups", equal_groups},
+          {"kl", kl},
+          {"clipped", clipped},
+          {"loss", loss},
+          {"norm", norm},
+          {"rate", rate},
+          {"mismatch", mismatch},
+          {"families", families}};
 }
 
 // The policy as it was, frozen.
@@ -127,7 +142,9 @@ GrpoMetrics Grpo::step() {
   std::vector<std::vector<std::int32_t>> ids;
   for (std::int64_t p = 0; p < settings_.prompts; ++p) {
     EvalProblem problem;
-    problem.sample = mixed_sample(mix_, Split::train, settings_.seed, static_cast<std::uint64_t>(steps_ * settings_.prompts + p)).sample;
+    problem.sample =
+        mixed_sample(mix_, Split::train, settings_.seed, static_cast<std::uint64_t>(steps_ * settings_.prompts + p))
+            .sample;
     prompts.push_back(prompt_(problem.sample));
     ids.push_back(prompts.back().ids);
     metrics.prompt_tokens += static_cast<std::int64_t>(ids.back().size());
@@ -152,8 +169,10 @@ GrpoMetrics Grpo::step() {
   ++steps_;
   if (reference_ && settings_.reference_steps > 0 && steps_ % settings_.reference_steps == 0) take_reference();
   metrics.train_seconds = seconds_since(training);
-  const auto forward_only = static_cast<double>(metrics.prompt_tokens + metrics.rollout_tokens + (reference_ ? metrics.trained_rows : 0));
-  metrics.flops = trainer_.flops_per_token() * (static_cast<double>(metrics.trained_rows) + forward_only / 3);  // a backward is twice a forward
+  const auto forward_only =
+      static_cast<double>(metrics.prompt_tokens + metrics.rollout_tokens + (reference_ ? metrics.trained_rows : 0));
+  metrics.flops = trainer_.flops_per_token() *
+                  (static_cast<double>(metrics.trained_rows) + forward_only / 3);  // a backward is twice a forward
   return metrics;
 }
 
@@ -198,7 +217,8 @@ std::vector<Grpo::Answer> Grpo::choose(std::span<const double> rewards, GrpoMetr
   }
   const auto updates = static_cast<std::size_t>(settings_.updates);
   if (updates == 1) return answers;
-  const std::vector<std::size_t> order = minibatch_order(answers.size(), settings_.seed, static_cast<std::uint64_t>(steps_));
+  const std::vector<std::size_t> order =
+      minibatch_order(answers.size(), settings_.seed, static_cast<std::uint64_t>(steps_));
   std::vector<Answer> shared;
   for (std::size_t u = 0; u < updates; ++u)
     for (std::size_t i = answers.size() * u / updates; i < answers.size() * (u + 1) / updates; ++i) {
@@ -208,13 +228,14 @@ std::vector<Grpo::Answer> Grpo::choose(std::span<const double> rewards, GrpoMetr
   return shared;
 }
 
-void Grpo::tell(std::span<const Answer> answers, std::span<const double> rewards, const std::vector<EvalPrompt>& prompts,
-                const std::vector<Rollout>& rollouts) const {
+void Grpo::tell(std::span<const Answer> answers, std::span<const double> rewards,
+                const std::vector<EvalPrompt>& prompts, const std::vector<Rollout>& rollouts) const {
   const auto group = static_cast<std::size_t>(settings_.group);
   std::vector<const Answer*> of(rollouts.size());
   for (const Answer& answer : answers) of[answer.rollout] = &answer;
   for (std::size_t i = 0; i < rollouts.size(); ++i)
-    record_({steps_ + 1, prompts[i / group].ids, rollouts[i], rewards[i], of[i] != nullptr ? of[i]->advantage : 0, of[i] != nullptr ? of[i]->update : -1});
+    record_({steps_ + 1, prompts[i / group].ids, rollouts[i], rewards[i], of[i] != nullptr ? of[i]->advantage : 0,
+             of[i] != nullptr ? of[i]->update : -1});
 }
 
 std::vector<PackedBatch> Grpo::pack(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts,
@@ -229,7 +250,8 @@ std::vector<PackedBatch> Grpo::pack(std::span<const Answer> answers, const std::
     std::fill(weights.begin() + static_cast<std::ptrdiff_t>(prompt.size()), weights.end(),
               static_cast<float>(token_weight(settings_, rollout.ids.size())));
     const auto rows = static_cast<std::int32_t>(ids.size()) - 1;
-    if (batches.back().tokens() > 0 && batches.back().tokens() + rows > settings_.forward_tokens) batches.emplace_back();
+    if (batches.back().tokens() > 0 && batches.back().tokens() + rows > settings_.forward_tokens)
+      batches.emplace_back();
     PackedBatch& batch = batches.back();
     batch.add(ids.data(), weights.data(), rows);
     batch.advantages.resize(batch.ids.size(), static_cast<float>(answer.advantage));
@@ -239,8 +261,8 @@ std::vector<PackedBatch> Grpo::pack(std::span<const Answer> answers, const std::
   return batches;
 }
 
-void Grpo::update(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts, const std::vector<Rollout>& rollouts,
-                  bool first, GrpoMetrics& metrics) {
+void Grpo::update(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts,
+                  const std::vector<Rollout>& rollouts, bool first, GrpoMetrics& metrics) {
   std::vector<PackedBatch> batches = pack(answers, prompts, rollouts);
   StepPlan plan;
   plan.rate = metrics.rate;
@@ -253,11 +275,11 @@ void Grpo::update(std::span<const Answer> answers, const std::vector<EvalPrompt>
   for (const Answer& answer : answers) tokens += static_cast<double>(rollouts[answer.rollout].ids.size());
   plan.total_weight = settings_.answer_level ? static_cast<double>(answers.size()) : tokens;
   if (reference_)
-    for (PackedBatch& batch : batches) batch.reference_logprobs = reference_->scorer.score(batch, static_cast<float>(settings_.temperature));
+    for (PackedBatch& batch : batches)
+      batch.reference_logprobs = reference_->scorer.score(batch, static_cast<float>(settings_.temperature));
   for (const PackedBatch& batch : batches) metrics.trained_rows += batch.tokens();
   const StepResult result = trainer_.step(batches, plan);
-  if (!result.finite())
-    fail(ErrorKind::input, "the loss is {} and the gradient's norm {}", result.loss, result.norm);
+  if (!result.finite()) fail(ErrorKind::input, "the loss is {} and the gradient's norm {}", result.loss, result.norm);
   const auto updates = static_cast<double>(settings_.updates);
   metrics.loss += result.loss / updates;
   metrics.norm += result.norm / updates;
@@ -267,7 +289,8 @@ void Grpo::update(std::span<const Answer> answers, const std::vector<EvalPrompt>
   std::size_t at = 0;
   for (const Answer& answer : answers)
     for (float logprob : rollouts[answer.rollout].logprobs)
-      metrics.mismatch = std::max(metrics.mismatch, std::abs(static_cast<double>(logprob) - static_cast<double>(result.logprobs[at++])));
+      metrics.mismatch = std::max(metrics.mismatch,
+                                  std::abs(static_cast<double>(logprob) - static_cast<double>(result.logprobs[at++])));
 }
 
 }  // namespace limpid

@@ -22,9 +22,9 @@ namespace limpid {
 
 // Of the answers of a step, before its updates.
 struct GrpoMetrics {
-  std::int64_t step = 0;  // from 1
+  std::int64_t step = 0;                                                         // from 1
   double reward = 0, accuracy = 0, well_formed = 0, reasoned = 0, finished = 0;  // means over answers
-  std::int64_t thoughts = 0;      // answers that think
+  std::int64_t thoughts = 0;                                                     // answers that think
   double language = 0;            // mean over these of the share of the prompt's language; NaN where there are none
   double tokens = 0;              // mean length
   double entropy = 0;             // mean of -log p of the tokens drawn, at the temperature: the entropy's estimate
@@ -90,8 +90,8 @@ class Grpo {
   std::vector<Answer> choose(std::span<const double> rewards, GrpoMetrics& metrics) const;  // in the order of updates
   void tell(std::span<const Answer> answers, std::span<const double> rewards, const std::vector<EvalPrompt>& prompts,
             const std::vector<Rollout>& rollouts) const;
-  void update(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts, const std::vector<Rollout>& rollouts,
-              bool first, GrpoMetrics& metrics);
+  void update(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts,
+              const std::vector<Rollout>& rollouts, bool first, GrpoMetrics& metrics);
   std::vector<PackedBatch> pack(std::span<const Answer> answers, const std::vector<EvalPrompt>& prompts,
                                 const std::vector<Rollout>& rollouts) const;
   void take_reference();

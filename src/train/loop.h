@@ -33,15 +33,15 @@ struct Progress {
 
 struct LoopOptions {
   std::string out;
-  bool resume = false;  // take up the checkpoint that is there; where there is none, begin
+  bool resume = false;                   // take up the checkpoint that is there; where there is none, begin
   std::vector<std::string> change = {};  // fields that may differ from what the checkpoint was told (run_changes.h)
-  std::string retry = {};                // how a changed configuration is taken up, for advice; empty: by --resume --change
+  std::string retry = {};  // how a changed configuration is taken up, for advice; empty: by --resume --change
   int threads = 1;
   const KernelTable* kernels = nullptr;
-  double peak_flops = 0;                            // of the machine, for Progress::peak_share
-  std::function<void(const Progress&)> progress;    // after each step
-  std::function<void(const std::string&)> say;      // a line for people: where it begins, what it does
-  std::function<bool()> stop;                       // asked after each step: checkpoint and end
+  double peak_flops = 0;                          // of the machine, for Progress::peak_share
+  std::function<void(const Progress&)> progress;  // after each step
+  std::function<void(const std::string&)> say;    // a line for people: where it begins, what it does
+  std::function<bool()> stop;                     // asked after each step: checkpoint and end
 };
 
 struct LoopEnd {
@@ -62,8 +62,8 @@ struct RunSetup {
   ModelConfig model;
   nlohmann::json run;  // what the run was told: a checkpoint belongs to it (run_checkpoint.h)
   std::unique_ptr<ExampleSource> source;
-  std::function<void(Trainer&)> begin;         // the first weights, of a run that is not taken up
-  std::function<void(Trainer&)> frozen;        // weights that are no part of a checkpoint, before anything; may be empty
+  std::function<void(Trainer&)> begin;   // the first weights, of a run that is not taken up
+  std::function<void(Trainer&)> frozen;  // weights that are no part of a checkpoint, before anything; may be empty
   std::function<void(const Trainer&)> finish;  // writes what was trained
 };
 // Makes the directory; whether there is a checkpoint to take up. Throws Error(input) where there is one and nobody asked

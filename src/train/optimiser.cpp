@@ -13,8 +13,8 @@ namespace limpid {
 
 namespace {
 
-constexpr std::int64_t kPart = 4096;     // values of one sum of the norm
-constexpr int kIterations = 5;           // of Newton and Schulz
+constexpr std::int64_t kPart = 4096;                        // values of one sum of the norm
+constexpr int kIterations = 5;                              // of Newton and Schulz
 constexpr float kA = 3.4445F, kB = -4.7750F, kC = 2.0315F;  // Jordan's quintic: all singular values to about 1
 
 std::int64_t padded(std::int64_t n) { return (n + 15) / 16 * 16; }
@@ -37,7 +37,8 @@ OptimiserSettings OptimiserSettings::parse(const nlohmann::json& json, const std
   return s;
 }
 
-Optimiser::Optimiser(std::span<const Parameter> parameters, const OptimiserSettings& settings, int threads) : settings_(settings) {
+Optimiser::Optimiser(std::span<const Parameter> parameters, const OptimiserSettings& settings, int threads)
+    : settings_(settings) {
   std::vector<std::size_t> chosen;
   std::size_t largest = 0;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -64,7 +65,8 @@ void Optimiser::place(const std::vector<std::size_t>& chosen, std::span<const Pa
   for (const std::size_t i : chosen) {
     const Parameter& p = parameters[i];
     const std::int64_t size = padded(p.size());
-    for (std::int64_t first = 0; first < size; first += kPart) parts_.push_back({p.gradient + first, std::min(kPart, size - first)});
+    for (std::int64_t first = 0; first < size; first += kPart)
+      parts_.push_back({p.gradient + first, std::min(kPart, size - first)});
     if (settings_.kind == OptimiserSettings::Kind::muon && by_muon(p)) {
       matrices_.push_back({p.values, p.gradient, at, p.rows, p.columns, 0});
       at += size;
@@ -79,7 +81,9 @@ void Optimiser::place(const std::vector<std::size_t>& chosen, std::span<const Pa
 void Optimiser::share_matrices(int threads) {
   std::vector<std::size_t> order(matrices_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  const auto cost = [&](std::size_t i) { return matrices_[i].rows * matrices_[i].columns * std::min(matrices_[i].rows, matrices_[i].columns); };
+  const auto cost = [&](std::size_t i) {
+    return matrices_[i].rows * matrices_[i].columns * std::min(matrices_[i].rows, matrices_[i].columns);
+  };
   std::ranges::stable_sort(order, [&](std::size_t a, std::size_t b) { return cost(a) > cost(b); });
   std::vector<std::int64_t> load(static_cast<std::size_t>(threads));
   for (const std::size_t i : order) {
@@ -129,7 +133,8 @@ void Optimiser::adamw(Exec& ex, double rate, float scale) const {
   for (const Adam& a : adam_) {
     numbers.keep = a.decays ? static_cast<float>(1 - rate * s.decay) : 1.0F;
     const auto [begin, end] = ex.share(a.size, 16);
-    if (begin < end) adamw_row(a.values + begin, a.gradient + begin, a.mean + begin, a.square + begin, end - begin, numbers);
+    if (begin < end)
+      adamw_row(a.values + begin, a.gradient + begin, a.mean + begin, a.square + begin, end - begin, numbers);
   }
 }
 
@@ -145,11 +150,14 @@ void Optimiser::muon(Exec& ex, const Matrix& p, double rate, float scale, float*
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < m; ++j) x[i * m + j] = inverse * (wide ? y[j * n + i] : y[i * m + j]);
   GemmArgs squares, powers, product;
-  squares.a = squares.b = x, squares.a_row = 1, squares.a_reduction = squares.b_stride = m, squares.out = a, squares.out_stride = m;
+  squares.a = squares.b = x, squares.a_row = 1, squares.a_reduction = squares.b_stride = m, squares.out = a,
+  squares.out_stride = m;
   squares.rows = squares.columns = m, squares.reduction = n;
-  powers.a = powers.b = a, powers.a_row = m, powers.a_reduction = 1, powers.b_stride = m, powers.out = b, powers.out_stride = m;
+  powers.a = powers.b = a, powers.a_row = m, powers.a_reduction = 1, powers.b_stride = m, powers.out = b,
+  powers.out_stride = m;
   powers.rows = powers.columns = powers.reduction = m;
-  product.a = x, product.a_row = m, product.a_reduction = 1, product.b = b, product.b_stride = m, product.out = y, product.out_stride = m;
+  product.a = x, product.a_row = m, product.a_reduction = 1, product.b = b, product.b_stride = m, product.out = y,
+  product.out_stride = m;
   product.rows = n, product.columns = product.reduction = m;
   for (int i = 0; i < kIterations; ++i) {
     ex.kernels->gradient->gemm(squares);

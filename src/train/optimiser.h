@@ -38,7 +38,8 @@ class Optimiser {
  public:
   // For those of the parameters that have a gradient now. Their owner must outlive it and stay where it is.
   Optimiser(std::span<const Parameter> parameters, const OptimiserSettings& settings, int threads);
-  Optimiser(const ParameterStore& store, const OptimiserSettings& settings, int threads) : Optimiser(store.parameters(), settings, threads) {}
+  Optimiser(const ParameterStore& store, const OptimiserSettings& settings, int threads)
+      : Optimiser(store.parameters(), settings, threads) {}
 
   // The norm of all gradients, summed in double in a fixed order; the same on all threads. Starts with a barrier and
   // ends with one. Not finite: so is some gradient.

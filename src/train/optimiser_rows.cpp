@@ -6,8 +6,8 @@
 
 namespace limpid {
 
-void adamw_row(float* __restrict values, const float* __restrict gradient, float* __restrict mean, float* __restrict square,
-               std::int64_t n, const AdamNumbers& numbers) noexcept {
+void adamw_row(float* __restrict values, const float* __restrict gradient, float* __restrict mean,
+               float* __restrict square, std::int64_t n, const AdamNumbers& numbers) noexcept {
   const AdamNumbers k = numbers;
   for (std::int64_t i = 0; i < n; ++i) {
     const float g = gradient[i] * k.scale;
@@ -30,8 +30,8 @@ double sum_squares(const float* x, std::int64_t n) noexcept {
   return sums[0];
 }
 
-void nesterov_row(const float* __restrict gradient, float scale, float mu, float* __restrict momentum, float* __restrict update,
-                  std::int64_t n) noexcept {
+void nesterov_row(const float* __restrict gradient, float scale, float mu, float* __restrict momentum,
+                  float* __restrict update, std::int64_t n) noexcept {
   for (std::int64_t i = 0; i < n; ++i) {
     const float g = gradient[i] * scale;
     momentum[i] = momentum[i] * mu + g;

@@ -52,7 +52,8 @@ void Packer::refill(std::size_t wanted) {
       weights_.insert(weights_.end(), example.weights.begin(), example.weights.end());
     }
     attempt = predicts ? 0 : attempt + 1;
-    if (attempt == kMostEmptyDocuments) fail(ErrorKind::input, "training: {} documents in a row have nothing to predict", attempt);
+    if (attempt == kMostEmptyDocuments)
+      fail(ErrorKind::input, "training: {} documents in a row have nothing to predict", attempt);
   }
 }
 
@@ -93,7 +94,8 @@ void Packer::restore(const nlohmann::json& state) {
     ids_ = state.at("ids").get<std::vector<std::int32_t>>();
     weights_ = state.at("weights").get<std::vector<float>>();
     begin_ = 0;
-    if (ids_.size() != weights_.size()) fail(ErrorKind::input, "data left over: {} ids and {} weights", ids_.size(), weights_.size());
+    if (ids_.size() != weights_.size())
+      fail(ErrorKind::input, "data left over: {} ids and {} weights", ids_.size(), weights_.size());
     source_.seek(state.at("source"));
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorKind::input, "position in the data: {}", error.what());

@@ -45,8 +45,9 @@ std::string difference(const Json& was, const Json& is, const std::string& path)
 }
 
 [[noreturn]] void fail_otherwise(const std::string& folder, const std::string& what) {
-  fail(ErrorKind::input, "{0}/stage.json: this stage was made otherwise: {1}. Remove {0} to make it anew, or use another --out",
-       folder, what);
+  fail(ErrorKind::input,
+       "{0}/stage.json: this stage was made otherwise: {1}. Remove {0} to make it anew, or use another --out", folder,
+       what);
 }
 
 }  // namespace
@@ -78,7 +79,8 @@ void check_recipe_directory(const Recipe& recipe, const std::string& out) {
     if (!fs::exists(path)) continue;
     const Json was = read_json(path);
     const auto found = was.is_object() ? was.find("name") : was.end();
-    if (found == was.end() || !found->is_string()) fail(ErrorKind::input, "{}: expected a recipe with a \"name\"", path);
+    if (found == was.end() || !found->is_string())
+      fail(ErrorKind::input, "{}: expected a recipe with a \"name\"", path);
     if (*found != recipe.name)
       fail(ErrorKind::input, "{}: this is the directory of recipe \"{}\", not of \"{}\": use another --out", path,
            found->get<std::string>(), recipe.name);
@@ -89,7 +91,8 @@ void check_recipe_directory(const Recipe& recipe, const std::string& out) {
     const Json state = read_json(folder + "/stage.json");
     Json told = *stage.told;
     leave_out(told);
-    if (state.is_object() && state.contains("told") && state["told"] != told) fail_otherwise(folder, difference(state["told"], told, "told."));
+    if (state.is_object() && state.contains("told") && state["told"] != told)
+      fail_otherwise(folder, difference(state["told"], told, "told."));
   }
 }
 

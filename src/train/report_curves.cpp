@@ -104,7 +104,8 @@ std::string turn_html(const Json& sample, const std::string& when) {
   const bool right = sample.contains("correct") && sample["correct"] == true;
   return fmt::format(
       "<div class=\"turn\"><div class=\"when\">{}<br><span class=\"{}\">{}</span></div><div>{}</div></div>",
-      html_text(when), right ? "right" : "wrong", right ? "right" : "wrong", reply_html(text_or_empty(sample, "reply")));
+      html_text(when), right ? "right" : "wrong", right ? "right" : "wrong",
+      reply_html(text_or_empty(sample, "reply")));
 }
 
 // The same problem before, half-way and after, the rest folded away.
@@ -197,15 +198,16 @@ std::string report_training(const StageLog& stage) {
 std::string report_traces(const StageLog& stage) {
   if (!stage.traces.is_object()) return "";
   std::string out = heading(stage, "sampled traces");
-  static constexpr std::pair<const char*, const char*> kCounts[] = {{"problems", "problems asked"},
-                                                                    {"answers", "answers"},
-                                                                    {"finished", "that ended by themselves"},
-                                                                    {"correct", "right"},
-                                                                    {"well_formed", "well formed"},
-                                                                    {"reasoned", "that think"},
-                                                                    {"one_language", "of these, in the prompt's language"},
-                                                                    {"kept", "kept"},
-                                                                    {"solved", "problems with one that is kept"}};
+  static constexpr std::pair<const char*, const char*> kCounts[] = {
+      {"problems", "problems asked"},
+      {"answers", "answers"},
+      {"finished", "that ended by themselves"},
+      {"correct", "right"},
+      {"well_formed", "well formed"},
+      {"reasoned", "that think"},
+      {"one_language", "of these, in the prompt's language"},
+      {"kept", "kept"},
+      {"solved", "problems with one that is kept"}};
   out += "<table>";
   for (const auto& [field, what] : kCounts)
     if (const double n = number_in(stage.traces, field); std::isfinite(n))

@@ -8,7 +8,8 @@ namespace limpid {
 
 // The field's text; "" where there is none.
 inline std::string text_or_empty(const nlohmann::json& object, const char* field) {
-  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>() : "";
+  return object.is_object() && object.contains(field) && object[field].is_string() ? object[field].get<std::string>()
+                                                                                   : "";
 }
 
 }  // namespace limpid

@@ -71,7 +71,8 @@ std::vector<OfModel> models_of(const StageLog& stage) {
 std::string readable_of(const Json& row) {
   const double thoughts = number_in(row, "thoughts"), rate = number_in(row, "readable");
   if (!std::isfinite(rate)) return "";
-  return std::isfinite(thoughts) ? fmt::format("{} <span class=\"soft\">of {:.0f}</span>", percent(rate), thoughts) : percent(rate);
+  return std::isfinite(thoughts) ? fmt::format("{} <span class=\"soft\">of {:.0f}</span>", percent(rate), thoughts)
+                                 : percent(rate);
 }
 
 std::string models_table(const std::vector<OfModel>& models) {
@@ -80,7 +81,8 @@ std::string models_table(const std::vector<OfModel>& models) {
   std::string out = fmt::format(
       "<div class=\"scroll\"><table><caption>All families and both languages; the model decides whether to think. Per "
       "cent, with Wilson's 95 % "
-      "interval over problems. One language and readable: over the answers that think, whose number stands behind.</caption><tr><th>model</th><th "
+      "interval over problems. One language and readable: over the answers that think, whose number stands "
+      "behind.</caption><tr><th>model</th><th "
       "colspan=\"2\">pass@1</th><th>pass@{0}</th><th>cons@{0}</th><th>vote gains</th>"
       "<th>length</th><th>thinks</th><th>one language</th><th>readable</th><th>ends</th></tr>\n",
       n);
@@ -93,8 +95,8 @@ std::string models_table(const std::vector<OfModel>& models) {
         "td><td>{}</td><td>{}</td></tr>\n",
         html_text(m.name), interval_mark(pass), with_interval(pass), with_interval(rate_in(row, "pass@k")),
         with_interval(cons), 100 * (cons.value - pass.value), number_in(*row, "tokens"),
-        percent(number_in(*row, "reasoned")), percent(number_in(*row, "one_language")),
-        readable_of(*row), percent(number_in(*row, "finished")));
+        percent(number_in(*row, "reasoned")), percent(number_in(*row, "one_language")), readable_of(*row),
+        percent(number_in(*row, "finished")));
   }
   return out + "</table></div>\n";
 }

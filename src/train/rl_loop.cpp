@@ -1,8 +1,8 @@
 #include "train/rl_loop.h"
 
 #include <filesystem>
-#include <optional>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
@@ -76,11 +76,14 @@ class RlLoop {
   static bool prepare(const RlOptions& options, const std::string& checkpoint) {
     check_changes(options.change, changeable_in_reinforcement(), options.resume);
     fs::create_directories(options.out);
-    if (fs::equivalent(options.model, options.out)) fail(ErrorKind::input, "{}: --out is the model's own directory", options.out);
+    if (fs::equivalent(options.model, options.out))
+      fail(ErrorKind::input, "{}: --out is the model's own directory", options.out);
     const bool there = fs::exists(checkpoint);
     if (there && !options.resume)
-      fail(ErrorKind::input, "{}: there is a checkpoint already: --resume goes on from it, another --out begins anew", checkpoint);
-    for (const char* name : {"/config.json", "/tokenizer.json", "/tokenizer_config.json"}) copy(options.model + name, options.out + name);
+      fail(ErrorKind::input, "{}: there is a checkpoint already: --resume goes on from it, another --out begins anew",
+           checkpoint);
+    for (const char* name : {"/config.json", "/tokenizer.json", "/tokenizer_config.json"})
+      copy(options.model + name, options.out + name);
     return there;
   }
 
@@ -101,9 +104,15 @@ class RlLoop {
   }
 
   nlohmann::ordered_json line_of(const GrpoRecord& r) const {
-    nlohmann::ordered_json line = {{"step", r.step}, {"prompt", r.prompt}, {"ids", r.rollout.ids}, {"logprobs", r.rollout.logprobs},
-                                   {"temperature", config_.grpo.temperature}, {"finished", r.rollout.finished}, {"reward", r.reward},
-                                   {"advantage", nullptr}, {"update", nullptr}};
+    nlohmann::ordered_json line = {{"step", r.step},
+                                   {"prompt", r.prompt},
+                                   {"ids", r.rollout.ids},
+                                   {"logprobs", r.rollout.logprobs},
+                                   {"temperature", config_.grpo.temperature},
+                                   {"finished", r.rollout.finished},
+                                   {"reward", r.reward},
+                                   {"advantage", nullptr},
+                                   {"update", nullptr}};
     if (r.update >= 0) line["advantage"] = r.advantage, line["update"] = r.update;
     return line;
   }
@@ -118,13 +127,16 @@ class RlLoop {
 
   std::string advice() const {
     const GrpoSettings& s = config_.grpo;
-    return fmt::format("{} Try a lower grpo.learning_rate (now {:.3g}), a longer grpo.warmup_steps (now {}), a smaller grpo.optimiser.clip (now {}) or a "
-                       "closer grpo.clip_high (now {}): change it and {}",
-                       saved_ > 0 ? fmt::format("The checkpoint of step {} in {} is intact.", saved_, checkpoint_) : "There is no checkpoint yet.",
-                       s.learning_rate, s.warmup_steps, s.optimiser.clip, s.clip_high,
-                       !options_.retry.empty() ? options_.retry
-                       : saved_ > 0            ? "go on with --resume --change FIELD, which names what you changed"
-                                               : "begin anew");
+    return fmt::format(
+        "{} Try a lower grpo.learning_rate (now {:.3g}), a longer grpo.warmup_steps (now {}), a smaller "
+        "grpo.optimiser.clip (now {}) or a "
+        "closer grpo.clip_high (now {}): change it and {}",
+        saved_ > 0 ? fmt::format("The checkpoint of step {} in {} is intact.", saved_, checkpoint_)
+                   : "There is no checkpoint yet.",
+        s.learning_rate, s.warmup_steps, s.optimiser.clip, s.clip_high,
+        !options_.retry.empty() ? options_.retry
+        : saved_ > 0            ? "go on with --resume --change FIELD, which names what you changed"
+                                : "begin anew");
   }
 
   // The reward, smoothed, is so far below its best. What rewards by lot do teaches nothing. No checkpoint is written half-way
@@ -137,8 +149,8 @@ class RlLoop {
     state_.smooth = state_.steps == 1 ? -m.reward : state_.smooth + kRewardSmoothing * (-m.reward - state_.smooth);
     if (state_.steps == 1 || state_.smooth < state_.least) state_.least = state_.smooth;
     if (falls(config_.grpo.divergence))
-      fail(ErrorKind::input, "step {}: the run diverges: its reward, smoothed, is {:.3f} and was {:.3f}. {}", state_.steps, -state_.smooth,
-           -state_.least, advice());
+      fail(ErrorKind::input, "step {}: the run diverges: its reward, smoothed, is {:.3f} and was {:.3f}. {}",
+           state_.steps, -state_.smooth, -state_.least, advice());
   }
 
   std::string reference_path(std::int64_t step) const { return fmt::format("{}/reference-{}", options_.out, step); }
@@ -174,10 +186,18 @@ class RlLoop {
     for (const EvalAnswer& answer : report.answers) {
       const EvalProblem& problem = shown_[answer.problem];
       // Replies may be cut inside a character: what is no UTF-8 is replaced.
-      const std::string reply = nlohmann::json::parse(
-          nlohmann::json(answer.reply).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)).get<std::string>();
-      file.add({{"step", state_.steps}, {"family", problem.family}, {"language", problem.language}, {"prompt", problem.sample.prompt},
-                {"reply", reply}, {"answer", problem.sample.answer}, {"correct", answer.correct}, {"tokens", answer.tokens}});
+      const std::string reply =
+          nlohmann::json::parse(
+              nlohmann::json(answer.reply).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace))
+              .get<std::string>();
+      file.add({{"step", state_.steps},
+                {"family", problem.family},
+                {"language", problem.language},
+                {"prompt", problem.sample.prompt},
+                {"reply", reply},
+                {"answer", problem.sample.answer},
+                {"correct", answer.correct},
+                {"tokens", answer.tokens}});
       if (options_.sample) options_.sample(state_.steps, problem, answer);
     }
   }

@@ -42,7 +42,7 @@ struct RlOptions {
   bool resume = false;
   std::vector<std::string> change = {};  // fields that may differ from what the checkpoint was told (run_changes.h)
   bool log_rollouts = false;             // rollouts.jsonl
-  std::string retry = {};                // how a changed configuration is taken up, for advice; empty: by --resume --change
+  std::string retry = {};  // how a changed configuration is taken up, for advice; empty: by --resume --change
   int threads = 1;
   const KernelTable* kernels = nullptr;
   std::function<void(const GrpoMetrics&)> progress;  // after each step

@@ -55,7 +55,8 @@ std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::i
     request.on_finished = [&, index](const FinishedEvent& event) {
       ++ended;
       rollout.finished = event.reason == FinishReason::stop;
-      if (event.reason == FinishReason::error && error.empty()) error = fmt::format("answer {}: {}", index, event.error);
+      if (event.reason == FinishReason::error && error.empty())
+        error = fmt::format("answer {}: {}", index, event.error);
     };
     ids.push_back(engine.submit(std::move(request)));
   };
@@ -69,7 +70,8 @@ std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::i
       request.sampling.temperature = 0;
       request.on_finished = [&, index = read](const FinishedEvent& event) {
         --reading;
-        if (event.reason == FinishReason::error && error.empty()) error = fmt::format("prompt {}: {}", index, event.error);
+        if (event.reason == FinishReason::error && error.empty())
+          error = fmt::format("prompt {}: {}", index, event.error);
       };
       ids.push_back(engine.submit(std::move(request)));
     }

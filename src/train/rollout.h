@@ -16,8 +16,9 @@ namespace limpid {
 
 struct Rollout {
   std::vector<std::int32_t> ids;  // of the answer, the stop id included
-  std::vector<float> logprobs;    // of each, at the temperature (1 where greedy) with nothing cut: what token_loss computes again
-  bool finished = false;          // it ended with a stop id; else it was cut at max_tokens or by the context
+  std::vector<float>
+      logprobs;  // of each, at the temperature (1 where greedy) with nothing cut: what token_loss computes again
+  bool finished = false;  // it ended with a stop id; else it was cut at max_tokens or by the context
 };
 
 struct RolloutOptions {
@@ -32,7 +33,8 @@ struct RolloutOptions {
 
 // Answers in the order of prompts, the samples of a prompt together. The engine must not be started: its steps run on
 // this thread and its team. Throws Error(input) for a prompt or option that the engine refuses, and what a step failed of.
-std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::int32_t>> prompts, const RolloutOptions& options);
+std::vector<Rollout> roll_out(Engine& engine, std::span<const std::vector<std::int32_t>> prompts,
+                              const RolloutOptions& options);
 
 // Most options for an engine that rolls out: `rows` answers at a time, each of at most `positions`.
 EngineOptions rollout_engine(int rows, int positions, CacheType cache, int threads, const KernelTable& kernels);

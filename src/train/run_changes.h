@@ -11,7 +11,7 @@
 namespace limpid {
 
 struct RunChange {
-  std::string field;  // as the configuration has it: "schedule.learning_rate"
+  std::string field;        // as the configuration has it: "schedule.learning_rate"
   nlohmann::json from, to;  // null: not told
 };
 

@@ -31,10 +31,13 @@ std::string head_of(std::size_t json_bytes) {
 
 // Refuses a run that was told something else: the first field that differs and is not named in `change`. Returns what
 // differs of those.
-std::vector<RunChange> compare_runs(const std::string& path, const Json& saved, const Json& run, const std::vector<std::string>& change) {
+std::vector<RunChange> compare_runs(const std::string& path, const Json& saved, const Json& run,
+                                    const std::vector<std::string>& change) {
   constexpr std::string_view kConfig = "config.";
   const Json before = saved.is_object() ? saved.flatten() : Json::object(), now = run.flatten();
-  const auto value = [](const Json& from, const std::string& key) { return from.contains(key) ? from[key].dump() : std::string("nothing"); };
+  const auto value = [](const Json& from, const std::string& key) {
+    return from.contains(key) ? from[key].dump() : std::string("nothing");
+  };
   std::vector<RunChange> changes;
   const auto differs = [&](const std::string& key) {
     std::string field = key.substr(1);
@@ -44,7 +47,8 @@ std::vector<RunChange> compare_runs(const std::string& path, const Json& saved, 
       changes.push_back({field.substr(kConfig.size()), before.value(key, Json()), now.value(key, Json())});
       return;
     }
-    fail(ErrorKind::input, "{}: checkpoint of another configuration: {} was {}, is {}", path, field, value(before, key), value(now, key));
+    fail(ErrorKind::input, "{}: checkpoint of another configuration: {} was {}, is {}", path, field, value(before, key),
+         value(now, key));
   };
   for (const auto& [key, v] : now.items())
     if (!before.contains(key) || before[key] != v) differs(key);
@@ -55,8 +59,8 @@ std::vector<RunChange> compare_runs(const std::string& path, const Json& saved, 
 
 RunState state_of(const Json& json, const std::string& path) {
   try {
-    return {json.at("steps").get<std::int64_t>(), json.at("tokens").get<std::int64_t>(), json.at("data"), json.at("smooth").get<double>(),
-            json.at("least").get<double>(), {}};
+    return {json.at("steps").get<std::int64_t>(), json.at("tokens").get<std::int64_t>(), json.at("data"),
+            json.at("smooth").get<double>(),      json.at("least").get<double>(),        {}};
   } catch (const Json::exception& error) {
     fail(ErrorKind::input, "{}: {}", path, error.what());
   }
@@ -66,9 +70,15 @@ RunState state_of(const Json& json, const std::string& path) {
 
 void save_checkpoint(const std::string& path, const Json& run, const RunState& state, Trainer& trainer) {
   const Bytes values = std::as_bytes(trainer.values()), moments = std::as_bytes(trainer.optimiser().state());
-  const Json json = {{"run", run},           {"steps", state.steps},   {"tokens", state.tokens}, {"data", state.data},
-                     {"smooth", state.smooth}, {"least", state.least}, {"optimiser_steps", trainer.optimiser().steps()},
-                     {"values", values.size()}, {"moments", moments.size()}};
+  const Json json = {{"run", run},
+                     {"steps", state.steps},
+                     {"tokens", state.tokens},
+                     {"data", state.data},
+                     {"smooth", state.smooth},
+                     {"least", state.least},
+                     {"optimiser_steps", trainer.optimiser().steps()},
+                     {"values", values.size()},
+                     {"moments", moments.size()}};
   const std::string text = json.dump(), first = head_of(text.size()) + text;
   Hash128 hash = siphash128({}, std::as_bytes(std::span(first)));
   hash = siphash128(siphash128(hash, values), moments);
@@ -80,20 +90,26 @@ void save_checkpoint(const std::string& path, const Json& run, const RunState& s
   file.commit();
 }
 
-RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trainer, const std::vector<std::string>& change) {
+RunState load_checkpoint(const std::string& path, const Json& run, Trainer& trainer,
+                         const std::vector<std::string>& change) {
   const MappedFile file(path);
   const Bytes all = file.bytes();
-  const auto damaged = [&](const char* what) { fail(ErrorKind::input, "{}: no checkpoint, or a damaged one: {}", path, what); };
-  if (all.size() < kHead + kHash || std::memcmp(all.data(), kMagic.data(), kMagic.size()) != 0) damaged("it does not begin as one");
+  const auto damaged = [&](const char* what) {
+    fail(ErrorKind::input, "{}: no checkpoint, or a damaged one: {}", path, what);
+  };
+  if (all.size() < kHead + kHash || std::memcmp(all.data(), kMagic.data(), kMagic.size()) != 0)
+    damaged("it does not begin as one");
   std::uint64_t numbers[2];
   std::memcpy(numbers, all.data() + kMagic.size(), sizeof numbers);
-  if (numbers[0] != kVersion) fail(ErrorKind::unsupported, "{}: checkpoint of version {}, expected {}", path, numbers[0], kVersion);
+  if (numbers[0] != kVersion)
+    fail(ErrorKind::unsupported, "{}: checkpoint of version {}, expected {}", path, numbers[0], kVersion);
   const Bytes body = all.first(all.size() - kHash);
   if (numbers[1] > body.size() - kHead) damaged("it ends in its description");
   const Bytes first = body.first(kHead + numbers[1]);
   const Json json = parse_json({reinterpret_cast<const char*>(first.data()) + kHead, numbers[1]}, path);
   const auto size = [&](const char* name) -> std::uint64_t {
-    if (!json.is_object() || !json.contains(name) || !json[name].is_number_unsigned()) damaged("its description lacks a size");
+    if (!json.is_object() || !json.contains(name) || !json[name].is_number_unsigned())
+      damaged("its description lacks a size");
     return json[name].get<std::uint64_t>();
   };
   const std::uint64_t value_bytes = size("values"), moment_bytes = size("moments"), rest = body.size() - first.size();

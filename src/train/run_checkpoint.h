@@ -31,6 +31,7 @@ void save_checkpoint(const std::string& path, const nlohmann::json& run, const R
 
 // Sets parameters, the optimiser's state and the packed weights. Throws Error(not_found | input) naming the file: for
 // one that is damaged, and for one of another run the field and both values. The trainer is untouched then.
-RunState load_checkpoint(const std::string& path, const nlohmann::json& run, Trainer& trainer, const std::vector<std::string>& change = {});
+RunState load_checkpoint(const std::string& path, const nlohmann::json& run, Trainer& trainer,
+                         const std::vector<std::string>& change = {});
 
 }  // namespace limpid

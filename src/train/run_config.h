@@ -27,10 +27,10 @@ enum class RunKind : std::uint8_t { from_nothing, fine_tuning };
 
 struct RunConfig {
   RunKind kind = RunKind::from_nothing;
-  std::string path;       // of the file
-  std::shared_ptr<const nlohmann::json> json;  // the file; a checkpoint belongs to one that says the same
+  std::string path;                             // of the file
+  std::shared_ptr<const nlohmann::json> json;   // the file; a checkpoint belongs to one that says the same
   std::shared_ptr<const nlohmann::json> model;  // its "model"; null: fine-tuning
-  std::string tokenizer;                       // a directory, relative to the file's; empty: learned
+  std::string tokenizer;                        // a directory, relative to the file's; empty: learned
   std::int64_t tokenizer_vocabulary = 1024, tokenizer_samples = 40000;
 
   std::uint64_t seed = 1;              // of the first values, of what is drawn from the data, of holes

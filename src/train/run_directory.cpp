@@ -50,10 +50,12 @@ Tokenizer prepare_tokenizer(const RunConfig& config, const DataSpec& data, const
     }
   } else {
     if (!data.files.empty())
-      fail(ErrorKind::input, "{}: there is no tokenizer: \"tokenizer\": \"DIRECTORY\" is needed with files of data", config.path);
+      fail(ErrorKind::input, "{}: there is no tokenizer: \"tokenizer\": \"DIRECTORY\" is needed with files of data",
+           config.path);
     TokenizerPlan plan;
     plan.vocabulary = static_cast<std::size_t>(config.tokenizer_vocabulary);
-    write_tokenizer(learn_tokenizer(data.mix, config.seed, static_cast<std::uint64_t>(config.tokenizer_samples), plan), directory);
+    write_tokenizer(learn_tokenizer(data.mix, config.seed, static_cast<std::uint64_t>(config.tokenizer_samples), plan),
+                    directory);
   }
   return Tokenizer::open(directory);
 }
@@ -67,21 +69,27 @@ ModelConfig prepare_model_config(const RunConfig& config, const Tokenizer& token
   if (!model.contains("dtype") && !model.contains("torch_dtype")) model["dtype"] = "float32";
   if (!model.contains("architectures") && model.contains("model_type")) {
     const Json& type = model["model_type"];
-    model["architectures"] = Json::array({type == "llama" ? "LlamaForCausalLM" : type == "qwen2" ? "Qwen2ForCausalLM" : "DeepseekV3ForCausalLM"});
+    model["architectures"] = Json::array({type == "llama"   ? "LlamaForCausalLM"
+                                          : type == "qwen2" ? "Qwen2ForCausalLM"
+                                                            : "DeepseekV3ForCausalLM"});
   }
   write_file(directory + "/config.json", model.dump(2) + "\n");
   const ModelConfig read = config_from_checkpoint(Checkpoint(directory));
   if (read.vocabulary < vocabulary)
-    fail(ErrorKind::input, "{}: model.vocab_size is {}, the tokenizer has {} ids", config.path, read.vocabulary, vocabulary);
+    fail(ErrorKind::input, "{}: model.vocab_size is {}, the tokenizer has {} ids", config.path, read.vocabulary,
+         vocabulary);
   return read;
 }
 
 Json describe_run(const RunConfig& config, const DataSpec& data, const std::string& tokenizer) {
   Json told = *config.json, from = {{"spec", data.text}};
   told.erase("checkpoint_steps");
-  for (const std::string& file : data.files) from["files"].push_back({{"path", file}, {"bytes", std::filesystem::file_size(file)}});
+  for (const std::string& file : data.files)
+    from["files"].push_back({{"path", file}, {"bytes", std::filesystem::file_size(file)}});
   for (const MixPart& part : data.mix.parts)
-    from["mix"].push_back({{"family", family_name(part.family)}, {"weight", part.weight}, {"levels", {part.least_level, part.most_level}},
+    from["mix"].push_back({{"family", family_name(part.family)},
+                           {"weight", part.weight},
+                           {"levels", {part.least_level, part.most_level}},
                            {"chinese", part.chinese}});
   if (data.files.empty()) from["thinking"] = data.mix.thinking, from["other_language"] = data.mix.other_language;
   return {{"config", told}, {"data", from}, {"tokenizer", file_hash(tokenizer)}};

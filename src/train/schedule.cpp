@@ -12,7 +12,8 @@ namespace limpid {
 Curve Curve::parse(const nlohmann::json& json, const std::string& name, double most) {
   if (json.is_number()) {
     const double value = json.get<double>();
-    if (!(value >= 0 && value <= most)) fail(ErrorKind::input, "{}: expected a number from 0 to {}, found {}", name, most, json.dump());
+    if (!(value >= 0 && value <= most))
+      fail(ErrorKind::input, "{}: expected a number from 0 to {}, found {}", name, most, json.dump());
     return value;
   }
   Fields fields(json, name);
@@ -20,11 +21,13 @@ Curve Curve::parse(const nlohmann::json& json, const std::string& name, double m
   const nlohmann::json* pieces = fields.any("pieces");
   fields.done();
   if (pieces == nullptr || !pieces->is_array() || pieces->empty())
-    fail(ErrorKind::input, "{}: expected a list of pieces, found {}", fields.where("pieces"), pieces ? pieces->dump() : "none");
+    fail(ErrorKind::input, "{}: expected a list of pieces, found {}", fields.where("pieces"),
+         pieces ? pieces->dump() : "none");
   double before = 0;
   for (std::size_t i = 0; i < pieces->size(); ++i) {
     Fields piece((*pieces)[i], fmt::format("{}[{}]", fields.where("pieces"), i));
-    if (!piece.has("to") || !piece.has("until")) fail(ErrorKind::input, "{}[{}]: expected \"until\" and \"to\"", fields.where("pieces"), i);
+    if (!piece.has("to") || !piece.has("until"))
+      fail(ErrorKind::input, "{}[{}]: expected \"until\" and \"to\"", fields.where("pieces"), i);
     Piece p;
     p.until = piece.number("until", 1, before, 1);
     p.to = piece.number("to", 1, 0, most);
@@ -70,7 +73,8 @@ Schedule Schedule::parse(const nlohmann::json& json, const std::string& name) {
 }
 
 Schedule Schedule::deepseek_v3() {
-  constexpr double kTokens = 14.8e12, kConstant = 10e12 / kTokens, kCosine = 14.3e12 / kTokens, kTail = 14.633e12 / kTokens;
+  constexpr double kTokens = 14.8e12, kConstant = 10e12 / kTokens, kCosine = 14.3e12 / kTokens,
+                   kTail = 14.633e12 / kTokens;
   Schedule s;
   s.learning_rate = 2.2e-4;
   s.warmup_steps = 2000;

@@ -36,10 +36,11 @@ class Curve {
 
 struct Schedule {
   double learning_rate = 2e-3;  // the highest
-  std::int64_t warmup_steps = 0;  // over these it rises in a line from 0: step s (from 0) has (s + 1) / warmup_steps of it
-  Curve rate = 1;               // times learning_rate
-  Curve batch = 1;              // times the rows of a batch; at least one row
-  Curve mtp_weight = 0.0;       // of the loss of multi-token prediction
+  std::int64_t warmup_steps =
+      0;                   // over these it rises in a line from 0: step s (from 0) has (s + 1) / warmup_steps of it
+  Curve rate = 1;          // times learning_rate
+  Curve batch = 1;         // times the rows of a batch; at least one row
+  Curve mtp_weight = 0.0;  // of the loss of multi-token prediction
   Curve balance_speed = 0.001;  // what the sign rule adds to the bias of an expert
 
   // Fields: learning_rate, warmup_steps, rate, batch, mtp_weight, balance_speed; all may be absent. "deepseek-v3", or

@@ -12,7 +12,8 @@ Scorer::Scorer(const Decoder& decoder, std::int64_t tokens, int threads, const K
       kernels_(kernels),
       team_(threads),
       memory_(decoder.arena_bytes(static_cast<int>(tokens), static_cast<int>(tokens)) + loss_arena_bytes(tokens),
-              decoder.scratch_bytes(static_cast<int>(tokens)) + loss_scratch_bytes(decoder.info().vocabulary), threads) {}
+              decoder.scratch_bytes(static_cast<int>(tokens)) + loss_scratch_bytes(decoder.info().vocabulary),
+              threads) {}
 
 void Scorer::reserve_pages(std::int32_t pages) {
   if (pages <= pages_) return;
@@ -26,7 +27,8 @@ void Scorer::reserve_pages(std::int32_t pages) {
 }
 
 std::vector<float> Scorer::score(const PackedBatch& packed, float temperature) {
-  if (packed.tokens() > tokens_) fail(ErrorKind::input, "scorer: a batch of {} rows; at most {} are expected", packed.tokens(), tokens_);
+  if (packed.tokens() > tokens_)
+    fail(ErrorKind::input, "scorer: a batch of {} rows; at most {} are expected", packed.tokens(), tokens_);
   reserve_pages(packed.pages());
   std::vector<std::int32_t> pages(static_cast<std::size_t>(packed.pages())), outputs(packed.ids.size());
   for (std::size_t i = 0; i < pages.size(); ++i) pages[i] = static_cast<std::int32_t>(i);
@@ -42,7 +44,8 @@ std::vector<float> Scorer::score(const PackedBatch& packed, float temperature) {
   team_.run([&](int thread) {
     Exec ex = memory_.exec(team_, thread, &kernels_);
     const Tensor logits = decoder_.forward(ex, batch, cache_);
-    token_loss(ex, logits, {.targets = packed.targets, .weights = packed.weights, .temperature = temperature}, logprobs);
+    token_loss(ex, logits, {.targets = packed.targets, .weights = packed.weights, .temperature = temperature},
+               logprobs);
   });
   return logprobs;
 }

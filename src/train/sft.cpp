@@ -32,7 +32,9 @@ nlohmann::json describe(const RunConfig& config, const DataSpec& data, const Mod
 // Trained whole, a model needs a directory that makes it one; a GGUF's parts are not that.
 void prepare_directory(const ModelFiles& files, const std::string& out) {
   if (files.checkpoint() == nullptr)
-    fail(ErrorKind::unsupported, "{}: all weights of a GGUF cannot be trained: make safetensors of it first (limpid export), or give \"lora\" in the configuration",
+    fail(ErrorKind::unsupported,
+         "{}: all weights of a GGUF cannot be trained: make safetensors of it first (limpid export), or give \"lora\" "
+         "in the configuration",
          files.path());
   if (fs::equivalent(files.path(), out)) fail(ErrorKind::input, "{}: --out is the model's own directory", out);
   copy_model_files(files.path(), out);
@@ -51,7 +53,8 @@ std::string chat_template(const RunConfig& config, const ModelFiles& files, cons
 }  // namespace
 
 LoopEnd fine_tune(const RunConfig& config, const std::string& model, const DataSpec& data, const LoopOptions& options) {
-  if (config.kind != RunKind::fine_tuning) fail(ErrorKind::input, "{}: it is the configuration of a run from nothing", config.path);
+  if (config.kind != RunKind::fine_tuning)
+    fail(ErrorKind::input, "{}: it is the configuration of a run from nothing", config.path);
   const ModelFiles files = ModelFiles::open(model);
   prepare_run(options);
   RunSetup setup;
@@ -59,8 +62,9 @@ LoopEnd fine_tune(const RunConfig& config, const std::string& model, const DataS
   setup.model = training_config(files);
   setup.run = describe(config, data, files);
   if (!config.lora) prepare_directory(files, options.out);
-  setup.source = data.open(std::make_shared<const ChatWriter>(*setup.tokenizer, chat_template(config, files, options.out)),
-                           {config.seed, static_cast<float>(config.prompt_weight), config.fim});
+  setup.source =
+      data.open(std::make_shared<const ChatWriter>(*setup.tokenizer, chat_template(config, files, options.out)),
+                {config.seed, static_cast<float>(config.prompt_weight), config.fim});
   const auto load = [&](Trainer& trainer) { trainer.store().load(files.weights()); };
   if (config.lora) {
     setup.frozen = [=](Trainer& trainer) {
@@ -68,7 +72,9 @@ LoopEnd fine_tune(const RunConfig& config, const std::string& model, const DataS
       trainer.refresh();
     };
     setup.begin = [&](Trainer& trainer) { trainer.lora()->initialise(config.seed); };
-    setup.finish = [&](const Trainer& trainer) { trainer.lora()->save(options.out, fs::path(model).filename().string()); };
+    setup.finish = [&](const Trainer& trainer) {
+      trainer.lora()->save(options.out, fs::path(model).filename().string());
+    };
   } else {
     setup.begin = load;
     setup.finish = [&](const Trainer& trainer) { trainer.store().save(options.out + "/model.safetensors"); };

@@ -71,7 +71,9 @@ OrderedJson byte_level() {
 // Every text begins with BOS (id 0).
 OrderedJson begin_with(const std::string& bos) {
   const OrderedJson token = {{"SpecialToken", {{"id", bos}, {"type_id", 0}}}};
-  const auto sequence = [](const char* id, int type) { return OrderedJson{{"Sequence", {{"id", id}, {"type_id", type}}}}; };
+  const auto sequence = [](const char* id, int type) {
+    return OrderedJson{{"Sequence", {{"id", id}, {"type_id", type}}}};
+  };
   OrderedJson special = OrderedJson::object();
   special[bos] = {{"id", bos}, {"ids", OrderedJson::array({0})}, {"tokens", OrderedJson::array({bos})}};
   return {{"type", "TemplateProcessing"},
@@ -81,7 +83,7 @@ OrderedJson begin_with(const std::string& bos) {
 }
 
 OrderedJson added_token(std::size_t id, const std::string& content, bool special) {
-  return {{"id", id},         {"content", content}, {"single_word", false}, {"lstrip", false},
+  return {{"id", id},        {"content", content},  {"single_word", false}, {"lstrip", false},
           {"rstrip", false}, {"normalized", false}, {"special", special}};
 }
 

@@ -10,7 +10,7 @@
 namespace limpid {
 
 const std::string_view kControlTokens[3] = {"<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜▁pad▁｜>"};
-const std::string_view kMarks[7] = {"<think>",         "</think>",       "<｜fim▁hole｜>", "<｜fim▁begin｜>",
+const std::string_view kMarks[7] = {"<think>",       "</think>",   "<｜fim▁hole｜>", "<｜fim▁begin｜>",
                                     "<｜fim▁end｜>", "<｜User｜>", "<｜Assistant｜>"};
 
 namespace {
@@ -48,7 +48,8 @@ class Learner {
     }
     const std::size_t fixed = out_.tokens.size() + std::size(kMarks);
     if (plan.vocabulary < fixed) {
-      fail(ErrorKind::input, "tokenizer: a vocabulary of {}: bytes and control tokens alone are {}", plan.vocabulary, fixed);
+      fail(ErrorKind::input, "tokenizer: a vocabulary of {}: bytes and control tokens alone are {}", plan.vocabulary,
+           fixed);
     }
     // A hash table has no order of its own: the pieces are put into one.
     std::vector<std::pair<std::string_view, std::uint64_t>> sorted(pieces.begin(), pieces.end());
@@ -100,7 +101,8 @@ class Learner {
         const auto [it, fresh] = known.try_emplace(std::string(character.substr(0, size)), 0);
         if (fresh) {
           if (room() == 0) {
-            fail(ErrorKind::input, "tokenizer: a vocabulary of {} has no room for the {} characters that occur {} times or more",
+            fail(ErrorKind::input,
+                 "tokenizer: a vocabulary of {} has no room for the {} characters that occur {} times or more",
                  plan_.vocabulary, common.size(), plan_.character_count);
           }
           it->second = add_merge(left, byte_of(character[size - 1]));
@@ -131,7 +133,9 @@ class Learner {
 
   struct Candidate {
     std::uint64_t count, key;
-    bool operator<(const Candidate& other) const { return count != other.count ? count < other.count : key > other.key; }
+    bool operator<(const Candidate& other) const {
+      return count != other.count ? count < other.count : key > other.key;
+    }
   };
 
   bool may_join(TokenId id) const {

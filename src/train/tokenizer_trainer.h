@@ -34,9 +34,9 @@ struct TokenizerPlan {
 // What was learned. Ids as in DeepSeek-V3: BOS 0, EOS 1, padding 2, bytes in the order of GPT-2's alphabet, learned
 // tokens in the order of their merges, and the marks last.
 struct TrainedTokenizer {
-  std::vector<std::string> tokens;                   // by id: bytes of a token, or the text of a control token or mark
-  std::vector<std::pair<TokenId, TokenId>> merges;   // in order of rank; merge i makes token 259 + i
-  std::size_t characters = 0;                        // how many whole characters beyond ASCII are tokens
+  std::vector<std::string> tokens;                  // by id: bytes of a token, or the text of a control token or mark
+  std::vector<std::pair<TokenId, TokenId>> merges;  // in order of rank; merge i makes token 259 + i
+  std::size_t characters = 0;                       // how many whole characters beyond ASCII are tokens
   std::size_t first_mark() const { return 259 + merges.size(); }
 };
 

@@ -23,15 +23,30 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 Json counts_json(const TraceCounts& c) {
-  return {{"problems", c.problems}, {"answers", c.answers}, {"finished", c.finished}, {"correct", c.correct}, {"well_formed", c.well_formed},
-          {"reasoned", c.reasoned}, {"one_language", c.one_language}, {"kept", c.kept}, {"tokens", c.tokens}, {"solved", c.solved}};
+  return {{"problems", c.problems},
+          {"answers", c.answers},
+          {"finished", c.finished},
+          {"correct", c.correct},
+          {"well_formed", c.well_formed},
+          {"reasoned", c.reasoned},
+          {"one_language", c.one_language},
+          {"kept", c.kept},
+          {"tokens", c.tokens},
+          {"solved", c.solved}};
 }
 
 TraceCounts counts_of(const Json& json) {
   TraceCounts c;
-  const std::pair<const char*, std::int64_t*> fields[] = {
-      {"problems", &c.problems}, {"answers", &c.answers}, {"finished", &c.finished}, {"correct", &c.correct}, {"well_formed", &c.well_formed},
-      {"reasoned", &c.reasoned}, {"one_language", &c.one_language}, {"kept", &c.kept}, {"tokens", &c.tokens}, {"solved", &c.solved}};
+  const std::pair<const char*, std::int64_t*> fields[] = {{"problems", &c.problems},
+                                                          {"answers", &c.answers},
+                                                          {"finished", &c.finished},
+                                                          {"correct", &c.correct},
+                                                          {"well_formed", &c.well_formed},
+                                                          {"reasoned", &c.reasoned},
+                                                          {"one_language", &c.one_language},
+                                                          {"kept", &c.kept},
+                                                          {"tokens", &c.tokens},
+                                                          {"solved", &c.solved}};
   for (const auto& [name, value] : fields) *value = json.at(name).get<std::int64_t>();
   return c;
 }
@@ -41,16 +56,26 @@ TraceCounts counts_of(const Json& json) {
 Json describe(const Teacher& teacher, const TraceSettings& s) {
   Json mix = Json::array();
   for (const MixPart& part : s.mix.parts)
-    mix.push_back({{"family", family_name(part.family)}, {"weight", part.weight}, {"levels", {part.least_level, part.most_level}}, {"chinese", part.chinese}});
-  return {{"teacher", teacher.describe()}, {"mix", mix}, {"samples", s.samples}, {"keep", s.keep}, {"correct", s.correct},
-          {"well_formed", s.well_formed}, {"reasoned", s.reasoned}, {"language", s.language}, {"temperature", s.temperature},
-          {"top_p", s.top_p}, {"max_tokens", s.max_tokens}, {"seed", s.seed}};
+    mix.push_back({{"family", family_name(part.family)},
+                   {"weight", part.weight},
+                   {"levels", {part.least_level, part.most_level}},
+                   {"chinese", part.chinese}});
+  return {{"teacher", teacher.describe()}, {"mix", mix},
+          {"samples", s.samples},          {"keep", s.keep},
+          {"correct", s.correct},          {"well_formed", s.well_formed},
+          {"reasoned", s.reasoned},        {"language", s.language},
+          {"temperature", s.temperature},  {"top_p", s.top_p},
+          {"max_tokens", s.max_tokens},    {"seed", s.seed}};
 }
 
 class Tracer {
  public:
   Tracer(Teacher& teacher, const TraceSettings& settings, const TraceOptions& options)
-      : teacher_(teacher), settings_(settings), options_(options), progress_(options.out + ".progress.json"), told_(describe(teacher, settings)) {}
+      : teacher_(teacher),
+        settings_(settings),
+        options_(options),
+        progress_(options.out + ".progress.json"),
+        told_(describe(teacher, settings)) {}
 
   TraceEnd run() {
     const std::uint64_t bytes = begin();
@@ -80,11 +105,14 @@ class Tracer {
   std::uint64_t begin() {
     if (!fs::exists(progress_)) {
       if (fs::exists(options_.out) && fs::file_size(options_.out) > 0)
-        fail(ErrorKind::input, "{}: it is there already, and is no file of traces (it has no {})", options_.out, progress_);
+        fail(ErrorKind::input, "{}: it is there already, and is no file of traces (it has no {})", options_.out,
+             progress_);
       write_progress(0);
       return 0;
     }
-    if (!options_.resume) fail(ErrorKind::input, "{}: there are traces already: --resume goes on from them, another name begins anew", options_.out);
+    if (!options_.resume)
+      fail(ErrorKind::input, "{}: there are traces already: --resume goes on from them, another name begins anew",
+           options_.out);
     const Json json = read_json(progress_);
     try {
       const Json before = json.at("told").flatten(), now = told_.flatten();
@@ -106,12 +134,15 @@ class Tracer {
     std::vector<Sample> problems;
     const std::int64_t first = counts_.problems, end = std::min(settings_.problems, first + settings_.chunk);
     for (std::int64_t i = first; i < end; ++i)
-      problems.push_back(mixed_sample(settings_.mix, Split::train, settings_.seed, static_cast<std::uint64_t>(i)).sample);
+      problems.push_back(
+          mixed_sample(settings_.mix, Split::train, settings_.seed, static_cast<std::uint64_t>(i)).sample);
     const auto samples = static_cast<std::size_t>(settings_.samples);
-    const std::vector<TeacherAnswer> answers =
-        teacher_.answer(problems, static_cast<std::uint64_t>(first) * samples, settings_, options_.stop ? options_.stop : [] { return false; });
+    const std::vector<TeacherAnswer> answers = teacher_.answer(
+        problems, static_cast<std::uint64_t>(first) * samples, settings_,
+        options_.stop ? options_.stop : [] { return false; });
     if (answers.size() != problems.size() * samples)
-      fail(ErrorKind::system, "traces: {} answers to {} problems, expected {} each", answers.size(), problems.size(), samples);
+      fail(ErrorKind::system, "traces: {} answers to {} problems, expected {} each", answers.size(), problems.size(),
+           samples);
     std::string lines;
     for (std::size_t p = 0; p < problems.size(); ++p) {
       int kept = 0;
@@ -130,16 +161,18 @@ class Tracer {
 
   bool good(const Sample& problem, const TeacherAnswer& answer) {
     const Judgement judgement = judge(problem, answer.reply);
-    const bool one_language = judgement.language_share >= settings_.language, reasoned = !take_apart(answer.reply).thinking.empty();
+    const bool one_language = judgement.language_share >= settings_.language,
+               reasoned = !take_apart(answer.reply).thinking.empty();
     ++counts_.answers;
     counts_.tokens += answer.tokens;
     counts_.finished += answer.finished ? 1 : 0;
     counts_.correct += answer.finished && judgement.correct ? 1 : 0;
     counts_.well_formed += answer.finished && judgement.well_formed ? 1 : 0;
     counts_.reasoned += answer.finished && reasoned ? 1 : 0;
-    counts_.one_language += answer.finished && reasoned && one_language ? 1 : 0;  // who answers at once chose no language
-    return answer.finished && (judgement.correct || !settings_.correct) && (judgement.well_formed || !settings_.well_formed) && one_language &&
-           (!settings_.reasoned || reasoned);
+    counts_.one_language +=
+        answer.finished && reasoned && one_language ? 1 : 0;  // who answers at once chose no language
+    return answer.finished && (judgement.correct || !settings_.correct) &&
+           (judgement.well_formed || !settings_.well_formed) && one_language && (!settings_.reasoned || reasoned);
   }
 
   static std::string line(const Sample& problem, const TeacherAnswer& answer, std::int64_t index) {
@@ -187,6 +220,8 @@ TraceSettings TraceSettings::parse(const Json& json, const std::string& name) {
   return s;
 }
 
-TraceEnd make_traces(Teacher& teacher, const TraceSettings& settings, const TraceOptions& options) { return Tracer(teacher, settings, options).run(); }
+TraceEnd make_traces(Teacher& teacher, const TraceSettings& settings, const TraceOptions& options) {
+  return Tracer(teacher, settings, options).run();
+}
 
 }  // namespace limpid

@@ -27,16 +27,16 @@ struct KernelTable;
 struct TraceSettings {
   Mix mix;
   std::int64_t problems = 1000;
-  int samples = 4;             // answers to each
-  int keep = 1;                // most that are kept of a problem: the first good ones; 0: all
-  bool correct = true;         // keep only right answers
-  bool well_formed = true;     // ... in R1's form
-  bool reasoned = true;        // ... whose thinking is not empty
-  double language = 1;         // ... whose thinking has at least this share of the prompt's language
+  int samples = 4;          // answers to each
+  int keep = 1;             // most that are kept of a problem: the first good ones; 0: all
+  bool correct = true;      // keep only right answers
+  bool well_formed = true;  // ... in R1's form
+  bool reasoned = true;     // ... whose thinking is not empty
+  double language = 1;      // ... whose thinking has at least this share of the prompt's language
   double temperature = 1, top_p = 1;
-  int max_tokens = 256;        // of an answer; a longer one is not kept
-  int chunk = 64;              // problems between two writings
-  int rows = 64;               // answers at a time (the engine)
+  int max_tokens = 256;  // of an answer; a longer one is not kept
+  int chunk = 64;        // problems between two writings
+  int rows = 64;         // answers at a time (the engine)
   std::uint64_t seed = 1;
 
   // Throws Error(input) naming the field.
@@ -54,8 +54,8 @@ class Teacher {
   virtual ~Teacher() = default;
   // `samples` answers to each problem, those of a problem together; answer s of problem p is numbered first + p * samples
   // + s. Throws Error(system) for a teacher that cannot be asked, Error(cancelled) where `stop` says so.
-  virtual std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first, const TraceSettings& settings,
-                                            const std::function<bool()>& stop) = 0;
+  virtual std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first,
+                                            const TraceSettings& settings, const std::function<bool()>& stop) = 0;
   virtual nlohmann::json describe() const = 0;  // what a file of traces belongs to
 };
 
@@ -67,14 +67,15 @@ std::unique_ptr<Teacher> engine_teacher(const std::string& model, int threads, c
 std::unique_ptr<Teacher> endpoint_teacher(const std::string& url, const std::string& model, const std::string& key);
 
 struct TraceCounts {
-  std::int64_t problems = 0, answers = 0, finished = 0, correct = 0, well_formed = 0, reasoned = 0, kept = 0, tokens = 0;
+  std::int64_t problems = 0, answers = 0, finished = 0, correct = 0, well_formed = 0, reasoned = 0, kept = 0,
+               tokens = 0;
   std::int64_t one_language = 0;  // of those that think (reasoned): the prompt's language, by the settings' share
-  std::int64_t solved = 0;  // problems of which something is kept
+  std::int64_t solved = 0;        // problems of which something is kept
 };
 
 struct TraceOptions {
-  std::string out;      // the file
-  bool resume = false;  // go on with what is there; where there is nothing, begin
+  std::string out;                                   // the file
+  bool resume = false;                               // go on with what is there; where there is nothing, begin
   std::function<void(const TraceCounts&)> progress;  // after each chunk
   std::function<bool()> stop;
 };

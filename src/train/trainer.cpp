@@ -24,7 +24,9 @@ ModelConfig trained_config(ModelConfig config, const TrainerOptions& options) {
 
 }  // namespace
 
-bool StepResult::finite() const { return std::isfinite(loss) && std::isfinite(mtp_loss) && std::isfinite(balance_loss) && std::isfinite(norm); }
+bool StepResult::finite() const {
+  return std::isfinite(loss) && std::isfinite(mtp_loss) && std::isfinite(balance_loss) && std::isfinite(norm);
+}
 
 Trainer::Trainer(const ModelConfig& config, const TrainerOptions& options, const OptimiserSettings& settings)
     : config_(trained_config(config, options)),
@@ -35,7 +37,8 @@ Trainer::Trainer(const ModelConfig& config, const TrainerOptions& options, const
       optimiser_(lora_ ? lora_->parameters() : store_.parameters(), settings, options.threads),
       team_(options.threads),
       memory_(arena_size(options), kScratch, options.threads) {
-  if (config.mtp_layers > 1) fail(ErrorKind::unsupported, "training: {} layers of multi-token prediction, expected 0 or 1", config.mtp_layers);
+  if (config.mtp_layers > 1)
+    fail(ErrorKind::unsupported, "training: {} layers of multi-token prediction, expected 0 or 1", config.mtp_layers);
   tape_.moe = &moe_;
   store_.register_in(tape_);
   if (lora_) lora_->register_in(tape_);
@@ -73,7 +76,8 @@ Trainer::Prepared Trainer::prepare(const PackedBatch& batch) const {
   p.pages.reserve(static_cast<std::size_t>(batch.pages()));
   for (const PackedBatch::Place& place : batch.places) {
     p.sequences.push_back({place.first_row, place.rows, 0, p.pages.data() + p.pages.size()});
-    for (std::int32_t at = 0; at < place.rows; at += kPageTokens) p.pages.push_back(static_cast<std::int32_t>(p.pages.size()));
+    for (std::int32_t at = 0; at < place.rows; at += kPageTokens)
+      p.pages.push_back(static_cast<std::int32_t>(p.pages.size()));
     for (std::int32_t row = place.first_row; row < place.first_row + place.rows; ++row) {
       const auto i = static_cast<std::size_t>(row);
       add(p.main, row, batch.targets[i], batch.weights[i]);
@@ -91,8 +95,8 @@ Trainer::Prepared Trainer::prepare(const PackedBatch& batch) const {
   return p;
 }
 
-void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const StepPlan& plan, double weight, double mtp_weight,
-                               StepResult& result) {
+void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const StepPlan& plan, double weight,
+                               double mtp_weight, StepResult& result) {
   const bool with_mtp = config_.mtp_layers > 0 && plan.mtp_weight > 0 && !p.mtp.outputs.empty();
   const auto scale = [](Rows& rows, double by) {
     for (float& w : rows.weights) w = static_cast<float>(static_cast<double>(w) * by);
@@ -124,7 +128,8 @@ void Trainer::forward_backward(const PackedBatch& packed, Prepared& p, const Ste
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(static_cast<std::size_t>(config_.layers)));
     LossSums sums, mtp_sums;
     if (!p.main.outputs.empty()) sums = lost(decoder_.logits(ex, hidden, batch), p.main, plan.temperature);
-    if (with_mtp) mtp_sums = lost(decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits, p.mtp, 1);
+    if (with_mtp)
+      mtp_sums = lost(decoder_.mtp_forward(ex, 0, hidden, MtpInput::normed, next, cache.back()).logits, p.mtp, 1);
     tape_.backward(ex);
     if (thread != 0) return;
     main = sums;

@@ -28,8 +28,9 @@ struct TrainerOptions {
   DType precision = DType::f32;  // of the forward's products
   int threads = 1;
   const KernelTable* kernels = nullptr;
-  std::size_t arena_bytes = 0;  // most memory of a forward with its backward; 0: three quarters of what the machine has.
-                                // Only what a step touches is taken from the machine
+  std::size_t arena_bytes =
+      0;  // most memory of a forward with its backward; 0: three quarters of what the machine has.
+          // Only what a step touches is taken from the machine
   std::optional<LoraSettings> lora = {};  // adapters are trained and the store's weights are frozen, without gradients;
                                           // no multi-token prediction then, and no sign rule
 };
@@ -42,7 +43,7 @@ struct StepPlan {
   // Of policy gradients, with what the batches hold (PackedBatch):
   double total_weight = 0;  // the loss is divided by it; 0: by the sum of the weights
   double clip_low = 0.2, clip_high = 0.2, kl = 0;
-  double temperature = 1;  // of the policy: at which the batches' answers were drawn
+  double temperature = 1;      // of the policy: at which the batches' answers were drawn
   bool keep_logprobs = false;  // StepResult::logprobs is wanted
 };
 
@@ -50,12 +51,12 @@ struct StepResult {
   double loss = 0;      // mean by weight
   double mtp_loss = 0;  // likewise, without its factor; 0 where there is none
   double balance_loss = 0;
-  double norm = 0;        // of the gradient, before clipping
-  double violation = 0;   // MaxVio, the mean over layers with experts
-  double kl = 0;          // of the reference, the mean by weight, without its factor
-  std::int64_t clipped = 0;  // predictions whose ratio was cut
+  double norm = 0;                         // of the gradient, before clipping
+  double violation = 0;                    // MaxVio, the mean over layers with experts
+  double kl = 0;                           // of the reference, the mean by weight, without its factor
+  std::int64_t clipped = 0;                // predictions whose ratio was cut
   std::int64_t tokens = 0, predicted = 0;  // rows, and those of them that count
-  std::vector<float> logprobs;  // of the predictions before the update, in the order of the batches
+  std::vector<float> logprobs;             // of the predictions before the update, in the order of the batches
   bool finite() const;
 };
 
@@ -103,8 +104,8 @@ class Trainer {
   Exec exec(int thread);
   Prepared prepare(const PackedBatch& batch) const;
   void reserve_pages(std::int32_t pages);
-  void forward_backward(const PackedBatch& batch, Prepared& prepared, const StepPlan& plan, double weight, double mtp_weight,
-                        StepResult& result);
+  void forward_backward(const PackedBatch& batch, Prepared& prepared, const StepPlan& plan, double weight,
+                        double mtp_weight, StepResult& result);
   void finish_step(const StepPlan& plan, StepResult& result);
   void balance(const StepPlan& plan, StepResult& result);
 

@@ -89,7 +89,8 @@ bool is_correct(const Check& check, std::string_view answer) {
     return !found.empty() && found == integer_text(check.accepted[0]);
   }
   const std::string found = plain(answer);
-  return std::any_of(check.accepted.begin(), check.accepted.end(), [&](const auto& text) { return plain(text) == found; });
+  return std::any_of(check.accepted.begin(), check.accepted.end(),
+                     [&](const auto& text) { return plain(text) == found; });
 }
 
 double LanguageCount::share(Language target) const {

@@ -32,10 +32,14 @@ std::optional<Fraction> make_fraction(__int128 top, __int128 bottom) {
 std::optional<Fraction> apply(char op, Fraction a, Fraction b) {
   const __int128 at = a.top, ab = a.bottom, bt = b.top, bb = b.bottom;
   switch (op) {
-    case '+': return make_fraction(at * bb + bt * ab, ab * bb);
-    case '-': return make_fraction(at * bb - bt * ab, ab * bb);
-    case '*': return make_fraction(at * bt, ab * bb);
-    default: return make_fraction(at * bb, ab * bt);
+    case '+':
+      return make_fraction(at * bb + bt * ab, ab * bb);
+    case '-':
+      return make_fraction(at * bb - bt * ab, ab * bb);
+    case '*':
+      return make_fraction(at * bt, ab * bb);
+    default:
+      return make_fraction(at * bb, ab * bt);
   }
 }
 
@@ -43,7 +47,7 @@ struct Spelling {
   std::string_view text;
   char sign;
 };
-constexpr Spelling kSpellings[] = {{"×", '*'}, {"x", '*'}, {"X", '*'}, {"·", '*'}, {"÷", '/'}, {"−", '-'},
+constexpr Spelling kSpellings[] = {{"×", '*'},  {"x", '*'},  {"X", '*'},  {"·", '*'},  {"÷", '/'}, {"−", '-'},
                                    {"（", '('}, {"）", ')'}, {"＋", '+'}, {"－", '-'}, {"＝", '='}};
 
 class Parser {

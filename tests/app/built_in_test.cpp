@@ -21,11 +21,13 @@ TEST(BuiltIn, AModelInMemoryIsTheOneOnDisk) {
   const ModelFiles outside = ModelFiles::open(std::string(REPO_DIR) + "/tests/models/data/deepseek_v3");
   EXPECT_EQ(inside.path(), "inside");
   ASSERT_EQ(inside.weights().weights().size(), outside.weights().weights().size());
-  for (const Weight& weight : outside.weights().weights()) EXPECT_EQ(decode_all(weight), decode_all(inside.weights().at(weight.name))) << weight.name;
+  for (const Weight& weight : outside.weights().weights())
+    EXPECT_EQ(decode_all(weight), decode_all(inside.weights().at(weight.name))) << weight.name;
   EXPECT_EQ(inside.config().mtp_layers, outside.config().mtp_layers);
   EXPECT_EQ(inside.end_ids(), outside.end_ids());
   EXPECT_FALSE(inside.has_tokenizer());
-  EXPECT_EQ(load_model(inside, Precision::exact, 1)->info().fingerprint, load_model(outside, Precision::exact, 1)->info().fingerprint);
+  EXPECT_EQ(load_model(inside, Precision::exact, 1)->info().fingerprint,
+            load_model(outside, Precision::exact, 1)->info().fingerprint);
 }
 
 TEST(BuiltIn, WhatIsMissingInMemoryIsNamed) {
@@ -46,7 +48,8 @@ TEST(BuiltIn, ItsNameMeansItOrSaysThatItIsNotThere) {
     EXPECT_TRUE(means_built_in("R1-Nano"));
   else
     EXPECT_THROW(means_built_in("r1-nano"), Error);
-  std::FILE* pipe = popen((std::string("LIMPID_HOME=/nowhere/at/all ") + LIMPID_BINARY + " models --json").c_str(), "r");
+  std::FILE* pipe =
+      popen((std::string("LIMPID_HOME=/nowhere/at/all ") + LIMPID_BINARY + " models --json").c_str(), "r");
   std::string listed(1 << 16, 0);
   listed.resize(std::fread(listed.data(), 1, listed.size(), pipe));
   EXPECT_EQ(pclose(pipe), 0);
@@ -59,7 +62,8 @@ TEST(ModelChoice, TheBestThatRunsWellComesFirst) {
   const Catalogue catalogue = Catalogue::built_in();
   const auto names = [&](const MachineFacts& machine) {
     std::vector<std::string> out;
-    for (const ModelChoice& choice : choose_models(catalogue, {}, machine)) out.push_back(choice.name.substr(0, choice.name.find(':')));
+    for (const ModelChoice& choice : choose_models(catalogue, {}, machine))
+      out.push_back(choice.name.substr(0, choice.name.find(':')));
     return out;
   };
   using Names = std::vector<std::string>;
@@ -68,7 +72,8 @@ TEST(ModelChoice, TheBestThatRunsWellComesFirst) {
   EXPECT_EQ(names({4 * kGB, 100 * kGB, 50e9}), Names{"r1-distill-qwen-1.5b"});
   EXPECT_EQ(names({8 * kGB, 2 * kGB, 50e9}), Names{"r1-distill-qwen-1.5b"}) << "the disk";
   // 50 GB/s: 9.1 tokens/s of the 7B, 4.7 of the 14B, which is there for who has time.
-  EXPECT_EQ(names({16 * kGB, 100 * kGB, 50e9}), (Names{"r1-distill-qwen-7b", "r1-distill-qwen-14b", "r1-distill-llama-8b", "r1-distill-qwen-1.5b"}));
+  EXPECT_EQ(names({16 * kGB, 100 * kGB, 50e9}),
+            (Names{"r1-distill-qwen-7b", "r1-distill-qwen-14b", "r1-distill-llama-8b", "r1-distill-qwen-1.5b"}));
   EXPECT_EQ(names({64 * kGB, 100 * kGB, 500e9}).front(), "r1-distill-qwen-32b");
   // On a slow machine the fastest, not the best.
   EXPECT_EQ(names({16 * kGB, 100 * kGB, 4e9}).front(), "r1-distill-qwen-1.5b");

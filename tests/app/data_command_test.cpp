@@ -23,7 +23,8 @@ TEST(DataCommand, JsonIsOneObjectALine) {
   const std::string line = result.output.substr(0, result.output.find('\n'));
   const nlohmann::json sample = nlohmann::json::parse(line);
   EXPECT_EQ(sample["split"], "held-out");
-  EXPECT_TRUE(sample["completion"].get<std::string>().ends_with("\n</think>\n\n" + sample["answer"].get<std::string>()));
+  EXPECT_TRUE(
+      sample["completion"].get<std::string>().ends_with("\n</think>\n\n" + sample["answer"].get<std::string>()));
   // Samples are numbered: the third of these is the first from 102 on.
   const ShellResult later = run_limpid("data mix -n 3 --split held-out --json --start 102");
   EXPECT_TRUE(result.output.ends_with(later.output));

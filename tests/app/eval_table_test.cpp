@@ -14,7 +14,8 @@ Evaluated evaluated(const std::string& model, Reasoning reasoning, double pass) 
   Evaluated e{model, reasoning, {}};
   e.report.k = 4;
   e.report.rows = {{"", "", 20}, {"", "zh", 10}, {"addsub", "", 20}, {"addsub", "zh", 10}};
-  for (EvalRow& row : e.report.rows) row.pass_1 = pass, row.tokens = 12.5, row.reasoned = 0.25, row.thoughts = 20, row.one_language = 1;
+  for (EvalRow& row : e.report.rows)
+    row.pass_1 = pass, row.tokens = 12.5, row.reasoned = 0.25, row.thoughts = 20, row.one_language = 1;
   return e;
 }
 

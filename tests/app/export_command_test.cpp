@@ -26,14 +26,16 @@ class ExportCommand : public testing::Test {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     std::ofstream(folder_ / "config.json") << kConfig;
-    const ShellResult trained = run_limpid("train " + at("config.json") + " --data addsub --out " + at("run") + " -t 1 2>&1");
+    const ShellResult trained =
+        run_limpid("train " + at("config.json") + " --data addsub --out " + at("run") + " -t 1 2>&1");
     ASSERT_EQ(trained.code, 0) << trained.output;
   }
   void TearDown() override { fs::remove_all(folder_); }
   std::string at(const std::string& name) const { return (folder_ / name).string(); }
   // What is left of limpid logits' line behind the file's name: shape, mode and hash.
   std::string logits(const std::string& model) const {
-    const ShellResult result = run_limpid("logits " + model + " --ids 0,5,70,30,12,99 --compute exact -o " + at("logits.npy") + " 2>&1");
+    const ShellResult result =
+        run_limpid("logits " + model + " --ids 0,5,70,30,12,99 --compute exact -o " + at("logits.npy") + " 2>&1");
     EXPECT_EQ(result.code, 0) << result.output;
     return result.output;
   }
@@ -41,7 +43,8 @@ class ExportCommand : public testing::Test {
 };
 
 TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
-  const ShellResult directory = run_limpid("export " + at("run") + " " + at("st") + " --to safetensors --advise-temp 0.3 --advise-top-p 0.9 2>&1");
+  const ShellResult directory = run_limpid("export " + at("run") + " " + at("st") +
+                                           " --to safetensors --advise-temp 0.3 --advise-top-p 0.9 2>&1");
   ASSERT_EQ(directory.code, 0) << directory.output;
   EXPECT_NE(directory.output.find("in F32"), std::string::npos) << directory.output;
   const ShellResult gguf = run_limpid("export " + at("run") + " " + at("model.gguf") + " --to gguf 2>&1");
@@ -54,7 +57,8 @@ TEST_F(ExportCommand, ATrainedModelAnswersAlikeInBothFormats) {
   EXPECT_FALSE(prompt.empty());
   for (const char* name : {"st", "model.gguf"})
     EXPECT_EQ(shell("echo " + messages + " | " + LIMPID_BINARY + " render --ids " + at(name)).output, prompt) << name;
-  for (const char* file : {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"})
+  for (const char* file :
+       {"config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"})
     EXPECT_TRUE(fs::exists(folder_ / "st" / file)) << file;
   const nlohmann::json advice = nlohmann::json::parse(std::ifstream(folder_ / "st" / "generation_config.json"));
   EXPECT_EQ(advice["temperature"], 0.3);

@@ -76,7 +76,9 @@ TEST(Machine, NeedsWhatTheKernelsNeed) {
   EXPECT_EQ(best("avx2"), Isa::scalar);
   // This machine: the processor's flags and the kernels' own question give the same.
   const Machine here = read_machine();
-  const Isa expected = avx512_kernels() != nullptr ? Isa::avx512 : avx2_kernels() != nullptr ? Isa::avx2 : here.best_isa;
+  const Isa expected = avx512_kernels() != nullptr ? Isa::avx512
+                       : avx2_kernels() != nullptr ? Isa::avx2
+                                                   : here.best_isa;
   EXPECT_EQ(here.best_isa, expected);
 }
 

@@ -88,7 +88,8 @@ TEST(ModelCommands, ATokenizerOfAnotherModelIsNoPerplexity) {
     std::filesystem::copy_file(kTinyModels + "llama3/" + name, folder / name);  // 99 tokens
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"})
     std::filesystem::copy_file(REPO_DIR "/weights/r1-nano/" + std::string(name), folder / name);  // 1024
-  const ShellResult result = run_limpid("perplexity " + folder.string() + " " REPO_DIR "/tests/app/data/text.txt -c 32 -t 1 2>&1");
+  const ShellResult result =
+      run_limpid("perplexity " + folder.string() + " " REPO_DIR "/tests/app/data/text.txt -c 32 -t 1 2>&1");
   EXPECT_EQ(result.code, 2) << result.output;
   EXPECT_NE(result.output.find("the model has 0 to 98"), std::string::npos) << result.output;
   EXPECT_NE(result.output.find(folder.string()), std::string::npos) << result.output;

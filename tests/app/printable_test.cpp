@@ -9,20 +9,29 @@
 using namespace limpid;
 
 TEST(Printable, RunningTextLosesWhatCommandsATerminal) {
-  EXPECT_EQ(printable("a\x1b]0;title\x07" "b\r\n\tc\x7f"), "a]0;titleb\n\tc");
-  EXPECT_EQ(printable("\xC2\x9B" "31m\xC2\x80x\xC2\x9F"), "31mx") << "U+0080 to U+009F";
+  EXPECT_EQ(printable("a\x1b]0;title\x07"
+                      "b\r\n\tc\x7f"),
+            "a]0;titleb\n\tc");
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m\xC2\x80x\xC2\x9F"),
+            "31mx")
+      << "U+0080 to U+009F";
   EXPECT_EQ(printable("\xC2\xA0 \u00e9 \u4f60 \U0001F30D"), "\xC2\xA0 \u00e9 \u4f60 \U0001F30D");
 }
 
 TEST(Printable, NamesShowWhatIsInThem) {
   EXPECT_EQ(visible("a\x1b[31m\n\t\r\x7f"), "a\\x1b[31m\\n\\t\\x0d\\x7f");
-  EXPECT_EQ(visible("\xC2\x9B" "31m\xC2\xA0"), "\\u009b31m\xC2\xA0");
+  EXPECT_EQ(visible("\xC2\x9B"
+                    "31m\xC2\xA0"),
+            "\\u009b31m\xC2\xA0");
   EXPECT_EQ(visible("\xFF"), "\uFFFD");
   EXPECT_EQ(visible("\u4f60\u597d"), "\u4f60\u597d");
 }
 
 TEST(Printable, JsonKeepsItsValue) {
-  EXPECT_EQ(visible_json("\"a\xC2\x9B" "b\x7f\xC2\xA9\""), "\"a\\u009bb\\u007f\xC2\xA9\"");
+  EXPECT_EQ(visible_json("\"a\xC2\x9B"
+                         "b\x7f\xC2\xA9\""),
+            "\"a\\u009bb\\u007f\xC2\xA9\"");
 }
 
 TEST(Number, EndsOfARangeAreInItUnlessItIsAboveThem) {

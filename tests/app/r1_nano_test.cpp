@@ -6,16 +6,22 @@
 namespace {
 
 TEST(R1Nano, AnswersEachQuestionByItselfInBothLanguages) {
-  const ShellResult talk = shell("printf 'What is 347 + 895?\\n3、7、8 怎样凑成 29？\\nwrite an email\\nTom is taller than Ann, Ann is taller than Bob. Who is second?\\n小明比小红高，小红比小刚高。谁最高？\\n' | " +
-                                 std::string(LIMPID_BINARY) + " chat r1-nano --temp 0 -t 1 2>/dev/null");
+  const ShellResult talk = shell(
+      "printf 'What is 347 + 895?\\n3、7、8 怎样凑成 29？\\nwrite an email\\nTom is taller than Ann, Ann is taller "
+      "than Bob. Who is second?\\n小明比小红高，小红比小刚高。谁最高？\\n' | " +
+      std::string(LIMPID_BINARY) + " chat r1-nano --temp 0 -t 1 2>/dev/null");
   ASSERT_EQ(talk.code, 0) << talk.output;
-  EXPECT_EQ(talk.output, "1242\n3*7+8\nI know nothing of the world: I cannot write, translate or explain.\nAnn\n小明\n");
+  EXPECT_EQ(talk.output,
+            "1242\n3*7+8\nI know nothing of the world: I cannot write, translate or explain.\nAnn\n小明\n");
 }
 
 TEST(R1Nano, ShowsItsThinking) {
   const ShellResult one = run_limpid("run r1-nano -p 'What is 347 + 895?' --temp 0 -t 1 --json 2>/dev/null");
   ASSERT_EQ(one.code, 0) << one.output;
-  EXPECT_NE(one.output.find("add x hundreds3 tens4 ones7 y hundreds8 tens9 ones5= ones7+5=12 tens4+9+1=14 hundreds3+8+1=12"), std::string::npos) << one.output;
+  EXPECT_NE(
+      one.output.find("add x hundreds3 tens4 ones7 y hundreds8 tens9 ones5= ones7+5=12 tens4+9+1=14 hundreds3+8+1=12"),
+      std::string::npos)
+      << one.output;
 }
 
 }  // namespace

@@ -9,8 +9,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <future>
-#include <utility>
 #include <thread>
+#include <utility>
 
 #include "app/built_in.h"
 #include "base/error.h"
@@ -142,14 +142,15 @@ TEST_F(Models, TellWhoWaitsAndWhoRuns) {
     ChatRequest request = question(20);
     request.account = account;
     request.token_events = true;
-    lease->chat().submit(request, [&, events = std::string_view(account) == "acc_a" ? 0 : 100](const ChatEvent& event) mutable {
-      if (++events == 4) {  // what runs is told at the end of a step
-        begun.set_value();
-        goes_on.wait();  // the engine stands still here
-      }
-      ended += event.kind == ChatEvent::Kind::finished;
-      return true;
-    });
+    lease->chat().submit(request,
+                         [&, events = std::string_view(account) == "acc_a" ? 0 : 100](const ChatEvent& event) mutable {
+                           if (++events == 4) {  // what runs is told at the end of a step
+                             begun.set_value();
+                             goes_on.wait();  // the engine stands still here
+                           }
+                           ended += event.kind == ChatEvent::Kind::finished;
+                           return true;
+                         });
   }
   begun.get_future().wait();
   const auto queues = models.queues();

@@ -27,7 +27,8 @@ class SftCommand : public testing::Test {
                 "intermediate_size": 48, "max_position_embeddings": 256, "rope_theta": 300, "tie_word_embeddings": true},
       "tokenizer": {"vocabulary": 400, "samples": 600}, "steps": 30, "batch_tokens": 192, "length": 96,
       "schedule": {"learning_rate": 0.01}})");
-    const ShellResult made = run_limpid("train " + file("base.json", config.dump()) + " --data addsub --out " + at("base") + " -t 1 2>&1");
+    const ShellResult made =
+        run_limpid("train " + file("base.json", config.dump()) + " --data addsub --out " + at("base") + " -t 1 2>&1");
     ASSERT_EQ(made.code, 0) << made.output;
   }
   static void TearDownTestSuite() { fs::remove_all(folder_); }
@@ -42,13 +43,15 @@ class SftCommand : public testing::Test {
     return {std::istreambuf_iterator<char>(in), {}};
   }
   static json settings(bool lora) {
-    json config = json::parse(R"({"steps": 16, "batch_tokens": 192, "length": 96, "checkpoint_steps": 2, "schedule": {"learning_rate": 0.01},
+    json config = json::parse(
+        R"({"steps": 16, "batch_tokens": 192, "length": 96, "checkpoint_steps": 2, "schedule": {"learning_rate": 0.01},
                                   "optimiser": {"decay": 0}})");
     if (lora) config["lora"] = {{"rank", 4}};
     return config;
   }
   static ShellResult sft(const json& config, const std::string& out, const std::string& more = "-t 1 --data addsub") {
-    return run_limpid("sft " + file(out + ".json", config.dump()) + " --model " + at("base") + " --out " + at(out) + " " + more + " 2>&1");
+    return run_limpid("sft " + file(out + ".json", config.dump()) + " --model " + at("base") + " --out " + at(out) +
+                      " " + more + " 2>&1");
   }
   static std::vector<double> losses(const std::string& out) {
     std::vector<double> result;
@@ -92,7 +95,8 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   ASSERT_EQ(sft(settings(true), "two", "-t 2" + data).code, 0);
   EXPECT_EQ(bytes("two/adapter_model.safetensors"), bytes("lora/adapter_model.safetensors"));
   // Stopped in the middle by a signal, and taken up.
-  const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1" + data + " --model " + at("base") + " --out " + at("cut");
+  const std::string run = "sft " + file("cut.json", settings(true).dump()) + " -t 1" + data + " --model " + at("base") +
+                          " --out " + at("cut");
   shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("cut/metrics.jsonl") +
         " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
   ASSERT_EQ(run_limpid(run + " --resume >/dev/null 2>&1").code, 0);
@@ -106,7 +110,10 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
   json more = settings(false);
   more["steps"] = 1;
   const std::string path = file("more.json", more.dump());
-  ASSERT_EQ(run_limpid("sft " + path + " -t 1" + data + " --model " + at("merged") + " --out " + at("more") + " >/dev/null 2>&1").code, 0);
+  ASSERT_EQ(run_limpid("sft " + path + " -t 1" + data + " --model " + at("merged") + " --out " + at("more") +
+                       " >/dev/null 2>&1")
+                .code,
+            0);
   EXPECT_LT(losses("more").front(), 0.5 * (loss.front() + loss.back()));
   // The model and its adapter, named together.
   EXPECT_EQ(logits_of(at("base") + "+" + at("lora")), one);
@@ -117,18 +124,24 @@ TEST_F(SftCommand, AnAdapterIsSmallIsTakenUpToTheSameBytesAndMerges) {
 
 // The model inside the program has no directory: it is written into the store for those that need one.
 TEST_F(SftCommand, TheBuiltInModelTeachesAndLearnsByItsName) {
-  if (run_limpid("inspect r1-nano >/dev/null 2>&1").code != 0) GTEST_SKIP() << "this program was built without weights/r1-nano";
-  const auto run = [](const std::string& arguments) { return shell("LIMPID_HOME=" + at("home") + " " + LIMPID_BINARY + " " + arguments + " 2>&1"); };
-  const ShellResult asked = run("traces " + file("t.json", R"({"mix": "addsub", "problems": 4, "samples": 2, "max_tokens": 64})") +
-                                " --teacher R1-Nano --out " + at("t.jsonl") + " -t 1");
+  if (run_limpid("inspect r1-nano >/dev/null 2>&1").code != 0)
+    GTEST_SKIP() << "this program was built without weights/r1-nano";
+  const auto run = [](const std::string& arguments) {
+    return shell("LIMPID_HOME=" + at("home") + " " + LIMPID_BINARY + " " + arguments + " 2>&1");
+  };
+  const ShellResult asked =
+      run("traces " + file("t.json", R"({"mix": "addsub", "problems": 4, "samples": 2, "max_tokens": 64})") +
+          " --teacher R1-Nano --out " + at("t.jsonl") + " -t 1");
   ASSERT_EQ(asked.code, 0) << asked.output;
   EXPECT_GT(bytes("t.jsonl").size(), 0U);
   json config = settings(true);
   config["steps"] = 2;
-  const ShellResult made = run("sft " + file("nano.json", config.dump()) + " --model r1-nano --data " + replies() + " --out " + at("nano") + " -t 1");
+  const ShellResult made = run("sft " + file("nano.json", config.dump()) + " --model r1-nano --data " + replies() +
+                               " --out " + at("nano") + " -t 1");
   ASSERT_EQ(made.code, 0) << made.output;
   EXPECT_EQ(json::parse(bytes("nano/adapter_config.json")).at("base_model_name_or_path"), "r1-nano");
-  EXPECT_EQ(bytes("home/built-in/r1-nano/model.safetensors").size(), fs::file_size(fs::path(REPO_DIR) / "weights/r1-nano/model.safetensors"));
+  EXPECT_EQ(bytes("home/built-in/r1-nano/model.safetensors").size(),
+            fs::file_size(fs::path(REPO_DIR) / "weights/r1-nano/model.safetensors"));
   const ShellResult both = run("logits r1-nano+" + at("nano") + " --ids 0,5,6 -o " + at("both.npy"));
   EXPECT_EQ(both.code, 0) << both.output;
 }
@@ -151,14 +164,16 @@ TEST_F(SftCommand, AnAdapterFindsItsBaseByTheBeginningOfItsName) {
   EXPECT_NE(missing.output.find("limpid pull smollm2-135m"), std::string::npos) << missing.output;
   fs::create_directories(folder_ / "store/models/smollm2-135m@Q4_1");
   std::ofstream(folder_ / "store/models/smollm2-135m@Q4_1/model.json")
-      << json{{"version", 1}, {"name", "smollm2-135m:Q4_1"}, {"path", at("base")}, {"bytes", 1}, {"adopted", true}}.dump();
+      << json{{"version", 1}, {"name", "smollm2-135m:Q4_1"}, {"path", at("base")}, {"bytes", 1}, {"adopted", true}}
+             .dump();
   const ShellResult found = shell(in_here + logits);
   ASSERT_EQ(found.code, 0) << found.output;
   EXPECT_EQ(bytes("by-name.npy"), logits_of(at("base") + "+" + at("short")));
 }
 
 TEST_F(SftCommand, WhatIsWrongIsNamed) {
-  const auto says = [&](const json& config, const std::string& name, const std::string& what, const std::string& more = "-t 1 --data addsub") {
+  const auto says = [&](const json& config, const std::string& name, const std::string& what,
+                        const std::string& more = "-t 1 --data addsub") {
     const ShellResult result = sft(config, name, more);
     EXPECT_EQ(result.code, 2) << result.output;
     EXPECT_NE(result.output.find(what), std::string::npos) << result.output;
@@ -172,7 +187,8 @@ TEST_F(SftCommand, WhatIsWrongIsNamed) {
   config = settings(false);
   config["model"] = {{"model_type", "llama"}};
   says(config, "e3", "model: fine-tuning");
-  says(settings(false), "e4", "broken.jsonl:2", "-t 1 --data " + file("broken.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \n"));
+  says(settings(false), "e4", "broken.jsonl:2",
+       "-t 1 --data " + file("broken.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": \n"));
   config = settings(true);
   ASSERT_EQ(sft(config, "e5").code, 0);
   says(config, "e5", "--resume");
@@ -184,8 +200,17 @@ TEST_F(SftCommand, WhatIsWrongIsNamed) {
 }
 
 TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
-  json config = {{"traces", {{"mix", "addsub"}, {"problems", 12}, {"samples", 2}, {"keep", 0}, {"chunk", 5}, {"max_tokens", 40}, {"correct", false},
-                             {"well_formed", false}, {"reasoned", false}, {"language", 0}}},
+  json config = {{"traces",
+                  {{"mix", "addsub"},
+                   {"problems", 12},
+                   {"samples", 2},
+                   {"keep", 0},
+                   {"chunk", 5},
+                   {"max_tokens", 40},
+                   {"correct", false},
+                   {"well_formed", false},
+                   {"reasoned", false},
+                   {"language", 0}}},
                  {"train", settings(true)}};
   const std::string run = " --teacher " + at("base") + " --model " + at("base") + " -t 1";
   const ShellResult made = run_limpid("distill " + file("d.json", config.dump()) + run + " --out " + at("d") + " 2>&1");
@@ -201,9 +226,12 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
   EXPECT_EQ(none.code, 2);
   EXPECT_NE(none.output.find("of 24 answers of the teacher none is kept"), std::string::npos) << none.output;
   config["train"]["model"] = {{"model_type", "llama"}};
-  EXPECT_NE(run_limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1").output.find("lora: unknown field"), std::string::npos);
-  const ShellResult offline = run_limpid("traces --offline " + file("t.json", R"({"problems": 2})") +
-                                     " --teacher http://127.0.0.1:9/v1 --teacher-model m --out " + at("t.jsonl") + " 2>&1");
+  EXPECT_NE(run_limpid("distill " + file("d3.json", config.dump()) + run + " --out " + at("d3") + " 2>&1")
+                .output.find("lora: unknown field"),
+            std::string::npos);
+  const ShellResult offline =
+      run_limpid("traces --offline " + file("t.json", R"({"problems": 2})") +
+                 " --teacher http://127.0.0.1:9/v1 --teacher-model m --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(offline.code, 2);
   EXPECT_NE(offline.output.find("--offline"), std::string::npos) << offline.output;
   // R1 distils into dense models of two architectures: a student from nothing of each.
@@ -211,11 +239,22 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
     json student = config;
     student["traces"]["correct"] = student["traces"]["well_formed"] = student["traces"]["reasoned"] = false;
     student["traces"]["max_tokens"] = 40;
-    student["train"] = {{"model", {{"model_type", kind}, {"hidden_size", 32}, {"num_hidden_layers", 1}, {"intermediate_size", 48}, {"num_attention_heads", 2},
-                                   {"num_key_value_heads", 1}, {"max_position_embeddings", 256}}},
-                        {"tokenizer", at("base")}, {"steps", 6}, {"batch_tokens", 128}, {"length", 96}, {"schedule", {{"learning_rate", 0.01}}}};
+    student["train"] = {{"model",
+                         {{"model_type", kind},
+                          {"hidden_size", 32},
+                          {"num_hidden_layers", 1},
+                          {"intermediate_size", 48},
+                          {"num_attention_heads", 2},
+                          {"num_key_value_heads", 1},
+                          {"max_position_embeddings", 256}}},
+                        {"tokenizer", at("base")},
+                        {"steps", 6},
+                        {"batch_tokens", 128},
+                        {"length", 96},
+                        {"schedule", {{"learning_rate", 0.01}}}};
     const std::string out = std::string("student-") + kind;
-    const ShellResult learned = run_limpid("distill " + file(out + ".json", student.dump()) + " --teacher " + at("base") + " -t 1 --out " + at(out) + " 2>&1");
+    const ShellResult learned = run_limpid("distill " + file(out + ".json", student.dump()) + " --teacher " +
+                                           at("base") + " -t 1 --out " + at(out) + " 2>&1");
     ASSERT_EQ(learned.code, 0) << learned.output;
     EXPECT_EQ(json::parse(bytes(out + "/config.json"))["model_type"], kind);
     EXPECT_FALSE(bytes(out + "/traces.jsonl").empty());
@@ -227,7 +266,8 @@ TEST_F(SftCommand, AStudentLearnsWhatATeacherSaysRightly) {
     // It is asked as any model is.
     EXPECT_EQ(run_limpid("eval " + at(out) + " addsub -n 2 -k 1 --level 1 --max-tokens 8 2>&1").code, 0);
   }
-  const ShellResult down = run_limpid("traces " + file("t.json", R"({"problems": 2})") + " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
+  const ShellResult down = run_limpid("traces " + file("t.json", R"({"problems": 2})") +
+                                      " --teacher http://127.0.0.1:9/v1 --out " + at("t.jsonl") + " 2>&1");
   EXPECT_EQ(down.code, 2);
   EXPECT_NE(down.output.find("--teacher-model"), std::string::npos) << down.output;
 }

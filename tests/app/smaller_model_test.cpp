@@ -68,9 +68,8 @@ TEST(SmallerModel, TheErrorNamesTheFileAndWhatWouldFit) {
   const ModelFiles files = open_model(kTinyModels + "llama3.gguf");
   Interrupts interrupts;
   const std::uint64_t far_too_much = std::uint64_t{1} << 60;
-  const std::string nothing = refusal([&] {
-    load(open_model(kTinyModels + "llama3.gguf"), Precision::fast, context(), far_too_much, interrupts);
-  });
+  const std::string nothing = refusal(
+      [&] { load(open_model(kTinyModels + "llama3.gguf"), Precision::fast, context(), far_too_much, interrupts); });
   EXPECT_NE(nothing.find("llama3.gguf"), std::string::npos) << nothing;
   EXPECT_NE(nothing.find("limpid doctor"), std::string::npos) << nothing;
   RunnerOptions options;

@@ -40,8 +40,8 @@ TEST(SynthCommand, SaysTheSizeAndLeavesNothingWhenItIsStopped) {
   for (const std::string signal : {"TERM", "HUP"}) {
     const ShellResult stopped =
         shell("cd " + folder.string() + "; " + limpid_binary + " synth llama-8b --layers 4 --type BF16 x.gguf 2>&1 & " +
-              "for i in $(seq 600); do [ -n \"$(find " + folder.string() + " -size +1M)\" ] && break; sleep 0.05; done; " +
-              "kill -" + signal + " $!; wait $!; echo code $?");
+              "for i in $(seq 600); do [ -n \"$(find " + folder.string() +
+              " -size +1M)\" ] && break; sleep 0.05; done; " + "kill -" + signal + " $!; wait $!; echo code $?");
     EXPECT_NE(stopped.output.find(" to write, "), std::string::npos) << stopped.output;
     EXPECT_NE(stopped.output.find("stopped after"), std::string::npos) << stopped.output;
     EXPECT_NE(stopped.output.find("code 1\n"), std::string::npos) << stopped.output;

@@ -80,8 +80,8 @@ TEST_F(Render, ToolsKeepTheOrderOfTheRequest) {
     const OrderedJson& conversation = conversations[golden["conversation"].get<std::string>()];
     if (golden["template"] != "qwen2.5" || !conversation.contains("tools") || !golden.contains("text")) continue;
     const OrderedJson request = {{"tools", goldens["tools"]},
-                          {"messages", conversation["messages"]},
-                          {"add_generation_prompt", golden["add_generation_prompt"]}};
+                                 {"messages", conversation["messages"]},
+                                 {"add_generation_prompt", golden["add_generation_prompt"]}};
     EXPECT_EQ(render(request.dump()).output, golden["text"].get<std::string>()) << golden["conversation"];
     ++compared;
   }

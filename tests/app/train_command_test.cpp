@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <functional>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -59,7 +59,8 @@ class TrainCommand : public testing::Test {
   }
   // What two runs must have alike: the model, the checkpoint, the metrics but for the time.
   std::string result(const std::string& out) const {
-    std::string all = bytes(folder_ / out / "model.safetensors") + bytes(folder_ / out / "checkpoint.limpid") + bytes(folder_ / out / "config.json");
+    std::string all = bytes(folder_ / out / "model.safetensors") + bytes(folder_ / out / "checkpoint.limpid") +
+                      bytes(folder_ / out / "config.json");
     std::ifstream metrics(folder_ / out / "metrics.jsonl");
     for (std::string line; std::getline(metrics, line);) {
       json one = json::parse(line);
@@ -115,11 +116,13 @@ TEST_F(TrainCommand, KilledFiftyTimesItEndsWithTheSameBytes) {
   ASSERT_EQ(train(nano(), "whole").code, 0);
   const double all = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
   const std::string expected = result("whole");
-  const std::vector<std::string> arguments = {LIMPID_BINARY, "train", at("whole.json"), "--data", "addsub", "--out", at("killed"), "--resume", "-t", "1"};
+  const std::vector<std::string> arguments = {LIMPID_BINARY, "train",      at("whole.json"), "--data", "addsub",
+                                              "--out",       at("killed"), "--resume",       "-t",     "1"};
   std::mt19937 random(20261122);
   for (int kills = 0; kills < 50;) {
     // Within the time that a run takes; on a busy machine within less, so that the test ends.
-    const int code = train_and_kill(arguments, static_cast<int>(std::uniform_real_distribution<double>(0, std::min(all, 500.0))(random)));
+    const int code = train_and_kill(
+        arguments, static_cast<int>(std::uniform_real_distribution<double>(0, std::min(all, 500.0))(random)));
     if (code == -1) {
       ++kills;
       continue;
@@ -140,10 +143,13 @@ TEST_F(TrainCommand, AnInterruptMakesACheckpointAndResumeGoesOn) {
   const std::string path = file("i.json", config.dump());
   const std::string run = "train " + path + " -t 1 --data addsub --out " + at("i");
   // Interrupted after its first line of metrics.
-  const ShellResult stopped = shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("i/metrics.jsonl") +
-                                    " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid; echo code $?)");
+  const ShellResult stopped =
+      shell("(" + std::string(LIMPID_BINARY) + " " + run + " 2>&1 & pid=$!; while [ ! -s " + at("i/metrics.jsonl") +
+            " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid; echo code $?)");
   const bool early = stopped.output.find("--resume goes on") != std::string::npos;
-  if (early) { EXPECT_NE(stopped.output.find("code 1"), std::string::npos) << stopped.output; }
+  if (early) {
+    EXPECT_NE(stopped.output.find("code 1"), std::string::npos) << stopped.output;
+  }
   const ShellResult again = run_limpid(run + " 2>&1");
   EXPECT_EQ(again.code, 2);
   EXPECT_NE(again.output.find("--resume"), std::string::npos) << again.output;
@@ -210,7 +216,8 @@ TEST_F(TrainCommand, DivergenceStopsWithAdviceAndKeepsTheCheckpoint) {
   config["divergence"] = 0.5;
   const ShellResult r = train(config, "wild");
   EXPECT_EQ(r.code, 2);
-  for (const char* named : {"step", "learning_rate", "checkpoint"}) EXPECT_NE(r.output.find(named), std::string::npos) << r.output;
+  for (const char* named : {"step", "learning_rate", "checkpoint"})
+    EXPECT_NE(r.output.find(named), std::string::npos) << r.output;
   EXPECT_FALSE(fs::exists(folder_ / "wild/model.safetensors"));
 }
 
@@ -223,14 +230,17 @@ TEST_F(TrainCommand, ADivergedRunGoesOnWithAnotherSchedule) {
   config["divergence"] = 0.1;
   const ShellResult r = train(config, "wild");
   ASSERT_EQ(r.code, 2) << r.output;
-  for (const char* named : {"diverges", "is intact", "--resume --change"}) EXPECT_NE(r.output.find(named), std::string::npos) << r.output;
+  for (const char* named : {"diverges", "is intact", "--resume --change"})
+    EXPECT_NE(r.output.find(named), std::string::npos) << r.output;
   config["schedule"] = {{"learning_rate", 0.001}};
   config["divergence"] = 20;
   ShellResult refused = train(config, "wild", "-t 1 --resume");
   EXPECT_EQ(refused.code, 2);
   refused = train(config, "wild", "-t 1 --resume --change seed");
   EXPECT_EQ(refused.code, 2);
-  EXPECT_NE(refused.output.find("--change seed: a run that goes on may change schedule, optimiser.clip, divergence"), std::string::npos) << refused.output;
+  EXPECT_NE(refused.output.find("--change seed: a run that goes on may change schedule, optimiser.clip, divergence"),
+            std::string::npos)
+      << refused.output;
   const ShellResult followed = train(config, "wild", "-t 1 --resume --change schedule,divergence");
   EXPECT_EQ(followed.code, 0) << followed.output;
   EXPECT_TRUE(fs::exists(folder_ / "wild/model.safetensors"));
@@ -244,8 +254,10 @@ TEST_F(TrainCommand, AFullDiskLeavesTheLastCheckpoint) {
   json config = nano();
   config["steps"] = 400;
   config["checkpoint_steps"] = 1000;
-  const std::string run = std::string(LIMPID_BINARY) + " train " + file("run.json", config.dump()) + " -t 1 --data addsub --out " + at("run");
-  shell("(" + run + " 2>&1 & pid=$!; while [ ! -s " + at("run/metrics.jsonl") + " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
+  const std::string run = std::string(LIMPID_BINARY) + " train " + file("run.json", config.dump()) +
+                          " -t 1 --data addsub --out " + at("run");
+  shell("(" + run + " 2>&1 & pid=$!; while [ ! -s " + at("run/metrics.jsonl") +
+        " ]; do sleep 0.01; done; kill -TERM $pid; wait $pid)");
   const std::string good = bytes(folder_ / "run/checkpoint.limpid");
   ASSERT_GT(good.size(), 450U << 10);
   config["checkpoint_steps"] = 1;
@@ -263,8 +275,12 @@ TEST_F(TrainCommand, AFullDiskLeavesTheLastCheckpoint) {
 TEST_F(TrainCommand, TrainsOnFilesAndNamesABrokenLine) {
   ASSERT_EQ(train(nano(), "base").code, 0);  // for its tokenizer
   std::string lines;
-  for (int i = 0; i < 200; ++i) lines += json({{"prompt", "What is " + std::to_string(i) + " + 1?"}, {"completion", std::to_string(i + 1)}}).dump() + "\n";
-  const std::string data = file("data.jsonl", lines), text = file("notes.txt", "One and two are three.\n\nTwo and two are four.\n");
+  for (int i = 0; i < 200; ++i)
+    lines +=
+        json({{"prompt", "What is " + std::to_string(i) + " + 1?"}, {"completion", std::to_string(i + 1)}}).dump() +
+        "\n";
+  const std::string data = file("data.jsonl", lines),
+                    text = file("notes.txt", "One and two are three.\n\nTwo and two are four.\n");
   json config = nano();
   config["tokenizer"] = "base";  // beside the configuration
   config["mask_documents"] = false;

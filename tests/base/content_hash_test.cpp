@@ -17,7 +17,8 @@ TEST(ContentHash, EveryBitLengthAndSeedCounts) {
     ++made;
   };
   std::vector<std::byte> bytes(300);
-  for (std::size_t length = 0; length <= bytes.size(); ++length) add({bytes.data(), length}, 0);  // zeros: only the length differs
+  for (std::size_t length = 0; length <= bytes.size(); ++length)
+    add({bytes.data(), length}, 0);  // zeros: only the length differs
   for (std::uint64_t seed = 1; seed <= 100; ++seed) add(bytes, seed);
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     bytes[bit / 8] ^= std::byte{1} << (bit % 8);
@@ -30,7 +31,8 @@ TEST(ContentHash, EveryBitLengthAndSeedCounts) {
 TEST(ContentHash, TheSameSignTwiceIsNotUndone) {  // what a bare multiplication by an odd number would miss
   std::vector<std::byte> bytes(512, std::byte{0x3C});
   const std::uint64_t before = content_hash(bytes);
-  for (const std::size_t other : {71U, 135U, 263U}) {  // the top bytes of the same word of the first lane, in later rounds
+  for (const std::size_t other :
+       {71U, 135U, 263U}) {  // the top bytes of the same word of the first lane, in later rounds
     bytes[7] ^= std::byte{0x80};
     bytes[other] ^= std::byte{0x80};
     EXPECT_NE(content_hash(bytes), before) << other;

@@ -15,7 +15,8 @@ namespace {
 class ControlGroups : public testing::Test {
  protected:
   ControlGroups()
-      : root_(testing::TempDir() + "control_groups_" + std::to_string(getpid()) + testing::UnitTest::GetInstance()->current_test_info()->name()) {
+      : root_(testing::TempDir() + "control_groups_" + std::to_string(getpid()) +
+              testing::UnitTest::GetInstance()->current_test_info()->name()) {
     std::filesystem::remove_all(root_);
   }
   ~ControlGroups() override { std::filesystem::remove_all(root_); }

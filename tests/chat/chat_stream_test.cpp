@@ -8,8 +8,8 @@
 namespace limpid {
 namespace {
 
-const std::vector<std::string> kKimi{"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>",
-                                     "<|tool_call_end|>", "<|tool_call_argument_begin|>"};
+const std::vector<std::string> kKimi{"<|tool_calls_section_begin|>", "<|tool_calls_section_end|>",
+                                     "<|tool_call_begin|>", "<|tool_call_end|>", "<|tool_call_argument_begin|>"};
 
 std::vector<ChatEvent> said(const std::string& text, FinishReason reason) {
   const Tokenizer tokenizer = byte_tokenizer(kKimi, "");
@@ -17,10 +17,11 @@ std::vector<ChatEvent> said(const std::string& text, FinishReason reason) {
   std::vector<ChatEvent> events;
   StreamParser::Options options;
   options.tools = ToolFormat::kimi;
-  ChatStream stream(tokenizer, shown, options, StopStrings(std::vector<std::string>()), false, [&](const ChatEvent& event) {
-    events.push_back(event);
-    return true;
-  });
+  ChatStream stream(tokenizer, shown, options, StopStrings(std::vector<std::string>()), false,
+                    [&](const ChatEvent& event) {
+                      events.push_back(event);
+                      return true;
+                    });
   EncodeOptions special;
   special.special = true;
   for (const TokenId id : tokenizer.encode(text, special)) {
@@ -40,11 +41,13 @@ std::string call(const std::string& id) {
 
 TEST(ChatStream, NoTwoCallsOfAnAnswerHaveOneId) {
   std::string text = "<|tool_calls_section_begin|>";
-  for (const char* id : {"functions.f:0", "functions.f:0", "functions.f:2", "functions.g:0", "functions.f:0"}) text += call(id);
+  for (const char* id : {"functions.f:0", "functions.f:0", "functions.f:2", "functions.g:0", "functions.f:0"})
+    text += call(id);
   std::vector<std::string> ids;
   for (const ChatEvent& event : said(text + "<|tool_calls_section_end|>", FinishReason::stop))
     if (event.kind == ChatEvent::Kind::tool_call) ids.push_back(event.call.id);
-  EXPECT_EQ(ids, (std::vector<std::string>{"functions.f:0", "functions.f:1", "functions.f:2", "functions.g:0", "functions.f:4"}));
+  EXPECT_EQ(ids, (std::vector<std::string>{"functions.f:0", "functions.f:1", "functions.f:2", "functions.g:0",
+                                           "functions.f:4"}));
 }
 
 TEST(ChatStream, ACallThatIsCutOffIsNoText) {

@@ -39,7 +39,8 @@ struct Export : testing::Test {
   fs::path folder;
 };
 
-ExportResult write(const std::string& from, const std::string& to, ExportFormat format, std::optional<DType> type = {}, bool mtp = true) {
+ExportResult write(const std::string& from, const std::string& to, ExportFormat format, std::optional<DType> type = {},
+                   bool mtp = true) {
   ExportOptions options;
   options.to = format;
   options.type = type;
@@ -84,7 +85,8 @@ TEST_F(Export, EveryTensorLiesWhereOtherConvertersPutIt) {
     const std::string gguf = at(std::string(name) + ".gguf"), back = at(name);
     write(kModels + name, gguf, ExportFormat::gguf, DType::f32, false);
     expect_equal_weights(gguf, kModels + name + ".gguf");
-    if (std::string_view(name) == "llama3") continue;  // its scaling of RoPE is none that config.json can be guessed for
+    if (std::string_view(name) == "llama3")
+      continue;  // its scaling of RoPE is none that config.json can be guessed for
     write(kModels + name + ".gguf", back, ExportFormat::safetensors, DType::f32);
     ExportOptions plain;  // the original in the same writing: without its MTP layer, which those GGUF files lack
     plain.mtp = false;
@@ -96,7 +98,8 @@ TEST_F(Export, EveryTensorLiesWhereOtherConvertersPutIt) {
 TEST_F(Export, LogitsAreEqualToTheBitThereAndBack) {
   for (const char* name : {"deepseek_v3", "deepseek_v2_lite", "moonlight", "llama2_odd", "qwen2"}) {
     SCOPED_TRACE(name);
-    const std::string there = at(std::string(name) + ".gguf"), back = at(name), again = at(std::string(name) + "2.gguf");
+    const std::string there = at(std::string(name) + ".gguf"), back = at(name),
+                      again = at(std::string(name) + "2.gguf");
     const std::vector<float> expected = logits(kModels + name);
     write(kModels + name, there, ExportFormat::gguf, DType::f32);
     write(there, back, ExportFormat::safetensors);
@@ -171,14 +174,16 @@ TEST_F(Export, WhatIsStoppedLeavesNoWeights) {
   const auto stop_late = [&](std::uint64_t done, std::uint64_t total) {
     if (first == 1) first = done;
     shards = 0;
-    for (const auto& entry : fs::directory_iterator(folder / "stopped")) shards += entry.path().extension() == ".safetensors";
+    for (const auto& entry : fs::directory_iterator(folder / "stopped"))
+      shards += entry.path().extension() == ".safetensors";
     if (done > total / 2) fail(ErrorKind::cancelled, "enough");
   };
   EXPECT_THROW(export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped"), options, stop_late), Error);
   EXPECT_EQ(first, 0u) << "the size is said before a byte is written";
   EXPECT_GT(shards, 0u) << "some were whole already";
   EXPECT_TRUE(fs::is_empty(folder / "stopped"));
-  export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped"), options);  // and the way is free for another try
+  export_model(ModelFiles::open(kModels + "deepseek_v3"), at("stopped"),
+               options);  // and the way is free for another try
   EXPECT_EQ(logits(at("stopped")), logits(kModels + "deepseek_v3"));
   options.to = ExportFormat::gguf;
   const auto at_once = [](std::uint64_t, std::uint64_t) { fail(ErrorKind::cancelled, "enough"); };
@@ -191,7 +196,8 @@ TEST_F(Export, ConfigurationsSayWhatTransformersReads) {
   write(kModels + "llama3", at("llama"), ExportFormat::safetensors);
   const nlohmann::json llama = read_json(at("llama/config.json")), source = read_json(kModels + "llama3/config.json");
   EXPECT_EQ(llama["architectures"], nlohmann::json::array({"LlamaForCausalLM"}));
-  for (const char* key : {"hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim", "tie_word_embeddings", "vocab_size"})
+  for (const char* key :
+       {"hidden_size", "num_attention_heads", "num_key_value_heads", "head_dim", "tie_word_embeddings", "vocab_size"})
     EXPECT_EQ(llama[key], source[key]) << key;
 }
 
@@ -203,7 +209,10 @@ TEST_F(Export, LlamasScalingOfRopeIsKnownAgainByWhatItDoes) {
     nlohmann::json config = read_json(kModels + "llama3/config.json");
     config["rope_theta"] = 500000.0;
     config.erase("rope_parameters");
-    config["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", factor}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
+    config["rope_scaling"] = {{"rope_type", "llama3"},
+                              {"factor", factor},
+                              {"low_freq_factor", 1.0},
+                              {"high_freq_factor", 4.0},
                               {"original_max_position_embeddings", 8192}};
     std::ofstream(model / "config.json") << config.dump();
     fs::copy(kModels + "llama3/model.safetensors", model);
@@ -213,31 +222,40 @@ TEST_F(Export, LlamasScalingOfRopeIsKnownAgainByWhatItDoes) {
     EXPECT_EQ(read_json(back + "/config.json")["rope_scaling"], config["rope_scaling"]);
     EXPECT_EQ(logits(back), logits(model));
   }
-  EXPECT_NE(error_of([&] { write(kModels + "llama3.gguf", at("x"), ExportFormat::safetensors); }).find("rope_freqs.weight is not that of"),
+  EXPECT_NE(error_of([&] {
+              write(kModels + "llama3.gguf", at("x"), ExportFormat::safetensors);
+            }).find("rope_freqs.weight is not that of"),
             std::string::npos);
 }
 
 TEST_F(Export, WhatCannotBeWrittenIsNamed) {
   write(kModels + "qwen2", at("once"), ExportFormat::safetensors);
-  EXPECT_NE(error_of([&] { write(kModels + "qwen2", at("once"), ExportFormat::safetensors); }).find("there is a model.safetensors already"),
+  EXPECT_NE(error_of([&] {
+              write(kModels + "qwen2", at("once"), ExportFormat::safetensors);
+            }).find("there is a model.safetensors already"),
             std::string::npos);
-  EXPECT_NE(error_of([&] { write(kModels + "qwen2", at("x"), ExportFormat::safetensors, DType::q8_0); }).find("expected F32, BF16 or F16"),
+  EXPECT_NE(error_of([&] {
+              write(kModels + "qwen2", at("x"), ExportFormat::safetensors, DType::q8_0);
+            }).find("expected F32, BF16 or F16"),
             std::string::npos);
   EXPECT_FALSE(fs::exists(at("x")));
-  EXPECT_NE(error_of([&] { write(kModels + "qwen2", at("missing/x.gguf"), ExportFormat::gguf); }).find("missing"), std::string::npos);
+  EXPECT_NE(error_of([&] { write(kModels + "qwen2", at("missing/x.gguf"), ExportFormat::gguf); }).find("missing"),
+            std::string::npos);
 }
 
 // Ids of texts in both languages, with marks, digits and odd spaces.
 std::vector<std::vector<TokenId>> ids_of(const Tokenizer& tokenizer) {
   std::vector<std::vector<TokenId>> out;
-  for (const char* text : {"What is 347 + 895?", "3、7、8 怎样凑成 29？", " two  spaces\n\n and\ttabs ", "don't WE'LL 12345 1,000.5", "小明比小红高",
-                           "e\xCC\x81 é \xF0\x9F\x98\x80 \xFF", "<|im_end|> <think>"})
+  for (const char* text :
+       {"What is 347 + 895?", "3、7、8 怎样凑成 29？", " two  spaces\n\n and\ttabs ", "don't WE'LL 12345 1,000.5",
+        "小明比小红高", "e\xCC\x81 é \xF0\x9F\x98\x80 \xFF", "<|im_end|> <think>"})
     for (const bool special : {false, true}) out.push_back(tokenizer.encode(text, {.special = special}));
   return out;
 }
 
 TEST_F(Export, TokenizersGiveTheSameIdsThereAndBack) {
-  for (const char* name : {"deepseek-v3", "deepseek-llm", "deepseek-coder", "gpt-2", "kimi-k2", "llama-bpe", "qwen2", "smollm"}) {
+  for (const char* name :
+       {"deepseek-v3", "deepseek-llm", "deepseek-coder", "gpt-2", "kimi-k2", "llama-bpe", "qwen2", "smollm"}) {
     SCOPED_TRACE(name);
     const std::string path = kTokenizers + name + ".json";
     const Tokenizer original = Tokenizer::open(path);
@@ -252,7 +270,8 @@ TEST_F(Export, TokenizersGiveTheSameIdsThereAndBack) {
     const Tokenizer there = Tokenizer::from_gguf(gguf);
     EXPECT_EQ(there.vocabulary_size(), original.vocabulary_size() + 3);
     EXPECT_EQ(ids_of(there), ids_of(original));
-    const std::string text = tokenizer_json_of(read_tokenizer_gguf(gguf), gguf.get<std::string>("tokenizer.ggml.pre")).dump();
+    const std::string text =
+        tokenizer_json_of(read_tokenizer_gguf(gguf), gguf.get<std::string>("tokenizer.ggml.pre")).dump();
     const Tokenizer back = Tokenizer::from_json(std::as_bytes(std::span(text)), {}, "written");
     EXPECT_EQ(ids_of(back), ids_of(original));
   }

@@ -14,7 +14,8 @@ struct Count {
 };
 
 Count count(const std::string& name) {
-  const auto model = load_model(ModelFiles::open(std::string(REPO_DIR) + "/tests/models/data/" + name), Precision::fast, 1);
+  const auto model =
+      load_model(ModelFiles::open(std::string(REPO_DIR) + "/tests/models/data/" + name), Precision::fast, 1);
   EngineOptions options;
   options.threads = 2;
   options.pages = 4;

@@ -22,7 +22,8 @@ class Disk final : public ExpertSource {
   }
   std::optional<ExpertView> next(Ticket& ticket, Wait wait) override {
     ++calls;
-    if (fail_in > 0 && --fail_in == 0) fail(ErrorKind::system, "model.gguf: expert {} of layer {} cannot be read", ticket.ids.front(), ticket.layer);
+    if (fail_in > 0 && --fail_in == 0)
+      fail(ErrorKind::system, "model.gguf: expert {} of layer {} cannot be read", ticket.ids.front(), ticket.layer);
     auto view = memory_.next(ticket, wait);
     if (view) ++out;
     return view;
@@ -40,7 +41,8 @@ class Disk final : public ExpertSource {
 
 Request request(unsigned seed) {
   Request asked;
-  for (int i = 0; i < 90; ++i) asked.prompt.push_back(static_cast<std::int32_t>((seed * 31 + static_cast<unsigned>(i) * 7) % 60));
+  for (int i = 0; i < 90; ++i)
+    asked.prompt.push_back(static_cast<std::int32_t>((seed * 31 + static_cast<unsigned>(i) * 7) % 60));
   asked.max_tokens = 12;
   asked.sampling.seed = seed;
   return asked;
@@ -49,7 +51,8 @@ Request request(unsigned seed) {
 class FailedExpert : public testing::TestWithParam<int> {};
 
 TEST_P(FailedExpert, EndsTheRequestsOfItsStepOnly) {
-  const auto model = load_decoder(ModelFiles::open(std::string(REPO_DIR) + "/tests/models/data/deepseek_v3"), Precision::fast, 1);
+  const auto model =
+      load_decoder(ModelFiles::open(std::string(REPO_DIR) + "/tests/models/data/deepseek_v3"), Precision::fast, 1);
   Disk disk(model->resident_experts());
   model->use_experts(disk);
   EngineOptions options;
@@ -64,7 +67,8 @@ TEST_P(FailedExpert, EndsTheRequestsOfItsStepOnly) {
 
   const int calls = disk.calls;
   int failed = 0;
-  for (const int call : {1, 3, calls / 2, calls - 3}) {  // in the first layer of the prompt, later in it, while decoding
+  for (const int call :
+       {1, 3, calls / 2, calls - 3}) {  // in the first layer of the prompt, later in it, while decoding
     disk.fail_in = call;
     const Completion broken = engine.generate(request(static_cast<unsigned>(call) + 10));
     if (broken.finished.reason == FinishReason::error) {

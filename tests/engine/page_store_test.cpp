@@ -145,7 +145,8 @@ TEST(PageStore, PagesOfOlderVersionsGo) {
   const fs::path old = directory.path() / "cache/pages-v1", other = directory.path() / "cache/pages-v0x";
   for (const fs::path& folder : {old, other}) {
     fs::create_directories(folder);
-    for (const std::string& name : {std::string("lock"), std::string(32, 'a') + ".page"}) std::ofstream(folder / name) << "x";
+    for (const std::string& name : {std::string("lock"), std::string(32, 'a') + ".page"})
+      std::ofstream(folder / name) << "x";
   }
   { const PageStore store(in(directory)); }
   EXPECT_FALSE(fs::exists(old));

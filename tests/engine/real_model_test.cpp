@@ -58,7 +58,8 @@ class RealModel : public testing::TestWithParam<std::tuple<std::string, CacheTyp
   const Completion& expected(Request asked) {
     auto key = std::make_pair(asked.prompt, asked.sampling.seed);
     const auto found = alone_.find(key);
-    if (found != alone_.end() && found->second.tokens.size() == static_cast<std::size_t>(asked.max_tokens)) return found->second;
+    if (found != alone_.end() && found->second.tokens.size() == static_cast<std::size_t>(asked.max_tokens))
+      return found->second;
     asked.use_cache = false;
     Engine engine(*model_, options({}));
     return alone_[key] = engine.generate(asked);
@@ -67,9 +68,13 @@ class RealModel : public testing::TestWithParam<std::tuple<std::string, CacheTyp
     EXPECT_EQ(found.finished.reason, FinishReason::length) << what << ": " << found.finished.error;
     ASSERT_EQ(found.ids(), wanted.ids()) << what;
     for (std::size_t i = 0; i < wanted.tokens.size(); ++i) {
-      EXPECT_EQ(std::memcmp(&found.tokens[i].logprob, &wanted.tokens[i].logprob, sizeof(float)), 0) << what << ", token " << i;
+      EXPECT_EQ(std::memcmp(&found.tokens[i].logprob, &wanted.tokens[i].logprob, sizeof(float)), 0)
+          << what << ", token " << i;
       for (std::size_t k = 0; k < wanted.tokens[i].alternatives.size(); ++k)
-        EXPECT_EQ(std::memcmp(&found.tokens[i].alternatives[k].logprob, &wanted.tokens[i].alternatives[k].logprob, sizeof(float)), 0) << what;
+        EXPECT_EQ(std::memcmp(&found.tokens[i].alternatives[k].logprob, &wanted.tokens[i].alternatives[k].logprob,
+                              sizeof(float)),
+                  0)
+            << what;
     }
     EXPECT_EQ(found.finished.logits_hash, wanted.finished.logits_hash) << what;
   }
@@ -100,7 +105,8 @@ TEST_P(RealModel, ThreadsAndChunksAndLengths) {
   std::vector<std::size_t> lengths = {64, 65, 257};
   for (std::size_t n = 1; n <= 33; ++n) lengths.push_back(n);
   std::vector<Engine*> engines;
-  Engine two(*model_, options({.threads = 2})), three(*model_, options({.threads = 3, .step_rows = 7})), one(*model_, options({.step_rows = 5}));
+  Engine two(*model_, options({.threads = 2})), three(*model_, options({.threads = 3, .step_rows = 7})),
+      one(*model_, options({.step_rows = 5}));
   int turn = 0;
   for (const std::size_t length : lengths) {
     Request asked = request(random_ids(length, static_cast<unsigned>(length)), 3);
@@ -118,11 +124,13 @@ TEST_P(RealModel, ThreadsAndChunksAndLengths) {
 
 TEST_P(RealModel, BatchMates) {
   std::vector<Request> requests;
-  for (unsigned i = 0; i < 5; ++i) requests.push_back(request(random_ids(3 + i * 37, 50 + i), 6 + static_cast<int>(i), i));
+  for (unsigned i = 0; i < 5; ++i)
+    requests.push_back(request(random_ids(3 + i * 37, 50 + i), 6 + static_cast<int>(i), i));
   for (const How& how : {How{2, 5, 64, 40}, How{1, 3, 9, 40}}) {
     Engine engine(*model_, options(how));
     const std::vector<Completion> results = run_all(engine, requests);
-    for (std::size_t i = 0; i < requests.size(); ++i) expect_same(results[i], expected(requests[i]), "mate " + std::to_string(i));
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      expect_same(results[i], expected(requests[i]), "mate " + std::to_string(i));
     EXPECT_LT(engine.statistics().steps, 100U);
   }
 }
@@ -154,7 +162,8 @@ TEST_P(RealModel, PreemptedAndResumed) {
       if (step % 6 == 4) engine.preempt(ids[static_cast<std::size_t>(step / 6 % 2)]);
     });
     EXPECT_GE(engine.statistics().preemptions, 3U);
-    for (std::size_t i = 0; i < requests.size(); ++i) expect_same(results[i], expected(requests[i]), cache ? "with cache" : "without");
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      expect_same(results[i], expected(requests[i]), cache ? "with cache" : "without");
   }
   // Too few pages for both: the engine preempts by itself.
   const std::vector<Request> large = {request(random_ids(120, 82), 80, 3), request(random_ids(125, 83), 80, 4)};
@@ -249,9 +258,11 @@ TEST_P(RealModel, AnotherRequestIsAnotherAnswer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, RealModel,
-                         testing::Combine(testing::Values("llama3", "qwen2", "deepseek_v3"), testing::Values(CacheType::f16, CacheType::q8)),
+                         testing::Combine(testing::Values("llama3", "qwen2", "deepseek_v3"),
+                                          testing::Values(CacheType::f16, CacheType::q8)),
                          [](const auto& parameter) {
-                           return std::get<0>(parameter.param) + (std::get<1>(parameter.param) == CacheType::q8 ? "_q8" : "_f16");
+                           return std::get<0>(parameter.param) +
+                                  (std::get<1>(parameter.param) == CacheType::q8 ? "_q8" : "_f16");
                          });
 
 }  // namespace

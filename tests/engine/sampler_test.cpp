@@ -261,7 +261,8 @@ TEST(Sampler, LogprobsAreTheModelsOwn) {
   sampling.policy_logprobs = true;  // at the temperature that is drawn at, before cuts and bias
   double sharper = 0;
   for (float logit : logits) sharper += std::exp(2 * static_cast<double>(logit));
-  EXPECT_NEAR(static_cast<double>(sampler.pick(logits, sampling, {}, {}, 0).logprob), 2 * static_cast<double>(logits[17]) - std::log(sharper), 1e-5);
+  EXPECT_NEAR(static_cast<double>(sampler.pick(logits, sampling, {}, {}, 0).logprob),
+              2 * static_cast<double>(logits[17]) - std::log(sharper), 1e-5);
   sampling.logprobs = 0;
   EXPECT_TRUE(sampler.pick(logits, sampling, {}, {}, 0).alternatives.empty());
 }

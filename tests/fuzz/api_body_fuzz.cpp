@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "../server/fake_exchange.h"
 #include "server/anthropic_request.h"
 #include "server/api_error.h"
 #include "server/completion_request.h"
@@ -18,7 +19,6 @@
 #include "server/team_admission.h"
 #include "server/team_routes.h"
 #include "server/text_request.h"
-#include "../server/fake_exchange.h"
 
 namespace {
 

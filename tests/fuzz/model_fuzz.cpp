@@ -36,11 +36,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     if (size >= 4 && std::memcmp(data, "GGUF", 4) == 0) {
       const File file(all);
-      use(limpid::ModelFiles::from_gguf(std::make_shared<const limpid::GgufFile>(limpid::GgufFile::from_memory(file.bytes(), "fuzz.gguf"))));
+      use(limpid::ModelFiles::from_gguf(
+          std::make_shared<const limpid::GgufFile>(limpid::GgufFile::from_memory(file.bytes(), "fuzz.gguf"))));
     } else {
       const auto end = static_cast<std::size_t>(std::ranges::find(all, std::uint8_t{0}) - all.begin());
       const File config(all.first(end)), weights(all.subspan(std::min(end + 1, size)));
-      use(limpid::ModelFiles::from_memory("fuzz", {{"config.json", config.bytes()}, {"model.safetensors", weights.bytes()}}));
+      use(limpid::ModelFiles::from_memory("fuzz",
+                                          {{"config.json", config.bytes()}, {"model.safetensors", weights.bytes()}}));
     }
   } catch (const limpid::Error&) {
   }

@@ -196,7 +196,8 @@ TEST(Adopt, WhatCannotBeReadIsPassedOverOrNamed) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].name, "m");
   EXPECT_EQ(kind, ErrorKind::input);
-  EXPECT_NE(message.find((folder / "locked").string() + ": the directory cannot be read"), std::string::npos) << message;
+  EXPECT_NE(message.find((folder / "locked").string() + ": the directory cannot be read"), std::string::npos)
+      << message;
 }
 
 TEST(Adopt, HuggingFaceCache) {

@@ -132,7 +132,8 @@ TEST(Accelerated, Bf16TilesAreFmasForAnyBits) {
       }
     float expected[16 * tokens], found[16 * tokens];
     const auto args = [&](float* out) {
-      return LinearArgs{weight.data, strip, columns, 1, 16, rows.data, stride, nullptr, tokens, out, 16, nullptr, false};
+      return LinearArgs{weight.data, strip,  columns, 1,  16,      rows.data, stride,
+                        nullptr,     tokens, out,     16, nullptr, false};
     };
     plain_avx512_kernels()->linear[static_cast<int>(DType::bf16)](args(expected));
     avx512_kernels()->linear[static_cast<int>(DType::bf16)](args(found));

@@ -47,14 +47,18 @@ struct GemmCase {
 };
 
 // Rows of out, A and B are wider than what is used; nothing else may be written.
-std::vector<float> multiply(const GradientKernels& kernels, const GemmCase& c, bool bf16, std::vector<double>* truth = nullptr) {
-  const std::int64_t a_wide = (c.transposed ? c.rows : c.reduction) + 3, b_wide = c.columns + 5, out_wide = c.columns + 2;
-  const std::int64_t a_rows = (c.transposed ? c.reduction : c.rows) * 2, b_rows = c.reduction * 2, out_rows = c.rows * 2;
+std::vector<float> multiply(const GradientKernels& kernels, const GemmCase& c, bool bf16,
+                            std::vector<double>* truth = nullptr) {
+  const std::int64_t a_wide = (c.transposed ? c.rows : c.reduction) + 3, b_wide = c.columns + 5,
+                     out_wide = c.columns + 2;
+  const std::int64_t a_rows = (c.transposed ? c.reduction : c.rows) * 2, b_rows = c.reduction * 2,
+                     out_rows = c.rows * 2;
   const std::vector<float> a = random_values(a_rows * a_wide, 1), b = random_values(b_rows * b_wide, 2);
   std::vector<float> out = random_values(out_rows * out_wide, 3);
   std::vector<std::int32_t> of_rows, of_reduction;
   for (std::int64_t i = 0; i < c.rows; ++i) of_rows.push_back(static_cast<std::int32_t>(2 * c.rows - 1 - i));
-  for (std::int64_t r = 0; r < c.reduction; ++r) of_reduction.push_back(static_cast<std::int32_t>((r * 7 + 1) % (2 * c.reduction)));
+  for (std::int64_t r = 0; r < c.reduction; ++r)
+    of_reduction.push_back(static_cast<std::int32_t>((r * 7 + 1) % (2 * c.reduction)));
   GemmArgs args;
   args.a = a.data();
   args.a_row = c.transposed ? 1 : a_wide;
@@ -79,7 +83,8 @@ std::vector<float> multiply(const GradientKernels& kernels, const GemmCase& c, b
         const std::int64_t to = (args.out_rows ? of_rows[static_cast<std::size_t>(i)] : i) * out_wide + j;
         double sum = c.accumulate ? static_cast<double>(out[static_cast<std::size_t>(to)]) : 0.0;
         for (std::int64_t r = 0; r < c.reduction; ++r) {
-          const std::int64_t ai = args.a_rows ? of_rows[static_cast<std::size_t>(i)] : i, ar = args.a_reductions ? of_reduction[static_cast<std::size_t>(r)] : r;
+          const std::int64_t ai = args.a_rows ? of_rows[static_cast<std::size_t>(i)] : i,
+                             ar = args.a_reductions ? of_reduction[static_cast<std::size_t>(r)] : r;
           const std::int64_t br = args.b_rows ? of_reduction[static_cast<std::size_t>(r)] : r;
           const float x = a[static_cast<std::size_t>(ai * args.a_row + ar * args.a_reduction)];
           const float y = b[static_cast<std::size_t>(br * b_wide + j)];
@@ -93,16 +98,18 @@ std::vector<float> multiply(const GradientKernels& kernels, const GemmCase& c, b
 }
 
 TEST(GradientKernels, GemmIsTheSumAndTheSameBits) {
-  const GemmCase cases[] = {{1, 1, 1, false, false, false},    {7, 65, 3, false, true, false},     {13, 128, 300, true, true, false},
-                            {6, 64, 256, false, false, false}, {17, 131, 520, false, false, true}, {9, 37, 5, true, false, true},
-                            {12, 16, 257, true, true, true},   {3, 15, 0, false, false, false},    {0, 15, 4, false, false, false},
-                            {200, 70, 259, true, true, false}, {197, 64, 31, false, false, false}};
+  const GemmCase cases[] = {
+      {1, 1, 1, false, false, false},    {7, 65, 3, false, true, false},     {13, 128, 300, true, true, false},
+      {6, 64, 256, false, false, false}, {17, 131, 520, false, false, true}, {9, 37, 5, true, false, true},
+      {12, 16, 257, true, true, true},   {3, 15, 0, false, false, false},    {0, 15, 4, false, false, false},
+      {200, 70, 259, true, true, false}, {197, 64, 31, false, false, false}};
   for (const GemmCase& c : cases)
     for (const bool bf16 : {false, true}) {
       std::vector<double> truth;
       const std::vector<float> expected = multiply(*tables().front(), c, bf16, &truth);
       for (std::size_t i = 0; i < truth.size(); ++i)
-        ASSERT_NEAR(static_cast<double>(expected[i]), truth[i], 1e-5 * (1 + std::sqrt(static_cast<double>(c.reduction))))
+        ASSERT_NEAR(static_cast<double>(expected[i]), truth[i],
+                    1e-5 * (1 + std::sqrt(static_cast<double>(c.reduction))))
             << c.rows << " x " << c.columns << " x " << c.reduction << " at " << i;
       for (const GradientKernels* kernels : tables())
         EXPECT_TRUE(same_bits(multiply(*kernels, c, bf16), expected))
@@ -145,7 +152,8 @@ TEST(GradientKernels, RoundsAnyBitsAlike) {
     };
     std::vector<float> a(16 * 40), b(40 * 16);
     for (float& x : a) x = value();
-    for (float& x : b) x = round % 3 == 1 ? std::bit_cast<float>(static_cast<std::uint32_t>(random() % 2 << 31 | 0x7E800000U)) : value();
+    for (float& x : b)
+      x = round % 3 == 1 ? std::bit_cast<float>(static_cast<std::uint32_t>(random() % 2 << 31 | 0x7E800000U)) : value();
     std::vector<float> expected;
     for (const GradientKernels* kernels : tables()) {
       std::vector<float> out(16 * 16);
@@ -158,7 +166,8 @@ TEST(GradientKernels, RoundsAnyBitsAlike) {
       if (expected.empty()) expected = out;
       for (std::size_t i = 0; i < out.size(); ++i) {
         if (std::isnan(expected[i]) && std::isnan(out[i])) continue;
-        ASSERT_EQ(std::bit_cast<std::uint32_t>(expected[i]), std::bit_cast<std::uint32_t>(out[i])) << "round " << round << " at " << i;
+        ASSERT_EQ(std::bit_cast<std::uint32_t>(expected[i]), std::bit_cast<std::uint32_t>(out[i]))
+            << "round " << round << " at " << i;
       }
     }
   }
@@ -202,7 +211,8 @@ TEST(GradientKernels, GemmDoesNotDependOnHowItIsCut) {
 
 TEST(GradientKernels, RowKernelsAreTheSameBits) {
   for (const std::int64_t n : {1, 15, 16, 77}) {
-    const std::vector<float> x = random_values(n, 1), gain = random_values(n, 2), dy = random_values(n, 3), start = random_values(n, 4);
+    const std::vector<float> x = random_values(n, 1), gain = random_values(n, 2), dy = random_values(n, 3),
+                             start = random_values(n, 4);
     std::vector<std::vector<float>> first;
     for (const GradientKernels* kernels : tables()) {
       std::vector<float> dx = start, sums = start, gate(x.size()), up(x.size());
@@ -211,7 +221,8 @@ TEST(GradientKernels, RowKernelsAreTheSameBits) {
       kernels->silu_mul(x.data(), gain.data(), dy.data(), n, gate.data(), up.data());
       std::vector<std::vector<float>> results{dx, sums, gate, up, {inverse}};
       if (first.empty()) first = results;
-      for (std::size_t i = 0; i < results.size(); ++i) EXPECT_TRUE(same_bits(results[i], first[i])) << n << ", result " << i;
+      for (std::size_t i = 0; i < results.size(); ++i)
+        EXPECT_TRUE(same_bits(results[i], first[i])) << n << ", result " << i;
     }
     for (std::size_t i = 0; i < x.size(); ++i) {  // silu_mul against its formula
       const double z = static_cast<double>(x[i]), s = 1 / (1 + std::exp(-z)), d = static_cast<double>(dy[i]);

@@ -27,13 +27,19 @@ constexpr DType kSuperblockTypes[] = {DType::q2_k,    DType::q3_k,  DType::q4_k,
 // Where the f16 scales of a block are (tensor/blocks.h).
 std::vector<int> scale_offsets(DType type) {
   switch (type) {
-    case DType::q2_k: return {80, 82};
-    case DType::q3_k: return {108};
+    case DType::q2_k:
+      return {80, 82};
+    case DType::q3_k:
+      return {108};
     case DType::q4_k:
-    case DType::q5_k: return {0, 2};
-    case DType::q6_k: return {208};
-    case DType::iq1_m: return {};
-    default: return {0};
+    case DType::q5_k:
+      return {0, 2};
+    case DType::q6_k:
+      return {208};
+    case DType::iq1_m:
+      return {};
+    default:
+      return {0};
   }
 }
 
@@ -48,7 +54,8 @@ std::vector<std::byte> random_rows(DType type, std::int64_t rows, std::int64_t c
       const std::uint16_t half = f32_to_f16(scale(random));
       std::memcpy(&bytes[block + static_cast<std::size_t>(offset)], &half, 2);
     }
-    if (type == DType::iq1_m) bytes[block + 55] = bytes[block + 55] & std::byte{0x3F};  // top of d's exponent: not infinite
+    if (type == DType::iq1_m)
+      bytes[block + 55] = bytes[block + 55] & std::byte{0x3F};  // top of d's exponent: not infinite
   }
   return bytes;
 }
@@ -61,7 +68,11 @@ struct PackedRows {
   Aligned packed;
 
   PackedRows(DType t, std::int64_t r, std::int64_t k, std::mt19937& random)
-      : type(t), rows(r), columns(k), file(random_rows(t, r, k, random)), strip_bytes(packed_strip_bytes(t, k)),
+      : type(t),
+        rows(r),
+        columns(k),
+        file(random_rows(t, r, k, random)),
+        strip_bytes(packed_strip_bytes(t, k)),
         packed(packed_bytes(t, r, k)) {
     for (std::int64_t s = 0; s < strips(); ++s)
       pack_strip(type, file, {}, rows, columns, s, packed.data + static_cast<std::size_t>(s) * strip_bytes);
@@ -142,7 +153,8 @@ TEST_P(Superblocks, ProductsAreTheCodecsInDouble) {
     const std::vector<float> y = product(*table, c, x, 0, kTokens);
     std::vector<float> w(static_cast<std::size_t>(c.columns));
     for (std::int64_t r = 0; r < c.rows; ++r) {
-      decode_row(c.type, c.file.data() + static_cast<std::size_t>(r) * row_bytes(c.type, c.columns), c.columns, w.data());
+      decode_row(c.type, c.file.data() + static_cast<std::size_t>(r) * row_bytes(c.type, c.columns), c.columns,
+                 w.data());
       for (int t = 0; t < kTokens; ++t) {
         double sum = 0, magnitude = 0;
         for (std::size_t k = 0; k < w.size(); ++k) {
@@ -166,7 +178,8 @@ TEST_P(Superblocks, SameBitsForAnyTokensAndInstructionSet) {
     for (const int tokens : {1, 2, 3, 5, 8, 13, 16, 17, 31, 32, 33, 64, 79, 257, kTokens}) {
       const int first = kTokens - tokens;
       const std::vector<float> y = product(*table, c, x, first, tokens);
-      EXPECT_EQ(0, std::memcmp(y.data(), expected.data() + first * c.rows, y.size() * 4)) << table->isa << " tokens " << tokens;
+      EXPECT_EQ(0, std::memcmp(y.data(), expected.data() + first * c.rows, y.size() * 4))
+          << table->isa << " tokens " << tokens;
     }
   }
 }
@@ -201,7 +214,8 @@ TEST_P(Superblocks, RowsBiasResidualAndRaggedStrips) {
       for (std::size_t t = 0; t < static_cast<std::size_t>(count); ++t)
         for (std::size_t r = 0; r < 24; ++r) {
           const float sum = r < 21 ? 3.0F + (plain[static_cast<std::size_t>(rows[t]) * 21 + r] + bias[r]) : 3.0F;
-          ASSERT_EQ(std::bit_cast<std::uint32_t>(out[t * 24 + r]), std::bit_cast<std::uint32_t>(sum)) << table->isa << ' ' << t << ' ' << r;
+          ASSERT_EQ(std::bit_cast<std::uint32_t>(out[t * 24 + r]), std::bit_cast<std::uint32_t>(sum))
+              << table->isa << ' ' << t << ' ' << r;
         }
     }
   }

@@ -5,8 +5,8 @@
 
 #include <cmath>
 #include <filesystem>
-#include <functional>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -49,7 +49,8 @@ std::vector<float> logits(const ModelFiles& files, Precision precision = Precisi
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
   double largest = a.size() == b.size() ? 0 : 1e9;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) largest = std::max(largest, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    largest = std::max(largest, std::fabs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
   return largest;
 }
 
@@ -64,8 +65,10 @@ std::string message_of(const std::function<void()>& what) {
 
 TEST(Adapter, GivesTheSameModelInADirectoryAndInAGguf) {
   const std::string adapter = make_adapter("llama3", "adapter_same");
-  const ModelFiles directory = ModelFiles::open(model_path("llama3")), gguf = ModelFiles::open(model_path("llama3.gguf"));
-  const std::vector<float> base = logits(directory), one = logits(directory.with_adapter(adapter)), two = logits(gguf.with_adapter(adapter));
+  const ModelFiles directory = ModelFiles::open(model_path("llama3")),
+                   gguf = ModelFiles::open(model_path("llama3.gguf"));
+  const std::vector<float> base = logits(directory), one = logits(directory.with_adapter(adapter)),
+                           two = logits(gguf.with_adapter(adapter));
   EXPECT_GT(largest_difference(base, one), 0.1);
   // What the files' own weights differ by, and what bf16 rounds where the GGUF's are not f32.
   const double files_apart = largest_difference(base, logits(gguf));
@@ -79,14 +82,17 @@ TEST(Adapter, MergedWeightsAreTheSum) {
   EXPECT_DOUBLE_EQ(adapter.scale(), 2);
   ASSERT_FALSE(adapter.matrices().empty());
   for (const AdapterFile::Matrices& m : adapter.matrices()) {
-    const std::vector<float> before = decode_all(base.weights().at(m.name)), after = decode_all(merged.weights().at(m.name));
+    const std::vector<float> before = decode_all(base.weights().at(m.name)),
+                             after = decode_all(merged.weights().at(m.name));
     for (const std::int64_t at : {std::int64_t{0}, m.rows * m.columns / 2 + 1, m.rows * m.columns - 1}) {
       const std::int64_t o = at / m.columns, k = at % m.columns;
       double sum = 0;
       for (std::int64_t i = 0; i < kRank; ++i)
-        sum += 2.0 * static_cast<double>(m.b[static_cast<std::size_t>(o * kRank + i)]) * static_cast<double>(m.a[static_cast<std::size_t>(i * m.columns + k)]);
+        sum += 2.0 * static_cast<double>(m.b[static_cast<std::size_t>(o * kRank + i)]) *
+               static_cast<double>(m.a[static_cast<std::size_t>(i * m.columns + k)]);
       const double expected = static_cast<double>(before[static_cast<std::size_t>(at)]) + sum;
-      EXPECT_NEAR(static_cast<double>(after[static_cast<std::size_t>(at)]), expected, 0.01 * std::fabs(expected) + 1e-6) << m.name;
+      EXPECT_NEAR(static_cast<double>(after[static_cast<std::size_t>(at)]), expected, 0.01 * std::fabs(expected) + 1e-6)
+          << m.name;
     }
   }
   const Weight& head = merged.weights().at("model.norm.weight");
@@ -116,18 +122,21 @@ TEST(Adapter, FilesThatAreNoneAreRefused) {
   EXPECT_NE(with("r", 0).find("r: expected"), std::string::npos);
   EXPECT_NE(with("lora_alpha", "x").find("lora_alpha"), std::string::npos);
   EXPECT_EQ(with("bias", "none"), "no error");
-  fs::copy_file(model_path("llama3") + "/model.safetensors", adapter + "/adapter_model.safetensors", fs::copy_options::overwrite_existing);
+  fs::copy_file(model_path("llama3") + "/model.safetensors", adapter + "/adapter_model.safetensors",
+                fs::copy_options::overwrite_existing);
   EXPECT_NE(message_of([&] { AdapterFile::open(adapter); }).find("lora_A"), std::string::npos);
   EXPECT_NE(message_of([&] { AdapterFile::open(testing::TempDir() + "nowhere"); }).find("nowhere"), std::string::npos);
 }
 
 // The GGUF was made from the directory: its weights, in Hugging Face's order, are the directory's but for rounding.
 TEST(LlamaGguf, IsTrainedInHuggingFacesOrder) {
-  const ModelFiles directory = ModelFiles::open(model_path("llama3")), gguf = ModelFiles::open(model_path("llama3.gguf"));
+  const ModelFiles directory = ModelFiles::open(model_path("llama3")),
+                   gguf = ModelFiles::open(model_path("llama3.gguf"));
   ASSERT_TRUE(gguf.config().rope.interleaved);
   ASSERT_FALSE(training_config(gguf).rope.interleaved);
   Decoder one(training_config(directory)), two(training_config(gguf)), pairs(gguf.config());
-  ParameterStore from_directory(one, {.gradients = false}), from_gguf(two, {.gradients = false}), as_filed(pairs, {.gradients = false});
+  ParameterStore from_directory(one, {.gradients = false}), from_gguf(two, {.gradients = false}),
+      as_filed(pairs, {.gradients = false});
   from_directory.load(directory.weights());
   from_gguf.load(gguf.weights());
   as_filed.load(gguf.weights());

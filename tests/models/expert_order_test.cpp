@@ -23,13 +23,15 @@ class ShuffledExperts final : public ExpertSource {
     EXPECT_EQ(ids.size(), counts.size());
     EXPECT_EQ(out_, 0U) << "views of the layer before were not released";
     waiting_.clear();
-    for (Ticket all = from_.begin(layer, ids, counts); const auto view = from_.next(all, Wait::yes);) waiting_.push_back(*view);
+    for (Ticket all = from_.begin(layer, ids, counts); const auto view = from_.next(all, Wait::yes);)
+      waiting_.push_back(*view);
     std::shuffle(waiting_.begin(), waiting_.end(), random_);
     return {layer, ids, counts, 0, ++tickets};
   }
   std::optional<ExpertView> next(Ticket& ticket, Wait wait) override {
     EXPECT_EQ(ticket.number, tickets);
-    if (fail_at != 0 && ++asked_ == fail_at) fail(ErrorKind::system, "expert 7 of layer {}: the disk is gone", ticket.layer);
+    if (fail_at != 0 && ++asked_ == fail_at)
+      fail(ErrorKind::system, "expert 7 of layer {}: the disk is gone", ticket.layer);
     if (waiting_.empty()) return std::nullopt;
     if (wait == Wait::no && (out_ == room_ || random_() % 3 == 0)) return std::nullopt;
     EXPECT_LT(out_, room_);
@@ -105,10 +107,11 @@ TEST_P(ExpertOrder, AnErrorEndsTheStepAndNothingElse) {
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, ExpertOrder, testing::Values("deepseek_v3", "moonlight.gguf", "deepseek_v2_lite"), [](const auto& parameter) {
-  std::string name = parameter.param;
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Models, ExpertOrder, testing::Values("deepseek_v3", "moonlight.gguf", "deepseek_v2_lite"),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
 
 }  // namespace

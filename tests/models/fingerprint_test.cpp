@@ -19,7 +19,8 @@ std::uint64_t fingerprint(const ModelFiles& files, Precision precision = Precisi
 
 class Fingerprint : public testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(Models, Fingerprint,
-                         testing::Values("llama3.gguf", "deepseek_v2_lite.gguf", "deepseek_v3.gguf", "qwen2", "deepseek_v3_fp8"),
+                         testing::Values("llama3.gguf", "deepseek_v2_lite.gguf", "deepseek_v3.gguf", "qwen2",
+                                         "deepseek_v3_fp8"),
                          [](const auto& model) {
                            std::string name = model.param;
                            std::ranges::replace(name, '.', '_');
@@ -35,7 +36,8 @@ TEST_P(Fingerprint, ChangesWithEveryTensor) {
     for (const Weight& weight : files.weights().weights()) {
       if (weight.name == "rope_freqs.weight") continue;  // read with the configuration
       places.emplace_back(weight.name, weight.offset + weight.data.size() * 2 / 5);
-      if (!weight.scales.empty()) places.emplace_back(std::string(weight.name) + " (scales)", model.offset_of(weight.scales.data()) + 1);
+      if (!weight.scales.empty())
+        places.emplace_back(std::string(weight.name) + " (scales)", model.offset_of(weight.scales.data()) + 1);
     }
   }
   ASSERT_GT(places.size(), 10U);
@@ -52,7 +54,8 @@ TEST_P(Fingerprint, IsTheSameForAnyThreadsAndAnotherForAnotherPrecision) {
   const std::uint64_t one = fingerprint(files, Precision::fast, 1);
   EXPECT_EQ(fingerprint(files, Precision::fast, 2), one);
   EXPECT_EQ(fingerprint(files, Precision::fast, 5), one);
-  const bool all_f32 = std::ranges::all_of(files.weights().weights(), [](const Weight& weight) { return weight.type == DType::f32; });
+  const bool all_f32 =
+      std::ranges::all_of(files.weights().weights(), [](const Weight& weight) { return weight.type == DType::f32; });
   EXPECT_EQ(fingerprint(files, Precision::exact, 3) == one, all_f32) << "f32 weights are the same in both";
 }
 

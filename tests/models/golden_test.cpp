@@ -23,7 +23,8 @@ double error(const Golden& golden, const std::vector<float>& logits) {
   for (std::size_t r = 0; r < golden.rows.size(); ++r)
     for (std::size_t v = 0; v < vocabulary; ++v) {
       const float mine = logits[static_cast<std::size_t>(golden.rows[r]) * vocabulary + v];
-      const double difference = std::fabs(static_cast<double>(mine) - static_cast<double>(golden.logits[r * vocabulary + v]));
+      const double difference =
+          std::fabs(static_cast<double>(mine) - static_cast<double>(golden.logits[r * vocabulary + v]));
       if (!(difference <= worst)) worst = difference;  // NaN stays
       if (std::isnan(worst)) return worst;
     }
@@ -44,9 +45,10 @@ TEST_P(GoldenModel, EqualsTransformers) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenModel,
-                         testing::Values("llama3", "llama3.gguf", "llama2_odd", "llama2_odd.gguf", "qwen2", "qwen2.gguf",
-                                         "deepseek_v3", "deepseek_v3.gguf", "deepseek_v3_fp8", "moonlight",
-                                         "moonlight.gguf", "deepseek_v2_lite", "deepseek_v2_lite.gguf", "deepseek_v2"),
+                         testing::Values("llama3", "llama3.gguf", "llama2_odd", "llama2_odd.gguf", "qwen2",
+                                         "qwen2.gguf", "deepseek_v3", "deepseek_v3.gguf", "deepseek_v3_fp8",
+                                         "moonlight", "moonlight.gguf", "deepseek_v2_lite", "deepseek_v2_lite.gguf",
+                                         "deepseek_v2"),
                          [](const auto& parameter) {
                            std::string name = parameter.param;
                            std::replace(name.begin(), name.end(), '.', '_');

@@ -63,7 +63,8 @@ class Trainer {
       ex.sync();
       ex.tape = &tape;
       const Tensor logits = decoder_.forward(ex, batch, cache);
-      const LossSums sums = token_loss(ex, logits, {.targets = {ids_.data() + 1, kTokens}, .weights = weights}, logprobs_);
+      const LossSums sums =
+          token_loss(ex, logits, {.targets = {ids_.data() + 1, kTokens}, .weights = weights}, logprobs_);
       tape.backward(ex);
       if (thread == 0) loss = sums.loss;
     });
@@ -116,7 +117,9 @@ class Trainer {
 };
 
 class GradientGolden : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Models, GradientGolden, testing::Values("llama3", "llama2_odd", "qwen2", "deepseek_v3", "moonlight", "deepseek_v2_lite"),
+INSTANTIATE_TEST_SUITE_P(Models, GradientGolden,
+                         testing::Values("llama3", "llama2_odd", "qwen2", "deepseek_v3", "moonlight",
+                                         "deepseek_v2_lite"),
                          [](const auto& model) { return std::string(model.param); });
 
 TEST_P(GradientGolden, IsPyTorchs) {
@@ -140,13 +143,15 @@ TEST_P(GradientGolden, IsPyTorchs) {
     ASSERT_EQ(values.size(), std::min<std::size_t>(12, gradient.size()));
     for (std::size_t i = 0; i < values.size(); ++i) {
       const double error = std::fabs(static_cast<double>(gradient[i * 7919 % gradient.size()]) - values[i]) / spread;
-      EXPECT_LT(error, 1e-3) << name << " sample " << i << ": " << gradient[i * 7919 % gradient.size()] << " and not " << values[i];
+      EXPECT_LT(error, 1e-3) << name << " sample " << i << ": " << gradient[i * 7919 % gradient.size()] << " and not "
+                             << values[i];
       worst = std::max(worst, error);
     }
     ++compared;
   }
   EXPECT_GE(compared, 12U);
-  std::printf("%s: %zu parameters, largest error of a sample by the spread of its gradient: %.2g\n", GetParam(), compared, worst);
+  std::printf("%s: %zu parameters, largest error of a sample by the spread of its gradient: %.2g\n", GetParam(),
+              compared, worst);
 }
 
 TEST_P(GradientGolden, IsTheSameBitsForAnyThreadsAndInstructionSet) {

@@ -61,11 +61,13 @@ class Adapted {
     for (std::size_t i = 0; i < kTokens; ++i) positions[i] = static_cast<std::int32_t>(i);
     const std::vector<float> weights = row_weights();
     std::vector<float> logprobs(kTokens);
-    const std::size_t bytes = page_bytes(layout) * pages.size(), scratch_bytes = decoder_.scratch_bytes(kTokens) + (std::size_t{8} << 20);
+    const std::size_t bytes = page_bytes(layout) * pages.size(),
+                      scratch_bytes = decoder_.scratch_bytes(kTokens) + (std::size_t{8} << 20);
     HugeBuffer pool(bytes * static_cast<std::size_t>(decoder_.info().layers)), arena(kArena),
         scratch(scratch_bytes * static_cast<std::size_t>(threads));
     std::vector<CacheLayer> cache;
-    for (int l = 0; l < decoder_.info().layers; ++l) cache.push_back({layout, pool.data() + bytes * static_cast<std::size_t>(l)});
+    for (int l = 0; l < decoder_.info().layers; ++l)
+      cache.push_back({layout, pool.data() + bytes * static_cast<std::size_t>(l)});
     const BatchSequence sequence{0, static_cast<std::int32_t>(kTokens), 0, pages.data()};
     const Batch batch{{ids.data(), kTokens}, positions, {&sequence, 1}, positions};
     Tape tape;
@@ -88,7 +90,8 @@ class Adapted {
       ex.sync();
       ex.tape = &tape;
       const Tensor logits = decoder_.forward(ex, batch, cache);
-      const LossSums sums = token_loss(ex, logits, {.targets = {ids.data() + 1, kTokens}, .weights = weights}, logprobs);
+      const LossSums sums =
+          token_loss(ex, logits, {.targets = {ids.data() + 1, kTokens}, .weights = weights}, logprobs);
       tape.backward(ex);
       if (thread == 0) loss = sums.loss;
     });
@@ -108,8 +111,10 @@ class Adapted {
 
 class LoraGolden : public testing::TestWithParam<const char*> {};
 class LoraBits : public testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(Models, LoraGolden, testing::Values("llama3", "qwen2"), [](const auto& model) { return std::string(model.param); });
-INSTANTIATE_TEST_SUITE_P(Models, LoraBits, testing::Values("llama3", "qwen2", "deepseek_v3"), [](const auto& model) { return std::string(model.param); });
+INSTANTIATE_TEST_SUITE_P(Models, LoraGolden, testing::Values("llama3", "qwen2"),
+                         [](const auto& model) { return std::string(model.param); });
+INSTANTIATE_TEST_SUITE_P(Models, LoraBits, testing::Values("llama3", "qwen2", "deepseek_v3"),
+                         [](const auto& model) { return std::string(model.param); });
 
 TEST_P(LoraGolden, GradientsArePefts) {
   Adapted adapted(GetParam());
@@ -123,12 +128,14 @@ TEST_P(LoraGolden, GradientsArePefts) {
     const nlohmann::json& expected = parameters.at(name);
     const double norm = expected.at("norm").get<double>(), spread = norm / std::sqrt(static_cast<double>(p.size()));
     double squares = 0;
-    for (std::int64_t i = 0; i < p.size(); ++i) squares += static_cast<double>(p.gradient[i]) * static_cast<double>(p.gradient[i]);
+    for (std::int64_t i = 0; i < p.size(); ++i)
+      squares += static_cast<double>(p.gradient[i]) * static_cast<double>(p.gradient[i]);
     EXPECT_NEAR(std::sqrt(squares), norm, 1e-4 * norm) << name;
     const auto values = expected.at("values").get<std::vector<double>>();
     for (std::size_t i = 0; i < values.size(); ++i) {
       const float found = p.gradient[static_cast<std::int64_t>(i) * 7919 % p.size()];
-      EXPECT_LT(std::fabs(static_cast<double>(found) - values[i]) / spread, 1e-3) << name << " sample " << i << ": " << found << " and not " << values[i];
+      EXPECT_LT(std::fabs(static_cast<double>(found) - values[i]) / spread, 1e-3)
+          << name << " sample " << i << ": " << found << " and not " << values[i];
     }
   }
 }
@@ -139,7 +146,8 @@ TEST_P(LoraBits, AreTheSameForAnyThreadsAndInstructionSet) {
   const std::vector<float> expected(adapted.lora.gradients().begin(), adapted.lora.gradients().end());
   const auto check = [&](int threads, const KernelTable& kernels) {
     EXPECT_EQ(adapted.step(threads, kernels), loss);
-    EXPECT_EQ(std::memcmp(adapted.lora.gradients().data(), expected.data(), expected.size() * sizeof(float)), 0) << threads << " threads, " << kernels.isa;
+    EXPECT_EQ(std::memcmp(adapted.lora.gradients().data(), expected.data(), expected.size() * sizeof(float)), 0)
+        << threads << " threads, " << kernels.isa;
   };
   check(2, best_kernels());
   check(3, best_kernels());
@@ -156,8 +164,13 @@ TEST(Lora, IsWrittenAsPeftDoes) {
   EXPECT_EQ(config.at("r"), 3);
   EXPECT_EQ(config.at("lora_alpha"), 4.5);
   // Plain MLPs share the names of experts, which have no adapter: they are named in full.
-  const nlohmann::json modules = {"kv_a_proj_with_mqa", "model.layers.0.mlp.down_proj", "model.layers.0.mlp.gate_proj", "model.layers.0.mlp.up_proj",
-                                  "o_proj", "q_a_proj", "q_b_proj"};
+  const nlohmann::json modules = {"kv_a_proj_with_mqa",
+                                  "model.layers.0.mlp.down_proj",
+                                  "model.layers.0.mlp.gate_proj",
+                                  "model.layers.0.mlp.up_proj",
+                                  "o_proj",
+                                  "q_a_proj",
+                                  "q_b_proj"};
   EXPECT_EQ(config.at("target_modules"), modules);
   const SafetensorsFile file(out + "/adapter_model.safetensors");
   ASSERT_EQ(file.tensors().size(), adapted.lora.parameters().size());

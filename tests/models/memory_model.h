@@ -25,8 +25,10 @@ class MemoryModel {  // not copied: files() points into it
 
   // Throws what opening throws. What is returned lives on the bytes here.
   ModelFiles files() const {
-    if (gguf_) return ModelFiles::from_gguf(std::make_shared<const GgufFile>(GgufFile::from_memory(bytes(), "memory.gguf")));
-    return ModelFiles::from_memory("memory", {{"config.json", std::as_bytes(std::span(config_))}, {"model.safetensors", bytes()}});
+    if (gguf_)
+      return ModelFiles::from_gguf(std::make_shared<const GgufFile>(GgufFile::from_memory(bytes(), "memory.gguf")));
+    return ModelFiles::from_memory(
+        "memory", {{"config.json", std::as_bytes(std::span(config_))}, {"model.safetensors", bytes()}});
   }
 
   bool is_gguf() const { return gguf_; }
@@ -37,7 +39,9 @@ class MemoryModel {  // not copied: files() points into it
   }
   // A byte of the weights' file.
   unsigned char& byte(std::size_t offset) { return reinterpret_cast<unsigned char*>(weights_.data())[offset]; }
-  std::size_t offset_of(const void* data) const { return static_cast<std::size_t>(static_cast<const std::byte*>(data) - bytes().data()); }
+  std::size_t offset_of(const void* data) const {
+    return static_cast<std::size_t>(static_cast<const std::byte*>(data) - bytes().data());
+  }
 
   // The value of a key of the GGUF where it lies; its type (GgufType) is the 4 bytes before it.
   std::byte* value(std::string_view key) {
@@ -57,7 +61,8 @@ class MemoryModel {  // not copied: files() points into it
   std::vector<std::uint64_t> read(const std::string& path) {
     size_ = std::filesystem::file_size(path);
     std::vector<std::uint64_t> words((size_ + 7) / 8);
-    if (!std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(words.data()), static_cast<std::streamsize>(size_)))
+    if (!std::ifstream(path, std::ios::binary)
+             .read(reinterpret_cast<char*>(words.data()), static_cast<std::streamsize>(size_)))
       fail(ErrorKind::not_found, "{} cannot be read", path);
     return words;
   }

@@ -12,7 +12,8 @@ namespace limpid::model_test {
 // position i are the prediction of the id at i + 2, with text[i + 1] as the id that follows.
 class WithMtp final : public Model {
  public:
-  WithMtp(const Decoder& decoder, MtpInput input, const Ids& text) : decoder_(decoder), input_(input), text_(text), info_(decoder.info()) {
+  WithMtp(const Decoder& decoder, MtpInput input, const Ids& text)
+      : decoder_(decoder), input_(input), text_(text), info_(decoder.info()) {
     ++info_.layers;
   }
   const ModelInfo& info() const override { return info_; }
@@ -24,7 +25,8 @@ class WithMtp final : public Model {
   Tensor forward(Exec& ex, const Batch& batch, std::span<const CacheLayer> cache) const override {
     const Tensor hidden = decoder_.hidden(ex, batch, cache.first(cache.size() - 1));
     Ids following;
-    for (const std::int32_t position : batch.positions) following.push_back(text_[static_cast<std::size_t>(position) + 1]);
+    for (const std::int32_t position : batch.positions)
+      following.push_back(text_[static_cast<std::size_t>(position) + 1]);
     Batch next = batch;
     next.ids = following;
     const MtpOutput out = decoder_.mtp_forward(ex, 0, hidden, input_, next, cache.back());

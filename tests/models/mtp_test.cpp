@@ -50,7 +50,8 @@ TEST_P(Mtp, IsThePapersFormula) {
           worst = std::isnan(is) ? INFINITY : std::max(worst, std::fabs(is - wanted));
         }
       worst /= *most - *least;
-      std::printf("%s, %s: max |difference| / spread = %.2e\n", GetParam().c_str(), input == MtpInput::raw ? "raw" : "normed", worst);
+      std::printf("%s, %s: max |difference| / spread = %.2e\n", GetParam().c_str(),
+                  input == MtpInput::raw ? "raw" : "normed", worst);
       EXPECT_LT(worst, 1e-4);
     }
 }
@@ -63,23 +64,27 @@ TEST_P(Mtp, OneAnswer) {
   for (const int threads : {1, 2, 3})
     for (const int chunk : {1, 7, 64, 65}) {
       if (chunk == 1 && threads != 2) continue;
-      const std::vector<float> found = predict(*decoder, MtpInput::normed, text, {.cache = CacheType::q8, .threads = threads, .chunk = chunk});
-      EXPECT_EQ(std::memcmp(found.data(), expected.data(), expected.size() * sizeof(float)), 0) << threads << " threads, chunks of " << chunk;
+      const std::vector<float> found =
+          predict(*decoder, MtpInput::normed, text, {.cache = CacheType::q8, .threads = threads, .chunk = chunk});
+      EXPECT_EQ(std::memcmp(found.data(), expected.data(), expected.size() * sizeof(float)), 0)
+          << threads << " threads, chunks of " << chunk;
     }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, Mtp, testing::Values("deepseek_v3", "deepseek_v3_mtp.gguf"), [](const auto& parameter) {
-  std::string name = parameter.param;
-  std::replace(name.begin(), name.end(), '.', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Models, Mtp, testing::Values("deepseek_v3", "deepseek_v3_mtp.gguf"),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
 
 TEST(MtpLoading, TakesMemoryOnlyWhenAskedFor) {
   for (const char* name : {"deepseek_v3", "deepseek_v3_mtp.gguf"}) {
     const ModelFiles files = ModelFiles::open(model_path(name));
     EXPECT_EQ(files.config().mtp_layers, 1);
     EXPECT_TRUE(files.config().mtp_own_embedding && files.config().mtp_own_head);
-    EXPECT_GT(packed_model_bytes(files, Precision::fast, {.mtp = true}), packed_model_bytes(files, Precision::fast) + 50000);
+    EXPECT_GT(packed_model_bytes(files, Precision::fast, {.mtp = true}),
+              packed_model_bytes(files, Precision::fast) + 50000);
     const auto decoder = load_decoder(files, Precision::fast, 1);
     const Ids text(3, 1);
     EXPECT_THROW(predict(*decoder, MtpInput::raw, text, {}), Error);
@@ -119,9 +124,12 @@ class Patched {
 };
 
 TEST(MtpLoading, ChecksShapesOfWhatItDoesNotLoad) {
-  const Patched model("deepseek_v3", "model.safetensors", "model.layers.2.eh_proj.weight\":{\"dtype\":\"F32\",\"shape\":[40,80]",
+  const Patched model("deepseek_v3", "model.safetensors",
+                      "model.layers.2.eh_proj.weight\":{\"dtype\":\"F32\",\"shape\":[40,80]",
                       "model.layers.2.eh_proj.weight\":{\"dtype\":\"F32\",\"shape\":[80,40]");
-  EXPECT_NE(model.loads().find("tensor model.layers.2.eh_proj.weight is (80, 40), the configuration asks for (40, 80)"), std::string::npos) << model.loads();
+  EXPECT_NE(model.loads().find("tensor model.layers.2.eh_proj.weight is (80, 40), the configuration asks for (40, 80)"),
+            std::string::npos)
+      << model.loads();
 }
 
 TEST(MtpLoading, NamesWhatIsMissing) {

@@ -85,13 +85,15 @@ TEST_P(OneAnswer, AnotherIdIsAnotherAnswer) {
   const std::vector<float> found = logits({});
   EXPECT_EQ(std::memcmp(found.data(), expected_.data(), at * columns * sizeof(float)), 0);
   for (std::size_t p = at; p < ids_.size(); ++p)
-    EXPECT_NE(std::memcmp(&found[p * columns], &expected_[p * columns], columns * sizeof(float)), 0) << "position " << p;
+    EXPECT_NE(std::memcmp(&found[p * columns], &expected_[p * columns], columns * sizeof(float)), 0)
+        << "position " << p;
 }
 
 std::vector<AnswerCase> cases() {
   std::vector<AnswerCase> all;
   for (const char* model : {"llama3", "qwen2", "deepseek_v3"})
-    for (const CacheType cache : {CacheType::f16, CacheType::q8}) all.push_back({model, Precision::fast, cache, cache == CacheType::q8});
+    for (const CacheType cache : {CacheType::f16, CacheType::q8})
+      all.push_back({model, Precision::fast, cache, cache == CacheType::q8});
   for (const char* model : {"llama2_odd.gguf", "moonlight.gguf", "deepseek_v3_fp8"})
     all.push_back({model, Precision::fast, CacheType::bf16});
   for (const char* model : {"llama3", "qwen2.gguf", "deepseek_v3_fp8"})

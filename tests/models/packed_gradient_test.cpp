@@ -63,7 +63,8 @@ struct Packed {
 
 class Gradients {
  public:
-  explicit Gradients(const PackedCase& of) : case_(of), files_(ModelFiles::open(model_path(of.model))), config_(files_.config()) {
+  explicit Gradients(const PackedCase& of)
+      : case_(of), files_(ModelFiles::open(model_path(of.model))), config_(files_.config()) {
     std::ifstream file(model_path(of.model) + (of.mtp ? "/packed_mtp_gradients.json" : "/packed_gradients.json"));
     golden_ = nlohmann::json::parse(file);
     config_.mtp_own_embedding = config_.mtp_own_head = false;
@@ -174,7 +175,9 @@ TEST_P(PackedGradients, ArePyTorchs) {
     for (std::int64_t i = 0; i < parameter.size(); ++i) {
       const double g = static_cast<double>(parameter.gradient[i]);
       squares += g * g;
-      projection += g * (static_cast<double>(static_cast<std::uint64_t>(i) * 2654435761U % (std::uint64_t{1} << 32)) / 0x1p31 - 1);
+      projection +=
+          g *
+          (static_cast<double>(static_cast<std::uint64_t>(i) * 2654435761U % (std::uint64_t{1} << 32)) / 0x1p31 - 1);
     }
     const double norm = kept.at("norm"), usual = norm / std::sqrt(static_cast<double>(parameter.size()));
     EXPECT_NEAR(std::sqrt(squares), norm, 1e-4 * norm);

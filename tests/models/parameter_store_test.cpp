@@ -43,7 +43,8 @@ TEST_P(StoredModel, GivesTheLogitsOfTheLoader) {
   EXPECT_EQ(run(decoder, ids, {}), expected);
 
   if (files.weights().format() != WeightSource::Format::safetensors) return;
-  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / ("stored_" + std::string(GetParam()));
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / ("stored_" + std::string(GetParam()));
   std::filesystem::create_directories(folder);
   std::filesystem::copy_file(model_path(GetParam()) + "/config.json", folder / "config.json",
                              std::filesystem::copy_options::overwrite_existing);

@@ -47,7 +47,9 @@ class SparseModel {
     std::string header = header_.dump();
     header.resize((header.size() + 7) / 8 * 8, ' ');
     const std::uint64_t size = header.size();
-    std::ofstream(path_ / "model.safetensors", std::ios::binary).write(reinterpret_cast<const char*>(&size), sizeof size) << header;
+    std::ofstream(path_ / "model.safetensors", std::ios::binary)
+            .write(reinterpret_cast<const char*>(&size), sizeof size)
+        << header;
     std::filesystem::resize_file(path_ / "model.safetensors", sizeof size + size + bytes_);
   }
 
@@ -68,9 +70,9 @@ int load_and_measure(const std::string& path) {
     const std::uint64_t planned = status_bytes("VmHWM") - before;
     const auto model = load_model(files, Precision::fast, 2);
     const std::uint64_t peak = status_bytes("VmHWM") - before;
-    std::fprintf(stderr, "packed %.1f MB, planning took %.1f MB, the peak is %.1f MB (%+.1f %%)\n", static_cast<double>(packed) * 1e-6,
-                 static_cast<double>(planned) * 1e-6, static_cast<double>(peak) * 1e-6,
-                 (static_cast<double>(peak) / static_cast<double>(packed) - 1) * 100);
+    std::fprintf(stderr, "packed %.1f MB, planning took %.1f MB, the peak is %.1f MB (%+.1f %%)\n",
+                 static_cast<double>(packed) * 1e-6, static_cast<double>(planned) * 1e-6,
+                 static_cast<double>(peak) * 1e-6, (static_cast<double>(peak) / static_cast<double>(packed) - 1) * 100);
     if (planned > packed / 50) return planning_took_memory;
     return peak > packed + packed / 20 ? peak_too_high : fine;
   } catch (const std::exception& error) {
@@ -100,7 +102,8 @@ TEST(PeakMemory, LlamaWithALargeEmbedding) {
   for (int layer = 0; layer < 3; ++layer) {
     const std::string of = "model.layers." + std::to_string(layer) + ".";
     for (const char* name : {"input_layernorm", "post_attention_layernorm"}) model.add(of + name + ".weight", {1024});
-    for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"}) model.add(of + "self_attn." + name + ".weight", {1024, 1024});
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "o_proj"})
+      model.add(of + "self_attn." + name + ".weight", {1024, 1024});
     for (const char* name : {"gate_proj", "up_proj"}) model.add(of + "mlp." + name + ".weight", {4096, 1024});
     model.add(of + "mlp.down_proj.weight", {1024, 4096});
   }

@@ -23,8 +23,8 @@ using Ids = std::vector<std::int32_t>;
 struct HowToRun {
   CacheType cache = CacheType::f32;
   int threads = 1;
-  int chunk = 0;                // tokens of a step; 0: all at once
-  std::vector<Ids> mates = {};  // run beside the first sequence, in chunks of 1, 2, 3, ...
+  int chunk = 0;                         // tokens of a step; 0: all at once
+  std::vector<Ids> mates = {};           // run beside the first sequence, in chunks of 1, 2, 3, ...
   const KernelTable* kernels = nullptr;  // null: the best
 };
 

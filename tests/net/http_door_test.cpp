@@ -78,9 +78,8 @@ TEST(HttpDoor, WhoLosesItsPlaceIsTold) {
   for (int i = 0; i < 3; ++i) {  // one runs, two wait
     clients.push_back(served.client());
     clients.back().send(ranked(0, "/"));
-    ASSERT_TRUE(eventually([&] {
-      return served.server.statistics().active == i + 1 && served.server.statistics().waiting == i;
-    }));
+    ASSERT_TRUE(eventually(
+        [&] { return served.server.statistics().active == i + 1 && served.server.statistics().waiting == i; }));
   }
   RawClient payer = served.client();
   payer.send(ranked(10, "/"));

@@ -187,17 +187,17 @@ TEST(HttpServer, MoreIsMadeWhenTheLastWasSent) {
     const int number = made++;
     if (!exchange->send(std::string(kBytes, static_cast<char>('a' + number % 26)))) return;  // the peer has left
     if (number + 1 == kPieces) return exchange->end();
-    exchange->when_sent([&piece, exchange] {
-      EXPECT_TRUE(exchange->defer([&piece, exchange] { piece(exchange); }));
-    });
+    exchange->when_sent([&piece, exchange] { EXPECT_TRUE(exchange->defer([&piece, exchange] { piece(exchange); })); });
   };
   HttpServerOptions options;
   options.workers = 2;
-  Served served([&](const Exchange& exchange) {
-    if (exchange->request().path == "/short") return exchange->respond(text("short"));
-    exchange->begin(200, {});
-    piece(exchange);
-  }, options);
+  Served served(
+      [&](const Exchange& exchange) {
+        if (exchange->request().path == "/short") return exchange->respond(text("short"));
+        exchange->begin(200, {});
+        piece(exchange);
+      },
+      options);
   RawClient client = served.client();
   client.send(get("/long"));
   EXPECT_TRUE(eventually([&] { return made > 0; }));

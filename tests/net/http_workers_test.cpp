@@ -34,7 +34,8 @@ struct World {
     workers.stop();
   }
   bool add(int rank, const std::string& share, const std::string& name) {
-    return workers.submit({rank, share, [this, name] { ran.push_back(name); }, [this, name] { dropped.push_back(name); }});
+    return workers.submit(
+        {rank, share, [this, name] { ran.push_back(name); }, [this, name] { dropped.push_back(name); }});
   }
   std::mutex mutex;
   std::condition_variable changed;
@@ -94,7 +95,13 @@ TEST(HttpWorkers, OneThreadIsKeptForThoseAboveZero) {
   }
   for (int i = 0; i < 100; ++i) {  // one after another, each while the others are taken
     std::atomic<bool> done = false;
-    EXPECT_TRUE(workers.submit({1, "p", [&] { done = true; done.notify_all(); }, {}}));
+    EXPECT_TRUE(workers.submit({1,
+                                "p",
+                                [&] {
+                                  done = true;
+                                  done.notify_all();
+                                },
+                                {}}));
     done.wait(false);
   }
   {
@@ -112,8 +119,7 @@ TEST(HttpWorkers, NothingIsLostWhoeverIsNotified) {
   HttpWorkers workers(1 << 20);
   workers.start(4);
   std::atomic<int> ran = 0;
-  for (int i = 0; i < 20'000; ++i)
-    ASSERT_TRUE(workers.submit({i % 3 - 1, std::to_string(i % 7), [&] { ++ran; }, {}}));
+  for (int i = 0; i < 20'000; ++i) ASSERT_TRUE(workers.submit({i % 3 - 1, std::to_string(i % 7), [&] { ++ran; }, {}}));
   const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   while (ran < 20'000 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
   EXPECT_EQ(ran, 20'000);
@@ -124,7 +130,13 @@ TEST(HttpWorkers, ThreadsForWhatTakesLongStandBack) {
   workers.start(2);
   const int own = getpriority(PRIO_PROCESS, 0);
   std::atomic<int> low = -100;
-  EXPECT_TRUE(workers.submit({0, "a", [&] { low = getpriority(PRIO_PROCESS, 0); low.notify_all(); }, {}}));
+  EXPECT_TRUE(workers.submit({0,
+                              "a",
+                              [&] {
+                                low = getpriority(PRIO_PROCESS, 0);
+                                low.notify_all();
+                              },
+                              {}}));
   low.wait(-100);
   EXPECT_EQ(low, std::min(own + 7, 19));
 }

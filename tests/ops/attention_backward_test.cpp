@@ -81,7 +81,8 @@ std::vector<double> Documents::reference(const std::vector<float>& x, const std:
   for (std::int64_t row = 0; row < tokens(); ++row) {
     angles(row);
     for (int h = 0; h < shape.heads; ++h)
-      turn(&at(rotated, (row * shape.heads + h) * shape.key_dim) + shape.rotated(), cos.data(), sin.data(), shape.pairs);
+      turn(&at(rotated, (row * shape.heads + h) * shape.key_dim) + shape.rotated(), cos.data(), sin.data(),
+           shape.pairs);
     for (int h = 0; h < shape.kv_heads; ++h) {
       float* key = &at(rotated, q_size() + (row * shape.kv_heads + h) * shape.key_dim);
       turn(key + shape.rotated(), cos.data(), sin.data(), shape.pairs);
@@ -104,9 +105,9 @@ std::vector<double> Documents::reference(const std::vector<float>& x, const std:
           return q_size() + ((s.first_row + p) * std::int64_t{shape.kv_heads} + kv) * shape.key_dim;
         };
         const auto value = [&](int p) {
-          return shape.latent() ? key(p)
-                                : q_size() + k_size() +
-                                      ((s.first_row + p) * std::int64_t{shape.kv_heads} + kv) * shape.value_dim;
+          return shape.latent()
+                     ? key(p)
+                     : q_size() + k_size() + ((s.first_row + p) * std::int64_t{shape.kv_heads} + kv) * shape.value_dim;
         };
         std::vector<double> weight(static_cast<std::size_t>(t) + 1), dweight(weight.size());
         double total = 0, mean = 0;

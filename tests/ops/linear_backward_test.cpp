@@ -46,7 +46,8 @@ TEST(LinearBackward, AnInputWithoutGradientMovesNoOther) {
 // The residual is one tensor in two versions: x += U W norm(x).
 TEST(LinearBackward, Residual) {
   GradientWorld world(9, 13, 5);
-  Parameter &w = world.parameter(31, 13), &u = world.parameter(13, 31), &b = world.parameter(1, 13), &gain = world.parameter(1, 13);
+  Parameter &w = world.parameter(31, 13), &u = world.parameter(13, 31), &b = world.parameter(1, 13),
+            &gain = world.parameter(1, 13);
   world.on([&](Exec& ex, Tensor& x) {
     const std::array<Tensor, 1> hidden = {ex.alloc_tracked({9, 31})};
     const PackedWeight view = w.view();
@@ -100,7 +101,8 @@ TEST(LinearBackward, HeadLinear) {
     Tensor out = ex.alloc_tracked({kRows, kHeads * kOut});
     std::vector<PackedWeight> views;
     for (const Parameter* map : maps) views.push_back(map->view());
-    head_linear(ex, {x.f32(), kHeads * kIn, kIn, x.gradient}, kRows, views, {out.f32(), kHeads * kOut, kOut, out.gradient});
+    head_linear(ex, {x.f32(), kHeads * kIn, kIn, x.gradient}, kRows, views,
+                {out.f32(), kHeads * kOut, kOut, out.gradient});
     return out;
   });
   world.check();
@@ -132,7 +134,8 @@ TEST(LinearBackward, InBf16) {
   EXPECT_LT(std::sqrt(errors / squares), 4e-3);  // 2^-9 of each factor
   for (const KernelTable* table : kernel_tables())
     for (int threads : {1, 2, 3})
-      EXPECT_TRUE(same_bits(world.gradients({threads, table}), rounded)) << table->isa << " on " << threads << " threads";
+      EXPECT_TRUE(same_bits(world.gradients({threads, table}), rounded))
+          << table->isa << " on " << threads << " threads";
 }
 
 TEST(Tape, AParameterThatNobodyHoldsIsAnError) {

@@ -87,7 +87,8 @@ TEST_F(Loss, CrossEntropy) {
   const Outcome outcome = run_loss(rows, logits_);
   EXPECT_EQ(outcome.sums.rows, kLossRows - 1);
   EXPECT_EQ(outcome.logprobs[3], 0.0F);
-  for (std::int64_t j = 0; j < kVocabulary; ++j) EXPECT_EQ(outcome.gradient[static_cast<std::size_t>(3 * kVocabulary + j)], 0.0F);
+  for (std::int64_t j = 0; j < kVocabulary; ++j)
+    EXPECT_EQ(outcome.gradient[static_cast<std::size_t>(3 * kVocabulary + j)], 0.0F);
 }
 
 TEST_F(Loss, LogprobsAreTheSamplersToTheBit) {
@@ -99,7 +100,8 @@ TEST_F(Loss, LogprobsAreTheSamplersToTheBit) {
     const auto id = static_cast<std::size_t>(targets_[static_cast<std::size_t>(t)]);
     EXPECT_EQ(outcome.logprobs[static_cast<std::size_t>(t)],
               static_cast<float>(log_probability(row[id], max, softmax_weights(row, max, 1.0F, {}))));
-    EXPECT_NEAR(outcome.logprobs[static_cast<std::size_t>(t)], logprob_of(logits_, t, static_cast<std::int32_t>(id)), 1e-5);
+    EXPECT_NEAR(outcome.logprobs[static_cast<std::size_t>(t)], logprob_of(logits_, t, static_cast<std::int32_t>(id)),
+                1e-5);
   }
 }
 
@@ -113,11 +115,18 @@ TEST_F(Loss, ClippedRatioAndKl) {
     const double ratio = std::exp(l - static_cast<double>(old_[i])), kept = std::clamp(ratio, 0.9, 1.3);
     clipped += kept * a < ratio * a;
     const double behind = static_cast<double>(reference_[i]) - l;
-    expected += static_cast<double>(weights_[i]) * (-std::min(ratio * a, kept * a) + static_cast<double>(0.04F) * (std::exp(behind) - behind - 1));
+    expected += static_cast<double>(weights_[i]) *
+                (-std::min(ratio * a, kept * a) + static_cast<double>(0.04F) * (std::exp(behind) - behind - 1));
   }
   ASSERT_GE(clipped, 2);
-  const LossRows rows{.targets = targets_, .weights = weights_, .advantages = advantages_, .old_logprobs = old_,
-                      .clip_low = 0.1F, .clip_high = 0.3F, .reference_logprobs = reference_, .kl = 0.04F};
+  const LossRows rows{.targets = targets_,
+                      .weights = weights_,
+                      .advantages = advantages_,
+                      .old_logprobs = old_,
+                      .clip_low = 0.1F,
+                      .clip_high = 0.3F,
+                      .reference_logprobs = reference_,
+                      .kl = 0.04F};
   check(rows, expected);
   EXPECT_EQ(run_loss(rows, logits_).sums.clipped, clipped);
 }
@@ -133,10 +142,18 @@ TEST_F(Loss, AtTheTemperatureThatTheAnswersWereDrawnAt) {
     old_[i] = static_cast<float>(l + 0.15 * static_cast<double>(t - 4));
     const double ratio = std::exp(l - static_cast<double>(old_[i])), kept = std::clamp(ratio, 0.9, 1.3);
     const double behind = static_cast<double>(reference_[i]) - l;
-    expected += static_cast<double>(weights_[i]) * (-std::min(ratio * a, kept * a) + static_cast<double>(0.04F) * (std::exp(behind) - behind - 1));
+    expected += static_cast<double>(weights_[i]) *
+                (-std::min(ratio * a, kept * a) + static_cast<double>(0.04F) * (std::exp(behind) - behind - 1));
   }
-  const LossRows rows{.targets = targets_, .weights = weights_, .advantages = advantages_, .old_logprobs = old_, .clip_low = 0.1F,
-                      .clip_high = 0.3F, .reference_logprobs = reference_, .kl = 0.04F, .temperature = 0.7F};
+  const LossRows rows{.targets = targets_,
+                      .weights = weights_,
+                      .advantages = advantages_,
+                      .old_logprobs = old_,
+                      .clip_low = 0.1F,
+                      .clip_high = 0.3F,
+                      .reference_logprobs = reference_,
+                      .kl = 0.04F,
+                      .temperature = 0.7F};
   check(rows, expected);
   const Outcome outcome = run_loss(rows, logits_);
   EXPECT_NEAR(outcome.logprobs[0], logprob_of(logits_, 0, targets_[0], temperature), 1e-5);

@@ -12,18 +12,25 @@ namespace {
 class Beside {
  public:
   Beside(GradientWorld& world, Parameter& weight, std::int64_t outputs, std::int64_t inputs, std::int64_t rank)
-      : a_(world.parameter(rank, inputs)), b_(world.parameter(outputs, rank)), outputs_(outputs), inputs_(inputs), a_t_(a_.values.size()),
+      : a_(world.parameter(rank, inputs)),
+        b_(world.parameter(outputs, rank)),
+        outputs_(outputs),
+        inputs_(inputs),
+        a_t_(a_.values.size()),
         b_t_(b_.values.size()) {
-    low_rank_ = {a_.values.data(), b_.values.data(), a_t_.data(), b_t_.data(), a_.gradient.data(), b_.gradient.data(), rank, 0.75F};
+    low_rank_ = {a_.values.data(),   b_.values.data(),   a_t_.data(), b_t_.data(),
+                 a_.gradient.data(), b_.gradient.data(), rank,        0.75F};
     weight.frozen = true;
     weight.low_rank = &low_rank_;
   }
   void transpose() {
     const std::int64_t r = low_rank_.rank;
     for (std::int64_t i = 0; i < r; ++i)
-      for (std::int64_t k = 0; k < inputs_; ++k) a_t_[static_cast<std::size_t>(k * r + i)] = a_.values[static_cast<std::size_t>(i * inputs_ + k)];
+      for (std::int64_t k = 0; k < inputs_; ++k)
+        a_t_[static_cast<std::size_t>(k * r + i)] = a_.values[static_cast<std::size_t>(i * inputs_ + k)];
     for (std::int64_t o = 0; o < outputs_; ++o)
-      for (std::int64_t i = 0; i < r; ++i) b_t_[static_cast<std::size_t>(i * outputs_ + o)] = b_.values[static_cast<std::size_t>(o * r + i)];
+      for (std::int64_t i = 0; i < r; ++i)
+        b_t_[static_cast<std::size_t>(i * outputs_ + o)] = b_.values[static_cast<std::size_t>(o * r + i)];
   }
 
  private:
@@ -64,7 +71,8 @@ TEST(LowRankBackward, ManyRowsThanAreNormalisedAtATime) {
 // One matrix of three has a neighbour; the residual is one tensor in two versions.
 TEST(LowRankBackward, Residual) {
   GradientWorld world(9, 13, 5);
-  Parameter &w = world.parameter(31, 13), &u = world.parameter(13, 31), &b = world.parameter(1, 13), &gain = world.parameter(1, 13);
+  Parameter &w = world.parameter(31, 13), &u = world.parameter(13, 31), &b = world.parameter(1, 13),
+            &gain = world.parameter(1, 13);
   Beside beside(world, u, 13, 31, 4);
   world.before_each([&] { beside.transpose(); });
   world.on([&](Exec& ex, Tensor& x) {
@@ -94,11 +102,13 @@ TEST(LowRankBackward, AnInputWithoutGradientMovesNoOther) {
 }
 
 class LowRankMlp : public testing::TestWithParam<int> {};
-INSTANTIATE_TEST_SUITE_P(Beside, LowRankMlp, testing::Values(1, 2, 4, 7), [](const auto& p) { return "mask" + std::to_string(p.param); });
+INSTANTIATE_TEST_SUITE_P(Beside, LowRankMlp, testing::Values(1, 2, 4, 7),
+                         [](const auto& p) { return "mask" + std::to_string(p.param); });
 
 TEST_P(LowRankMlp, GatedMlp) {
   GradientWorld world(6, 12, 7);
-  Parameter &gate = world.parameter(20, 12), &up = world.parameter(20, 12), &down = world.parameter(12, 20), &gain = world.parameter(1, 12);
+  Parameter &gate = world.parameter(20, 12), &up = world.parameter(20, 12), &down = world.parameter(12, 20),
+            &gain = world.parameter(1, 12);
   std::deque<Beside> beside;
   if (GetParam() & 1) beside.emplace_back(world, gate, 20, 12, 3);
   if (GetParam() & 2) beside.emplace_back(world, up, 20, 12, 2);

@@ -140,7 +140,8 @@ double plain_balance(const TrainedLayer& layer, const std::vector<float>& x, std
     double sum = 0;
     for (std::size_t e = 0; e < kMoeExperts; ++e) {
       double logit = 0;
-      for (std::size_t i = 0; i < kWidth; ++i) logit += n[i] * static_cast<double>(layer.router_->values[e * kWidth + i]);
+      for (std::size_t i = 0; i < kWidth; ++i)
+        logit += n[i] * static_cast<double>(layer.router_->values[e * kWidth + i]);
       s[e] = gate.score == Gate::Score::sigmoid ? 1 / (1 + std::exp(-logit)) : std::exp(logit);
       sum += s[e];
     }

@@ -181,8 +181,8 @@ TEST_F(AppRoutes, AKeyDoesWhatItsScopeSays) {
       const auto exchange = call(route.method, path, "{}", {{"Content-Type", "application/json"}});
       EXPECT_TRUE(exchange->wait());
       const bool may = !route.session && route.scope == scope;
-      EXPECT_EQ(exchange->status() == 403, !may) << route.method << " " << route.pattern << " with " << scope << ": "
-                                                 << exchange->status();
+      EXPECT_EQ(exchange->status() == 403, !may)
+          << route.method << " " << route.pattern << " with " << scope << ": " << exchange->status();
       ++checked;
     }
     admission_->scopes.clear();  // all but what is a person's

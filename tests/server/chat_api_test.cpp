@@ -271,8 +271,7 @@ TEST(UsageOf, EveryPromptCountsOnceAsFarAsItWasRead) {
     return out;
   };
   // Two prompts with two choices each; of the second one nothing but a part of the prompt was computed.
-  const AnswerUsage usage =
-      usage_of({result(100, 10, 3), result(100, 64, 4), result(70, 64, 0), result(0, 0, 0)}, 2);
+  const AnswerUsage usage = usage_of({result(100, 10, 3), result(100, 64, 4), result(70, 64, 0), result(0, 0, 0)}, 2);
   EXPECT_EQ(usage.prompt_tokens, 170);
   EXPECT_EQ(usage.cached_tokens, 74);
   EXPECT_EQ(usage.completion_tokens, 7);
@@ -323,7 +322,8 @@ TEST_F(ChatApi, WhatIsCancelledWhileItWaitsCostsNothing) {
   while (engine_->statistics().running < 64) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   const auto leaves = post(kChatPath, body), steered = post(kChatPath, body);
   while (engine_->statistics().waiting < 2) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  const std::string said = steered->body(), id = said.substr(said.find("chatcmpl-"), said.find("\",\"object") - said.find("chatcmpl-"));
+  const std::string said = steered->body(),
+                    id = said.substr(said.find("chatcmpl-"), said.find("\",\"object") - said.find("chatcmpl-"));
   leaves->leave();
   EXPECT_EQ(post(std::string(kChatPath) + "/" + id + "/control", {{"action", "cancel"}})->status(), 200);
   EXPECT_TRUE(steered->wait());
@@ -341,7 +341,8 @@ TEST_F(ChatApi, WhatIsCancelledWhileItWaitsCostsNothing) {
   wait_until_over();
   std::lock_guard lock(admission_->mutex);
   EXPECT_EQ(admission_->settled.size(), 64U);
-  for (const Consumption& one : admission_->settled) EXPECT_EQ(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
+  for (const Consumption& one : admission_->settled)
+    EXPECT_EQ(one.prompt_tokens, static_cast<std::int64_t>(model_.prompt));
 }
 
 // The server's own default is no reason to refuse.

@@ -184,23 +184,24 @@ TEST_F(ApiErrors, ForeignPagesAreTurnedAway) {
   for (const char* names :
        {"authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-os,x-stainless-retry-count",
         "anthropic-dangerous-direct-browser-access,anthropic-version,content-type,x-api-key,x-stainless-timeout"}) {
-    const auto named = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
-                                                       {"Origin", "https://app.example.org"},
-                                                       {"Access-Control-Request-Method", "POST"},
-                                                       {"Access-Control-Request-Headers", names}});
+    const auto named = call("OPTIONS", kChatPath, "",
+                            {{"Host", "localhost"},
+                             {"Origin", "https://app.example.org"},
+                             {"Access-Control-Request-Method", "POST"},
+                             {"Access-Control-Request-Headers", names}});
     EXPECT_EQ(named->status(), 204);
     EXPECT_EQ(named->header("Access-Control-Allow-Headers"), names);
     EXPECT_EQ(named->header("Access-Control-Allow-Origin"), "https://app.example.org");
     EXPECT_NE(named->header("Vary").find("Access-Control-Request-Headers"), std::string::npos);
-    const auto foreign = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
-                                                         {"Origin", "http://evil.example"},
-                                                         {"Access-Control-Request-Headers", names}});
+    const auto foreign =
+        call("OPTIONS", kChatPath, "",
+             {{"Host", "localhost"}, {"Origin", "http://evil.example"}, {"Access-Control-Request-Headers", names}});
     EXPECT_EQ(foreign->status(), 403);
     EXPECT_EQ(foreign->header("Access-Control-Allow-Origin"), "");
   }
-  const auto odd = call("OPTIONS", kChatPath, "", {{"Host", "localhost"},
-                                                   {"Origin", "https://app.example.org"},
-                                                   {"Access-Control-Request-Headers", "a\"b; c"}});
+  const auto odd = call(
+      "OPTIONS", kChatPath, "",
+      {{"Host", "localhost"}, {"Origin", "https://app.example.org"}, {"Access-Control-Request-Headers", "a\"b; c"}});
   EXPECT_EQ(odd->header("Access-Control-Allow-Headers").find('"'), std::string::npos) << "names only";
   EXPECT_EQ(call("OPTIONS", kChatPath, "", {{"Host", "localhost"}, {"Origin", "http://evil.example"}})->status(), 403);
 }

@@ -16,7 +16,10 @@ TEST(GrammarCache, CompilesOnceWhatIsRightAndWhatIsWrong) {
   EXPECT_EQ(made, 1);
   EXPECT_TRUE(cache.has("a"));
   EXPECT_FALSE(cache.has("b"));
-  const auto wrong = [&]() -> GrammarCache::Made { ++made; throw bad_parameter("no", "schema"); };
+  const auto wrong = [&]() -> GrammarCache::Made {
+    ++made;
+    throw bad_parameter("no", "schema");
+  };
   for (int i = 0; i < 2; ++i) {
     try {
       cache.get("b", wrong);
@@ -31,7 +34,12 @@ TEST(GrammarCache, CompilesOnceWhatIsRightAndWhatIsWrong) {
   cache.get("none", right);
   EXPECT_EQ(made, 3);
   for (int i = 0; i < 2; ++i)  // memory, perhaps: the next one may have more luck
-    EXPECT_THROW(cache.get("c", [&]() -> GrammarCache::Made { ++made; throw std::bad_alloc(); }), std::bad_alloc);
+    EXPECT_THROW(cache.get("c",
+                           [&]() -> GrammarCache::Made {
+                             ++made;
+                             throw std::bad_alloc();
+                           }),
+                 std::bad_alloc);
   EXPECT_EQ(made, 5);
 }
 
@@ -80,7 +88,8 @@ class Deferring : public ServiceFixture {
   }
   static Json with_schema(Json schema) {
     Json body = asks("Hi");
-    body["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"name", "x"}, {"schema", std::move(schema)}}}};
+    body["response_format"] = {{"type", "json_schema"},
+                               {"json_schema", {{"name", "x"}, {"schema", std::move(schema)}}}};
     return body;
   }
 };

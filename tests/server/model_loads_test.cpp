@@ -27,7 +27,8 @@ TEST_F(Loading, WhoWaitsGetsKeepAlivesAndThenTheAnswer) {
   body["stream"] = true;
   const auto streamed = post(kChatPath, body);
   const auto text = post("/v1/completions", {{"prompt", "Hi"}, {"max_tokens", 1}, {"stream", true}});
-  const auto message = post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
+  const auto message =
+      post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
   const auto tokens = post("/tokenize", {{"content", "abc"}});
   EXPECT_EQ(waiting(), 5U);
   EXPECT_EQ(call("GET", "/v1/models")->status(), 200) << "others are served";
@@ -45,7 +46,8 @@ TEST_F(Loading, WhoWaitsGetsKeepAlivesAndThenTheAnswer) {
     EXPECT_EQ(exchange->status(), 200);
   }
   EXPECT_EQ(models_.leases, 1) << "they waited for one load";
-  EXPECT_EQ(Json::parse(whole->body())["choices"][0]["message"]["content"], "yes") << "blank lines before JSON are JSON";
+  EXPECT_EQ(Json::parse(whole->body())["choices"][0]["message"]["content"], "yes")
+      << "blank lines before JSON are JSON";
   EXPECT_TRUE(whole->body().starts_with("\n"));
   std::string content;
   for (const Json& chunk : events(streamed->body()))
@@ -85,7 +87,8 @@ TEST_F(Loading, AFailureIsToldInTheFormThatWasBegun) {
   Json streams = body;
   streams["stream"] = true;
   const auto whole = post(kChatPath, body), streamed = post(kChatPath, streams);
-  const auto message = post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
+  const auto message =
+      post("/v1/messages", {{"model", "script"}, {"max_tokens", 9}, {"messages", body["messages"]}, {"stream", true}});
   ASSERT_TRUE(whole->wait_for_text("\n"));
   ASSERT_TRUE(streamed->wait_for_text(": keep-alive"));
   ASSERT_TRUE(message->wait_for_text("ping"));
@@ -95,7 +98,8 @@ TEST_F(Loading, AFailureIsToldInTheFormThatWasBegun) {
   const std::string said = streamed->body();
   const Json event = Json::parse(said.substr(said.find("data: ") + 6));
   EXPECT_EQ(event["error"]["message"], models_.load_failure);
-  EXPECT_NE(message->body().find("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\""), std::string::npos)
+  EXPECT_NE(message->body().find("event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\""),
+            std::string::npos)
       << message->body();
 }
 

@@ -11,7 +11,7 @@ using Routes = ServiceFixture;
 
 TEST(Router, PatternsMatchSegmentBySegment) {
   Router router;
-  for (const char* pattern : {"/", "/a", "/a/{id}", "/a/{id}/b", "/files/{path...}"}) 
+  for (const char* pattern : {"/", "/a", "/a/{id}", "/a/{id}/b", "/files/{path...}"})
     router.add({"GET", pattern, {}, {}, true});
   router.add({"POST", "/a", {}, {}, false, "chat"});
   const auto pattern = [&](const char* path) {
@@ -47,13 +47,11 @@ TEST_F(Routes, AModelThatTheTierMayNotUseIsNotEvenLoaded) {
   const Json messages = asks("Hi");
   Json anthropic = messages, prompt = {{"prompt", "x"}, {"model", "script"}};
   anthropic["max_tokens"] = 5;
-  const std::pair<const char*, Json> calls[] = {{"/v1/chat/completions", messages},
-                                                {"/v1/completions", prompt},
-                                                {"/v1/messages", anthropic},
-                                                {"/v1/messages/count_tokens", anthropic},
-                                                {"/tokenize", {{"content", "x"}}},
-                                                {"/detokenize", {{"tokens", {65}}}},
-                                                {"/apply-template", messages}};
+  const std::pair<const char*, Json> calls[] = {
+      {"/v1/chat/completions", messages}, {"/v1/completions", prompt},
+      {"/v1/messages", anthropic},        {"/v1/messages/count_tokens", anthropic},
+      {"/tokenize", {{"content", "x"}}},  {"/detokenize", {{"tokens", {65}}}},
+      {"/apply-template", messages}};
   const int before = models_.leases;
   admission_->forbidden_model = "script";
   for (const auto& [path, body] : calls) EXPECT_EQ(post(path, body)->status(), 403) << path;

@@ -131,11 +131,11 @@ struct CountingAdmission : OpenAdmission {
   std::vector<Consumption> settled;
   std::atomic<int> given_back{0};
   Demand last_demand;
-  Consumption last_progress;  // under `mutex`
+  Consumption last_progress;        // under `mutex`
   std::vector<std::string> scopes;  // of everybody's key
   std::string forbidden_model;
   std::int64_t afforded = INT64_MAX;  // completion tokens
-  bool admin = true;  // everybody is
+  bool admin = true;                  // everybody is
   void count_text(const Identity&) override { ++texts; }
   std::atomic<int> texts{0};
   Standing stands;
@@ -223,7 +223,8 @@ class ServiceFixture : public testing::Test {
   // Waits until everything that was asked is over: charged, counted and logged. An answer is whole for its reader a
   // moment before that.
   void wait_until_over() {
-    for (int i = 0; i < 10'000 && admission_->open() > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (int i = 0; i < 10'000 && admission_->open() > 0; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ(admission_->open(), 0);
     service_->generations().flush();
   }

@@ -82,13 +82,15 @@ TEST(Standing, WhatIsUsedUpAndTheLoadAreToldFromTheHead) {
   world.time.advance(60);
   admission.admit(identity, {"small", 900, 100, 1})->settle({0, 1900, 3055});
   EXPECT_EQ(admission.standing(request).refusal.value().status, 429);
-  EXPECT_EQ(admission.standing(request).refusal->retry_after_s, start_of_day(world.time.now()) + 86'400 - world.time.now());
+  EXPECT_EQ(admission.standing(request).refusal->retry_after_s,
+            start_of_day(world.time.now()) + 86'400 - world.time.now());
 }
 
 TEST(Standing, WhoTriesManyKeysHasPausesAndNobodyElse) {
   TeamWorld world;
   TeamAdmission& admission = world.team->admission();
-  const ServedRequest right = asks_with(world.team->accounts().create_key(world.account("ada"), "", {}, 0).text, "192.0.2.9");
+  const ServedRequest right =
+      asks_with(world.team->accounts().create_key(world.account("ada"), "", {}, 0).text, "192.0.2.9");
   admission.identify(right);
   const auto guess = [&](const std::string& peer) {
     return refusal([&] { admission.identify(asks_with(make_api_key().text, peer)); }).status;
@@ -181,7 +183,8 @@ TEST_F(AtTheDoor, AStandingBecomesAPlace) {
   place.instead(told);
   EXPECT_EQ(told->status(), 503);
   EXPECT_EQ(told->header("Retry-After"), "3");
-  EXPECT_NE(told->body().find("\"type\":\"error\""), std::string::npos) << "in the route's own format: " << told->body();
+  EXPECT_NE(told->body().find("\"type\":\"error\""), std::string::npos)
+      << "in the route's own format: " << told->body();
   service_->generations().flush();
   EXPECT_EQ(log_.back().account, "acc_1");
   request.method = "GET";

@@ -257,7 +257,9 @@ TEST(StorageWriter, WhatIsAskedIsAnsweredOnceWhetherItGoesOrNot) {
   const auto done = [&](const std::exception_ptr& error) { ++(error ? failed : went); };
   {
     SqliteWriter writer(std::move(connection));
-    const auto ask = [&](int x) { writer.ask([x](SqliteConnection& db) { db.run("INSERT INTO t VALUES (?)", x); }, done); };
+    const auto ask = [&](int x) {
+      writer.ask([x](SqliteConnection& db) { db.run("INSERT INTO t VALUES (?)", x); }, done);
+    };
     ask(1);
     ask(2);
     ask(2);  // fails alone

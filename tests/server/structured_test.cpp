@@ -127,7 +127,8 @@ TEST_F(Structured, WhatCannotBeKeptIsRefused) {
   body["tool_choice"] = {{"type", "function"}, {"function", {{"name", "none"}}}};
   EXPECT_EQ(answer(kChatPath, body, 422)["error"]["param"], "tool_choice.function.name");
   body["tool_choice"] = "auto";
-  body["response_format"] = {{"type", "json_schema"}, {"json_schema", {{"schema", {{"type", "string"}, {"pattern", "("}}}}}};
+  body["response_format"] = {{"type", "json_schema"},
+                             {"json_schema", {{"schema", {{"type", "string"}, {"pattern", "("}}}}}};
   EXPECT_EQ(answer(kChatPath, body, 422)["error"]["param"], "response_format.json_schema.schema") << "with tools, too";
 }
 
@@ -135,10 +136,14 @@ TEST_F(Structured, WhatCannotBeKeptIsRefused) {
 TEST_F(Structured, WithToolsAndAFormatAnAnswerIsCallsOrOfTheFormat) {
   Json body = with_tools(asks("Weather?"));
   body["temperature"] = 0;
-  body["response_format"] = {
-      {"type", "json_schema"},
-      {"json_schema", {{"name", "a"}, {"schema", {{"type", "object"}, {"properties", {{"city", {{"type", "string"}}}}},
-                                                  {"required", {"city"}}, {"additionalProperties", false}}}}}};
+  body["response_format"] = {{"type", "json_schema"},
+                             {"json_schema",
+                              {{"name", "a"},
+                               {"schema",
+                                {{"type", "object"},
+                                 {"properties", {{"city", {{"type", "string"}}}}},
+                                 {"required", {"city"}},
+                                 {"additionalProperties", false}}}}}};
   const auto message = [&] { return answer(kChatPath, body)["choices"][0]["message"]; };
   say(body, call_text("weather", "Paris"));
   Json said = message();

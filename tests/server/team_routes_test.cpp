@@ -88,9 +88,8 @@ TEST(TeamRoutes, FromAnAccessCodeToAKeyThatWorks) {
   Answer answer = site.send("POST", "/api/admin/codes", root, R"({"tier": "paid", "uses": 2, "credit": "5.00"})");
   ASSERT_EQ(answer.status, 201) << answer.text;
   const std::string code = answer.body["code"];
-  answer =
-      site.send("POST", "/api/signup", {},
-                nlohmann::json{{"name", "Ada"}, {"password", "long enough"}, {"code", code}}.dump());
+  answer = site.send("POST", "/api/signup", {},
+                     nlohmann::json{{"name", "Ada"}, {"password", "long enough"}, {"code", code}}.dump());
   ASSERT_EQ(answer.status, 201) << answer.text;
   EXPECT_EQ(answer.body["account"]["tier"], "paid");
   EXPECT_EQ(answer.body["account"]["balance"], "5.00");
@@ -336,10 +335,13 @@ TEST(TeamRoutes, UsageIsNeverCutSilently) {
   Site site;
   const Sender root = site.browser("root", Role::admin);
   const std::string id = site.shared->storage().account_by_name("root")->id;
-  const std::string insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) "
-                             "INSERT INTO usage (account, day, key, model, requests, cached_tokens, prompt_tokens, "
-                             "completion_tokens, cost) SELECT '" + id + "', 86400 * (1 + i / 50000), 'k' || i, 'm', 1, "
-                             "0, 1, 1, 0 FROM n";
+  const std::string insert =
+      "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100001) "
+      "INSERT INTO usage (account, day, key, model, requests, cached_tokens, prompt_tokens, "
+      "completion_tokens, cost) SELECT '" +
+      id +
+      "', 86400 * (1 + i / 50000), 'k' || i, 'm', 1, "
+      "0, 1, 1, 0 FROM n";
   SqliteConnection(site.folder / "team.db").script(insert);
   for (const char* path : {"/api/usage", "/api/admin/usage"}) {
     const Answer answer = site.send("GET", path, root);
@@ -391,9 +393,8 @@ TEST(TeamRoutes, TheDocumentSaysWhoMayAndWhatIsSaid) {
 TEST(TeamRoutes, WhoIsBannedOrDeletedIsStopped) {
   Site site;
   std::vector<std::string> told;
-  site.shared->when_stopped([&](const std::string& account, bool deleted) {
-    told.push_back(account + (deleted ? " deleted" : " stopped"));
-  });
+  site.shared->when_stopped(
+      [&](const std::string& account, bool deleted) { told.push_back(account + (deleted ? " deleted" : " stopped")); });
   const Sender root = site.browser("root", Role::admin), ada = site.browser("ada");
   site.browser("bob");
   const std::string a = site.shared->storage().account_by_name("ada")->id,

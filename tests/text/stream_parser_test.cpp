@@ -160,7 +160,8 @@ const std::vector<Case>& cases() {
        "<think>t</think>\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"x\": \"</tool_call>\", \"y\": [1, "
        "{}]}}\n</tool_call>\n",
        "T:t|C0:f({\"x\": \"</tool_call>\", \"y\": [1, {}]})"},
-      {hermes, "<tool_call>{\"arguments\": {\"x\": 1}, \"name\": \"f\"}</tool_call>", "C0:f({\"x\":1})"},  // not as it comes
+      {hermes, "<tool_call>{\"arguments\": {\"x\": 1}, \"name\": \"f\"}</tool_call>",
+       "C0:f({\"x\":1})"},  // not as it comes
       {hermes, "<tool_call>{\"name\": \"\\u0066\", \"arguments\": {\"name\": 2}}</tool_call>", "C0:f({\"name\": 2})"},
       // The model forgot a brace, or two.
       {hermes, "<tool_call>{\"name\": \"f\", \"arguments\": {\"x\": 1}</tool_call> z", "C0:f({\"x\": 1})|A:z"},
@@ -380,7 +381,8 @@ TEST(StreamParser, ACallThatWasCutOffIsNoText) {
       {kimi, "<|tool_calls_section_begin|><|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{\"a",
        "C0:f({\"a)#functions.f:0...", "C0:f({\"a)#functions.f:0..."},
       {hermes, "It is 4 < 5", "A:It is 4 < 5", "A:It is 4 < 5"},
-      {llama, "{\"name\": \"f\", \"par", "A:{\"name\": \"f\", \"par", "A:{\"name\": \"f\", \"par"},  // JSON as an answer begins so, too
+      {llama, "{\"name\": \"f\", \"par", "A:{\"name\": \"f\", \"par",
+       "A:{\"name\": \"f\", \"par"},  // JSON as an answer begins so, too
   };
   for (const auto& [options, text, ended, cut] : cases) {
     for (const bool was_cut : {false, true}) {

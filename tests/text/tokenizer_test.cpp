@@ -104,8 +104,9 @@ TEST(Tokenizer, AMegabyteOfOneLetterIsEncoded) {
 TEST(Tokenizer, StopsWhereThereAreMoreIdsThanAreOfUse) {
   for (const char* name : {"gpt-2", "qwen2", "llama-bpe", "llama2", "deepseek-v3"}) {
     const Tokenizer tokenizer = Tokenizer::open(kTokenizers + name + ".json");
-    for (const std::string& text : {std::string("What is 347 + 895? Let me see: 1242."), std::string(300, 'a'),
-                                    std::string(40, '\n'), std::string("\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E and so on")}) {
+    for (const std::string& text :
+         {std::string("What is 347 + 895? Let me see: 1242."), std::string(300, 'a'), std::string(40, '\n'),
+          std::string("\xE6\x97\xA5\xE6\x9C\xAC\xE8\xAA\x9E and so on")}) {
       const std::vector<TokenId> all = tokenizer.encode(text);
       for (std::size_t most = 0; most <= all.size() + 3; ++most) {
         EncodeOptions options;

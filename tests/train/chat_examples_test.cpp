@@ -22,7 +22,8 @@ namespace fs = std::filesystem;
 
 // A plain template with marks that are text, and one that leaves earlier thinking out.
 constexpr const char* kPlain =
-    "{% for m in messages %}{% if m.role == 'assistant' %}<｜Assistant｜>{{ m.content }}<｜end▁of▁sentence｜>\n{% else %}<｜User｜>{{ m.content }}{% endif %}"
+    "{% for m in messages %}{% if m.role == 'assistant' %}<｜Assistant｜>{{ m.content }}<｜end▁of▁sentence｜>\n{% else "
+    "%}<｜User｜>{{ m.content }}{% endif %}"
     "{% endfor %}{% if add_generation_prompt %}<｜Assistant｜>{% endif %}";
 
 class ChatExamples : public testing::Test {
@@ -54,7 +55,8 @@ fs::path ChatExamples::folder_;
 std::unique_ptr<Tokenizer> ChatExamples::tokenizer_;
 
 TEST_F(ChatExamples, TheRepositorysOwnModelsAreWrittenAsWhenTheyAreTrained) {
-  const std::string source = *chat_template_source(nlohmann::json::parse(std::ifstream(folder_ / "tokenizer_config.json")));
+  const std::string source =
+      *chat_template_source(nlohmann::json::parse(std::ifstream(folder_ / "tokenizer_config.json")));
   const ChatWriter chat(*tokenizer_, source);
   const ExampleWriter plain(*tokenizer_);
   for (const char* reply : {"<think>\nones7\n</think>\n\n12", "<think>\n\n</think>\n\n12", "12"}) {
@@ -66,7 +68,8 @@ TEST_F(ChatExamples, TheRepositorysOwnModelsAreWrittenAsWhenTheyAreTrained) {
 
 TEST_F(ChatExamples, RepliesCountAndThePromptIsTheChats) {
   const ChatWriter writer(*tokenizer_, kPlain);
-  const TrainingExample e = writer.document({"", {{"user", "7 + 5"}, {"assistant", "12"}, {"user", "8"}, {"assistant", "8"}}}, 0.5F);
+  const TrainingExample e =
+      writer.document({"", {{"user", "7 + 5"}, {"assistant", "12"}, {"user", "8"}, {"assistant", "8"}}}, 0.5F);
   ASSERT_EQ(e.ids.size(), e.weights.size());
   EXPECT_EQ(text(e, 1), "12<｜end▁of▁sentence｜>8<｜end▁of▁sentence｜>");
   PromptRequest request;
@@ -100,13 +103,18 @@ TEST_F(ChatExamples, WhereTheTemplateOpensTheThinkingTheReplyBeginsBehindIt) {
 // The first reply's thinking is gone when the second is asked for.
 TEST_F(ChatExamples, WhereEarlierTurnsAreRenderedOtherwiseOnlyLaterRepliesCount) {
   const ChatWriter writer(*tokenizer_, kPlain);
-  const TrainingExample e =
-      writer.document({"", {{"user", "7"}, {"assistant", "<think>\na\n</think>\n\n7"}, {"user", "8"}, {"assistant", "<think>\nb\n</think>\n\n8"}}}, 0);
+  const TrainingExample e = writer.document({"",
+                                             {{"user", "7"},
+                                              {"assistant", "<think>\na\n</think>\n\n7"},
+                                              {"user", "8"},
+                                              {"assistant", "<think>\nb\n</think>\n\n8"}}},
+                                            0);
   // In a turn that is over the marks of thinking are text to the template's reader, not the model's tokens: other ids.
   const std::string counted = text(e, 1);
   EXPECT_NE(counted.find("b\n</think>\n\n8<｜end▁of▁sentence｜>"), std::string::npos) << counted;
   EXPECT_EQ(counted.find("7"), std::string::npos) << counted;
-  const TrainingExample plain = writer.document({"", {{"user", "1"}, {"assistant", "7"}, {"user", "2"}, {"assistant", "8"}}}, 0);
+  const TrainingExample plain =
+      writer.document({"", {{"user", "1"}, {"assistant", "7"}, {"user", "2"}, {"assistant", "8"}}}, 0);
   EXPECT_EQ(text(plain, 1), "7<｜end▁of▁sentence｜>8<｜end▁of▁sentence｜>") << all(plain);
 }
 

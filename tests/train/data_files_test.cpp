@@ -17,8 +17,9 @@ namespace {
 class DataFilesTest : public testing::Test {
  protected:
   void SetUp() override {
-    directory_ = std::filesystem::temp_directory_path() /
-                 ("limpid-data-" + std::to_string(getpid()) + "-" + testing::UnitTest::GetInstance()->current_test_info()->name());
+    directory_ =
+        std::filesystem::temp_directory_path() / ("limpid-data-" + std::to_string(getpid()) + "-" +
+                                                  testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(directory_);
   }
   void TearDown() override { std::filesystem::remove_all(directory_); }
@@ -71,9 +72,13 @@ TEST_F(DataFilesTest, ABrokenLineIsNamedAndWhatFollowsIsRead) {
   struct Case {
     const char *line, *said;
   };
-  for (const Case& c : {Case{"{\"text\": ", ""}, {"[1]", "expected an object, found array"}, {"{\"texts\": \"a\"}", "none of them"},
-                        {"{\"text\": \"a\", \"prompt\": \"b\", \"completion\": \"c\"}", "several of them"}, {"{\"text\": 3}", "expected a string, found number"},
-                        {"{\"prompt\": \"a\"}", "\"completion\" is missing"}, {"{\"messages\": []}", "an empty one"},
+  for (const Case& c : {Case{"{\"text\": ", ""},
+                        {"[1]", "expected an object, found array"},
+                        {"{\"texts\": \"a\"}", "none of them"},
+                        {"{\"text\": \"a\", \"prompt\": \"b\", \"completion\": \"c\"}", "several of them"},
+                        {"{\"text\": 3}", "expected a string, found number"},
+                        {"{\"prompt\": \"a\"}", "\"completion\" is missing"},
+                        {"{\"messages\": []}", "an empty one"},
                         {"{\"messages\": [{\"role\": \"user\"}]}", "message 1"},
                         {"{\"messages\": [{\"role\": \"robot\", \"content\": \"\"}]}", "role \"robot\""},
                         {"{\"text\": \"\xff\"}", ""}}) {
@@ -105,7 +110,8 @@ TEST_F(DataFilesTest, RefusesWhatItCannotRead) {
 TEST_F(DataFilesTest, TextComesInBlocksThatAddUp) {
   std::string text;
   for (int i = 0; i < 300; ++i) text += "第" + std::to_string(i) + (i % 7 == 0 ? "行\n\n" : "行\n");
-  text += std::string(1000, 'x') + "字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字";  // one long line, no end
+  text += std::string(1000, 'x') +
+          "字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字字";  // one long line, no end
   for (const std::size_t block : {16, 17, 18, 100, 333, 100000}) {
     DataFileOptions options;
     options.shuffle = false;
@@ -121,7 +127,8 @@ TEST_F(DataFilesTest, TextComesInBlocksThatAddUp) {
 }
 
 TEST_F(DataFilesTest, ShufflesWithinWindowsAcrossFiles) {
-  const std::vector<std::string> paths = {numbered("a.jsonl", 0, 50), numbered("b.jsonl", 50, 120), numbered("c.jsonl", 120, 130)};
+  const std::vector<std::string> paths = {numbered("a.jsonl", 0, 50), numbered("b.jsonl", 50, 120),
+                                          numbered("c.jsonl", 120, 130)};
   DataFileOptions options;
   options.seed = 3;
   options.window_documents = 40;
@@ -139,7 +146,8 @@ TEST_F(DataFilesTest, ShufflesWithinWindowsAcrossFiles) {
 }
 
 TEST_F(DataFilesTest, GoesOnFromEveryPosition) {
-  const std::vector<std::string> paths = {numbered("a.jsonl", 0, 30), file("b.txt", std::string(40, 'b') + "\n\n" + std::string(30, 'c')),
+  const std::vector<std::string> paths = {numbered("a.jsonl", 0, 30),
+                                          file("b.txt", std::string(40, 'b') + "\n\n" + std::string(30, 'c')),
                                           numbered("c.jsonl", 30, 45)};
   DataFileOptions options;
   options.window_documents = 8;
@@ -171,7 +179,8 @@ TEST_F(DataFilesTest, GoesOnFromEveryPosition) {
 TEST_F(DataFilesTest, HoldsAWindowNotTheFile) {
   // 200 documents of 10 kB with a window of 50 kB: an early one must come before a late one that is windows away.
   std::string content;
-  for (int i = 0; i < 200; ++i) content += "{\"text\": \"" + std::to_string(1000 + i) + std::string(10000, 'x') + "\"}\n";
+  for (int i = 0; i < 200; ++i)
+    content += "{\"text\": \"" + std::to_string(1000 + i) + std::string(10000, 'x') + "\"}\n";
   DataFileOptions options;
   options.window_bytes = 50000;
   DataFiles files({file("a.jsonl", content)}, options);

@@ -43,7 +43,9 @@ TEST(DataGenerate, GoldenSamples) {
   SampleRequest r = request(Family::addsub, 2);
   r.split = Split::any;
   const Sample sum = make_sample(r, 0);
-  EXPECT_EQ(sum.problem + "|" + sum.prompt + "|" + sum.thinking + "|" + sum.answer, "62+907|Please add 907 to 62.|add x tens6 ones2 y hundreds9 tens0 ones7= ones2+7=9 tens6+0=6 hundreds0+9=9|969");
+  EXPECT_EQ(
+      sum.problem + "|" + sum.prompt + "|" + sum.thinking + "|" + sum.answer,
+      "62+907|Please add 907 to 62.|add x tens6 ones2 y hundreds9 tens0 ones7= ones2+7=9 tens6+0=6 hundreds0+9=9|969");
   r.language = r.thinking = Language::chinese;
   const Sample chinese = make_sample(r, 0);
   EXPECT_EQ(chinese.problem, sum.problem);
@@ -55,15 +57,18 @@ TEST(DataGenerate, ThinkingIsWrittenInLocalSteps) {
   const auto thinking = [](Family family, std::uint64_t index, Language language = Language::english) {
     return make_sample(request(family, 2, language), index).thinking;
   };
-  EXPECT_EQ(thinking(Family::ordering, 0), "order: Sam> Mia, Max> Ann, Ann> Sam; Max> Ann> Sam> Mia;1 Max,2 Ann,3 Sam,4 Mia;4 Mia");
+  EXPECT_EQ(thinking(Family::ordering, 0),
+            "order: Sam> Mia, Max> Ann, Ann> Sam; Max> Ann> Sam> Mia;1 Max,2 Ann,3 Sam,4 Mia;4 Mia");
   EXPECT_EQ(thinking(Family::ordering, 0, Language::chinese), "排:芳>强,华>红,红>芳;华>红>芳>强;1华,2红,3芳,4强;4强");
   EXPECT_EQ(thinking(Family::boolean, 0), " A= true, B: not A= true, B= false, C: not A= true, C= false, D= true");
   EXPECT_EQ(thinking(Family::boolean, 0, Language::chinese), "A=真，B：非A=真，B=假，C：非A=真，C=假，D=真");
   EXPECT_EQ(thinking(Family::boolean, 1),
-            "x false;1 or true: false or true= true;2 and not false= true: true and true= true;3 and true: true and true= true");
+            "x false;1 or true: false or true= true;2 and not false= true: true and true= true;3 and true: true and "
+            "true= true");
   EXPECT_EQ(thinking(Family::target, 1), "make 9 ones9 tens0;2+1=3:+3 ones6 no-3 ones0 no*3 ones9 tens0 yes");
-  EXPECT_EQ(thinking(Family::target, 0, Language::chinese),
-            "凑40个0十4;4+2=6:+5个11否-5个1否*5个30十3否;4-2=2:+5个7否-5个7-否*5个10十1否;4*2=8:+5个13否-5个3否*5个40十4是");
+  EXPECT_EQ(
+      thinking(Family::target, 0, Language::chinese),
+      "凑40个0十4;4+2=6:+5个11否-5个1否*5个30十3否;4-2=2:+5个7否-5个7-否*5个10十1否;4*2=8:+5个13否-5个3否*5个40十4是");
 }
 
 TEST(DataGenerate, SidesOfTheSplitDoNotMeet) {
@@ -112,7 +117,8 @@ TEST(DataGenerate, NoTrainingSampleWorksOutAHeldOutProblem) {
         ASSERT_TRUE(op == '*' || op == '+');
         EXPECT_EQ(sample.parts[0], std::to_string(std::min(a, b)) + op + std::to_string(std::max(a, b)));
         EXPECT_EQ(sample.parts[1], std::to_string(op == '*' ? a * b : a + b) + "-" + std::to_string(c));
-        const bool whole = is_held_out(sample.problem), any = whole || is_held_out(sample.parts[0]) || is_held_out(sample.parts[1]);
+        const bool whole = is_held_out(sample.problem),
+                   any = whole || is_held_out(sample.parts[0]) || is_held_out(sample.parts[1]);
         EXPECT_EQ(any, split == Split::held_out) << sample.problem;
         steps_alone += any && !whole;
         if (split == Split::train) worked.insert(sample.parts.begin(), sample.parts.end());
@@ -200,8 +206,10 @@ TEST(DataGenerate, NumbersInWords) {
 }
 
 TEST(DataMix, DrawsInTheSharesThatItSays) {
-  const Mix mix = parse_mix(R"({"families": {"addsub": {"weight": 3, "levels": [2, 3]}, "count": {"weight": 1, "chinese": 0}, "word": {"weight": 0}},
-                                "chinese": 0.4, "thinking": 0.2, "other_language": 0.25})", "mix.json");
+  const Mix mix = parse_mix(
+      R"({"families": {"addsub": {"weight": 3, "levels": [2, 3]}, "count": {"weight": 1, "chinese": 0}, "word": {"weight": 0}},
+                                "chinese": 0.4, "thinking": 0.2, "other_language": 0.25})",
+      "mix.json");
   int addsub = 0, chinese = 0, thinking = 0, other = 0;
   constexpr int kAll = 8000;
   for (std::uint64_t i = 0; i < kAll; ++i) {
@@ -236,12 +244,14 @@ TEST(DataMix, NamesWhatIsWrong) {
   };
   EXPECT_NE(message(R"({"families": {"sums": {}}})").find("families.sums: unknown family"), std::string::npos);
   EXPECT_NE(message(R"({"families": {"addsub": {"level": 1}}})").find("unknown field \"level\""), std::string::npos);
-  EXPECT_NE(message(R"({"families": {"addsub": {"levels": [1, 99]}}})").find("expected a level from 1 to 7, found 99"), std::string::npos);
+  EXPECT_NE(message(R"({"families": {"addsub": {"levels": [1, 99]}}})").find("expected a level from 1 to 7, found 99"),
+            std::string::npos);
   EXPECT_NE(message(R"({"families": {"addsub": {"levels": [3, 1]}}})").find("levels"), std::string::npos);
   EXPECT_NE(message(R"({"families": {"addsub": {"weight": -1}}})").find("weight"), std::string::npos);
   EXPECT_NE(message(R"({"families": {"addsub": {"weight": 0}}})").find("no family has a weight"), std::string::npos);
   EXPECT_NE(message(R"({"families": {"addsub": {}}, "thinking": 2})").find("thinking"), std::string::npos);
-  EXPECT_NE(message(R"({"families": {"addsub": {}}, "shuffle": 2})").find("unknown field \"shuffle\""), std::string::npos);
+  EXPECT_NE(message(R"({"families": {"addsub": {}}, "shuffle": 2})").find("unknown field \"shuffle\""),
+            std::string::npos);
   EXPECT_NE(message("[]").find("expected an object"), std::string::npos);
   EXPECT_NE(message("{").find("mix.json"), std::string::npos);
 }

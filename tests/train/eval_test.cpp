@@ -89,8 +89,9 @@ class SuiteFile : public testing::Test {
 };
 
 TEST_F(SuiteFile, IsReadAndItsMistakesAreNamed) {
-  const auto problems = read_suite(write("{\"prompt\": \"1+1?\", \"answer\": \"2\"}\n\n"
-                                         "{\"prompt\": \"一加一？\", \"answer\": \"two\", \"family\": \"words\", \"level\": 2}\n"));
+  const auto problems =
+      read_suite(write("{\"prompt\": \"1+1?\", \"answer\": \"2\"}\n\n"
+                       "{\"prompt\": \"一加一？\", \"answer\": \"two\", \"family\": \"words\", \"level\": 2}\n"));
   ASSERT_EQ(problems.size(), 2U);
   EXPECT_EQ(problems[0].family, "file");
   EXPECT_EQ(problems[0].language, "en");
@@ -98,11 +99,13 @@ TEST_F(SuiteFile, IsReadAndItsMistakesAreNamed) {
   EXPECT_EQ(problems[1].language, "zh");
   EXPECT_EQ(problems[1].level, 2);
   EXPECT_EQ(problems[1].sample.check.kind, Check::Kind::text);
-  EXPECT_NE(error_of("{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\": \"a\"}\n").find(":2: no field \"answer\""), std::string::npos);
+  EXPECT_NE(error_of("{\"prompt\": \"a\", \"answer\": \"b\"}\n{\"prompt\": \"a\"}\n").find(":2: no field \"answer\""),
+            std::string::npos);
   EXPECT_NE(error_of("{\"prompt\": 3, \"answer\": \"b\"}\n").find("prompt: expected a string"), std::string::npos);
   EXPECT_NE(error_of("nonsense\n").find(":1"), std::string::npos);
   EXPECT_NE(error_of("\n").find("no problems"), std::string::npos);
-  EXPECT_NE(error_of("{\"prompt\": \"a\", \"answer\": \"b\", \"check\": {\"kind\": \"magic\"}}\n").find("check: kind"), std::string::npos);
+  EXPECT_NE(error_of("{\"prompt\": \"a\", \"answer\": \"b\", \"check\": {\"kind\": \"magic\"}}\n").find("check: kind"),
+            std::string::npos);
 }
 
 const Tokenizer& eval_tokenizer() {
@@ -122,7 +125,8 @@ std::int32_t one(std::string_view text) {
   return ids[0];
 }
 
-EvalProblem problem(const std::string& prompt, const std::string& answer, const std::string& family, const std::string& language) {
+EvalProblem problem(const std::string& prompt, const std::string& answer, const std::string& family,
+                    const std::string& language) {
   EvalProblem p;
   p.family = family;
   p.language = language;
@@ -139,8 +143,9 @@ EvalProblem problem(const std::string& prompt, const std::string& answer, const 
 class Evaluation : public testing::Test {
  protected:
   Evaluation() : model_(static_cast<int>(eval_tokenizer().vocabulary_size())) {
-    const std::int32_t assistant = one("<｜Assistant｜>"), think = one("<think>"), end_think = one("</think>"), line = one("\n"),
-                       lines = one("\n\n"), four = one("4"), five = one("5"), one_digit = one("1"), stop = *eval_tokenizer().eos();
+    const std::int32_t assistant = one("<｜Assistant｜>"), think = one("<think>"), end_think = one("</think>"),
+                       line = one("\n"), lines = one("\n\n"), four = one("4"), five = one("5"), one_digit = one("1"),
+                       stop = *eval_tokenizer().eos();
     const float three = std::log(3.0F);
     model_.next[assistant] = {{four, std::log(9.0F)}, {five, std::log(3.0F)}, {think, std::log(4.0F)}};
     model_.next[think] = {{one_digit, 0.0F}};  // thinks "1"
@@ -198,16 +203,17 @@ TEST(EvalCurve, VotesAndBestOfNByTheirDefinitions) {
     return a;
   };
   // Two problems with four answers each: right are "1" and "7".
-  const std::vector<EvalAnswer> answers = {answer("1", true), answer("2", false), answer("2", false), answer("1", true),
-                                           answer("8", false), answer("8", false), answer("7", true), answer("9", false)};
+  const std::vector<EvalAnswer> answers = {answer("1", true), answer("2", false), answer("2", false),
+                                           answer("1", true), answer("8", false), answer("8", false),
+                                           answer("7", true), answer("9", false)};
   const std::vector<EvalPoint> curve = eval_curve(answers, 4);
   ASSERT_EQ(curve.size(), 4U);
-  EXPECT_DOUBLE_EQ(curve[0].pass, 3.0 / 8);                            // the mean of all answers
+  EXPECT_DOUBLE_EQ(curve[0].pass, 3.0 / 8);  // the mean of all answers
   EXPECT_DOUBLE_EQ(curve[0].cons, 3.0 / 8);
-  EXPECT_DOUBLE_EQ(curve[1].pass, (1 - 1.0 / 6 + 1 - 3.0 / 6) / 2);    // pairs with a right one: 5 of 6 and 3 of 6
-  EXPECT_DOUBLE_EQ(curve[1].cons, (0.5 + 0.5) / 2);                    // the first of equals: 1, 2 and 8, 7
+  EXPECT_DOUBLE_EQ(curve[1].pass, (1 - 1.0 / 6 + 1 - 3.0 / 6) / 2);  // pairs with a right one: 5 of 6 and 3 of 6
+  EXPECT_DOUBLE_EQ(curve[1].cons, (0.5 + 0.5) / 2);                  // the first of equals: 1, 2 and 8, 7
   EXPECT_DOUBLE_EQ(curve[3].pass, 1);
-  EXPECT_DOUBLE_EQ(curve[3].cons, 0.5);                                // 1 of 1, 2, 2, 1 and 8
+  EXPECT_DOUBLE_EQ(curve[3].cons, 0.5);  // 1 of 1, 2, 2, 1 and 8
 }
 
 TEST_F(Evaluation, ReasoningIsForcedOrForbidden) {
@@ -244,8 +250,8 @@ TEST(EvalRows, LanguageIsThatOfTheAnswersThatThink) {
     return a;
   };
   const std::vector<EvalProblem> problems = {problem("a?", "1", "addsub", "en"), problem("b?", "1", "chain", "en")};
-  const std::vector<EvalAnswer> answers = {answer(false, 1), answer(true, 1), answer(true, 0.5), answer(true, 0),
-                                           answer(false, 1), answer(false, 1), answer(false, 1), answer(false, 1)};
+  const std::vector<EvalAnswer> answers = {answer(false, 1), answer(true, 1),  answer(true, 0.5), answer(true, 0),
+                                           answer(false, 1), answer(false, 1), answer(false, 1),  answer(false, 1)};
   const std::vector<EvalRow> rows = eval_rows(problems, answers, 4);
   EXPECT_EQ(rows[0].thoughts, 3);
   EXPECT_DOUBLE_EQ(rows[0].reasoned, 3.0 / 8);
@@ -258,7 +264,8 @@ TEST(EvalRows, LanguageIsThatOfTheAnswersThatThink) {
   report.rows = rows;
   const EvalReport back = eval_from_json(nlohmann::json::parse(eval_json(report).dump()), "there and back");
   EXPECT_EQ(eval_json(back).dump(), eval_json(report).dump());
-  EXPECT_TRUE(std::isnan(std::ranges::find_if(back.rows, [](const EvalRow& row) { return row.family == "chain"; })->one_language));
+  EXPECT_TRUE(std::isnan(
+      std::ranges::find_if(back.rows, [](const EvalRow& row) { return row.family == "chain"; })->one_language));
 }
 
 TEST_F(Evaluation, RolloutsCarryTheModelsLogProbabilities) {

@@ -22,7 +22,9 @@ namespace fs = std::filesystem;
 
 class Examples : public testing::Test {
  protected:
-  Examples() : folder_(fs::path(testing::TempDir()) / fmt::format("example_source-{}", getpid())), tokenizer_(learned(folder_)) {}
+  Examples()
+      : folder_(fs::path(testing::TempDir()) / fmt::format("example_source-{}", getpid())),
+        tokenizer_(learned(folder_)) {}
   ~Examples() override { fs::remove_all(folder_); }
   static Tokenizer learned(const fs::path& folder) {
     TokenizerPlan plan;
@@ -58,7 +60,8 @@ class Examples : public testing::Test {
 TEST_F(Examples, OfAMix) {
   const DataSpec spec = DataSpec::parse("mix");
   check_seek(spec, {.seed = 5, .prompt_weight = 0.2F, .fim = 0.3});
-  const auto source = spec.open(tokenizer_, {.seed = 5, .prompt_weight = 0.2F, .fim = 0.3}), plain = spec.open(tokenizer_, {.seed = 5});
+  const auto source = spec.open(tokenizer_, {.seed = 5, .prompt_weight = 0.2F, .fim = 0.3}),
+             plain = spec.open(tokenizer_, {.seed = 5});
   int holes = 0;
   for (int i = 0; i < 1000; ++i) {
     const TrainingExample e = source->next();
@@ -67,7 +70,8 @@ TEST_F(Examples, OfAMix) {
     const TrainingExample p = plain->next();
     EXPECT_FALSE(has_hole(p));
     EXPECT_EQ(p.weights[0], 0);
-    EXPECT_EQ(std::ranges::count(p.weights, 0.2F) + std::ranges::count(p.weights, 1.0F) + 1, static_cast<std::ptrdiff_t>(p.ids.size()));
+    EXPECT_EQ(std::ranges::count(p.weights, 0.2F) + std::ranges::count(p.weights, 1.0F) + 1,
+              static_cast<std::ptrdiff_t>(p.ids.size()));
   }
   EXPECT_NEAR(holes, 300, 50);
   const auto other = spec.open(tokenizer_, {.seed = 6}), same = spec.open(tokenizer_, {.seed = 5});
@@ -75,7 +79,8 @@ TEST_F(Examples, OfAMix) {
 }
 
 TEST_F(Examples, OfFilesEpochAfterEpoch) {
-  const std::string jsonl = file("a.jsonl", "{\"prompt\": \"1+1?\", \"completion\": \"2\"}\n{\"text\": \"three\"}\n"), text = file("b.txt", "one\n\ntwo\n");
+  const std::string jsonl = file("a.jsonl", "{\"prompt\": \"1+1?\", \"completion\": \"2\"}\n{\"text\": \"three\"}\n"),
+                    text = file("b.txt", "one\n\ntwo\n");
   const DataSpec spec = DataSpec::parse(jsonl + "," + text);
   ASSERT_EQ(spec.files.size(), 2U);
   check_seek(spec, {.seed = 2, .fim = 0.5});

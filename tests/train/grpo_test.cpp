@@ -64,7 +64,9 @@ TEST(GrpoArithmetic, MinibatchesAreDrawnByLot) {
   std::ranges::sort(sorted);
   for (std::size_t i = 0; i < sorted.size(); ++i) ASSERT_EQ(sorted[i], i);
   // Of the first 512 answers about a sixteenth is in the first minibatch of 512 (32; deviation 5.3).
-  EXPECT_NEAR(static_cast<double>(std::count_if(order.begin(), order.begin() + 512, [](std::size_t i) { return i < 512; })), 32, 22);
+  EXPECT_NEAR(
+      static_cast<double>(std::count_if(order.begin(), order.begin() + 512, [](std::size_t i) { return i < 512; })), 32,
+      22);
 }
 
 TEST(GrpoSettingsFile, NamesWhatIsWrong) {
@@ -82,7 +84,8 @@ TEST(GrpoSettingsFile, NamesWhatIsWrong) {
   EXPECT_NE(error(R"({"length": 512, "forward_tokens": 100})").find("forward_tokens"), std::string::npos);
   EXPECT_NE(error(R"({"loss": "sample"})").find("loss"), std::string::npos);
   const GrpoSettings paper = GrpoSettings::parse(
-      nlohmann::json::parse(R"({"normalise": true, "loss": "answer", "kl": 0.001, "updates": 16, "clip_high": 10})"), "rl");
+      nlohmann::json::parse(R"({"normalise": true, "loss": "answer", "kl": 0.001, "updates": 16, "clip_high": 10})"),
+      "rl");
   EXPECT_TRUE(paper.normalise && paper.answer_level);
   EXPECT_EQ(paper.updates, 16);
   EXPECT_EQ(paper.optimiser.decay, 0);
@@ -257,7 +260,7 @@ TEST_P(GrpoSteps, MinibatchesReferenceAndDeviationAsThePaperHasThem) {
   settings_.reference_steps = 3;
   const Run paper = run(1, 7);
   EXPECT_EQ(paper.metrics[0].mismatch, 0);
-  EXPECT_GT(paper.metrics[1].kl, 0);  // away from the reference
+  EXPECT_GT(paper.metrics[1].kl, 0);                    // away from the reference
   EXPECT_LT(paper.metrics[3].kl, paper.metrics[2].kl);  // which came after
   EXPECT_EQ(run(2, 7).values, paper.values);
 }

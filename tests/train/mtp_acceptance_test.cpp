@@ -35,7 +35,8 @@ TEST(MtpAcceptance, IsWhereBothHeadsChooseTheSame) {
         text.push_back(static_cast<std::int32_t>(philox(seed, {i, 0, 0, 0})[0] % static_cast<std::uint32_t>(columns)));
       const std::vector<std::uint8_t> accepted = mtp.accepted(text);
       const std::vector<float> main = model_test::run(*decoder, text, {});
-      const std::vector<float> ahead = model_test::run(model_test::WithMtp(*decoder, MtpInput::normed, text), Ids(text.begin(), text.end() - 1), {});
+      const std::vector<float> ahead =
+          model_test::run(model_test::WithMtp(*decoder, MtpInput::normed, text), Ids(text.begin(), text.end() - 1), {});
       ASSERT_EQ(accepted.size(), text.size());
       EXPECT_EQ(accepted[0] + accepted[1], 0);
       for (std::size_t i = 2; i < text.size(); ++i, ++all) {

@@ -18,7 +18,8 @@ namespace {
 // The script's.
 void noise(const std::string& name, std::uint32_t step, float factor, float* values, std::int64_t count) {
   std::uint32_t seed = 0;
-  for (std::size_t i = 0; i < name.size(); ++i) seed += static_cast<std::uint32_t>(i + 1) * static_cast<unsigned char>(name[i]);
+  for (std::size_t i = 0; i < name.size(); ++i)
+    seed += static_cast<std::uint32_t>(i + 1) * static_cast<unsigned char>(name[i]);
   for (std::int64_t i = 0; i < count; ++i) {
     std::uint32_t h = seed * 1000003U + step * 7919U + static_cast<std::uint32_t>(i) * 104729U + 12345U;
     h = (h ^ (h >> 16)) * 0x45D9F3BU;
@@ -31,7 +32,8 @@ void noise(const std::string& name, std::uint32_t step, float factor, float* val
 ModelConfig tiny() {
   ModelConfig c;
   c.architecture = "llama";
-  c.vocabulary = 10, c.width = 8, c.layers = 1, c.context = 16, c.heads = 2, c.kv_heads = 1, c.head_dim = 4, c.feed_forward = 12;
+  c.vocabulary = 10, c.width = 8, c.layers = 1, c.context = 16, c.heads = 2, c.kv_heads = 1, c.head_dim = 4,
+  c.feed_forward = 12;
   c.rope.dim = 4;
   return c;
 }
@@ -75,7 +77,8 @@ void compare(const std::vector<std::vector<float>>& parameters, const nlohmann::
   for (std::size_t i = 0; i < golden.size(); ++i) {
     ASSERT_EQ(parameters[i].size(), golden[i].size()) << i;
     for (std::size_t k = 0; k < golden[i].size(); ++k)
-      ASSERT_NEAR(static_cast<double>(parameters[i][k]), golden[i][k].get<double>(), tolerance) << "parameter " << i << ", value " << k;
+      ASSERT_NEAR(static_cast<double>(parameters[i][k]), golden[i][k].get<double>(), tolerance)
+          << "parameter " << i << ", value " << k;
   }
 }
 
@@ -91,7 +94,9 @@ TEST(Optimiser, AdamWIsPyTorchs) {
   EXPECT_LT(result.norms[9], 1.0) << "the last ones are not";
 }
 
-TEST(Optimiser, MuonIsItsPapers) { compare(ten_steps(OptimiserSettings::Kind::muon, 2).parameters, goldens()["muon"], 3e-6); }
+TEST(Optimiser, MuonIsItsPapers) {
+  compare(ten_steps(OptimiserSettings::Kind::muon, 2).parameters, goldens()["muon"], 3e-6);
+}
 
 TEST(Optimiser, TheSameBitsForAnyThreadsAndInstructionSet) {
   for (const auto kind : {OptimiserSettings::Kind::adamw, OptimiserSettings::Kind::muon}) {
@@ -145,12 +150,15 @@ TEST(Optimiser, NoNumberInAGradientShowsInTheNorm) {
 }
 
 TEST(Optimiser, SettingsAreReadStrictly) {
-  const auto parse = [](const char* text) { return OptimiserSettings::parse(nlohmann::json::parse(text), "c.json: optimiser"); };
+  const auto parse = [](const char* text) {
+    return OptimiserSettings::parse(nlohmann::json::parse(text), "c.json: optimiser");
+  };
   const OptimiserSettings muon = parse(R"({"kind": "muon", "decay": 0.02, "clip": 0})");
   EXPECT_EQ(muon.kind, OptimiserSettings::Kind::muon);
   EXPECT_EQ(muon.decay, 0.02);
   EXPECT_EQ(muon.clip, 0);
-  for (const char* bad : {R"({"kind": "sgd"})", R"({"beta3": 0.9})", R"({"beta1": 1})", R"({"decay": null})"}) EXPECT_THROW(parse(bad), Error) << bad;
+  for (const char* bad : {R"({"kind": "sgd"})", R"({"beta3": 0.9})", R"({"beta1": 1})", R"({"decay": null})"})
+    EXPECT_THROW(parse(bad), Error) << bad;
 }
 
 }  // namespace

@@ -67,7 +67,8 @@ TEST(Recipes, ThoseInsideAreReadAndTheirSourcesSpeakOfFieldsThatAreThere) {
 
 // The fields of what a stage is told, each with its path; names of other stages are no fields.
 void leaves(const json& value, const std::string& path, std::vector<std::string>& out) {
-  static const std::set<std::string> kNames = {"stage", "kind", "about", "sources", "from", "of", "teacher", "tokenizer"};
+  static const std::set<std::string> kNames = {"stage", "kind", "about",   "sources",
+                                               "from",  "of",   "teacher", "tokenizer"};
   if (!value.is_object() || value.empty()) return out.push_back(path);
   for (const auto& [name, inner] : value.items())
     if (!path.empty() || !kNames.contains(name)) leaves(inner, path.empty() ? name : path + "." + name, out);
@@ -85,13 +86,15 @@ TEST(Recipes, EveryFieldHasItsSource) {
         for (std::string key; std::getline(each >> std::ws, key, ',');) known.insert(key);
       }
       const auto has_source = [&](const std::string& path) {
-        return std::ranges::any_of(known, [&](const std::string& key) { return path == key || path.ends_with("." + key); });
+        return std::ranges::any_of(known,
+                                   [&](const std::string& key) { return path == key || path.ends_with("." + key); });
       };
       std::vector<std::string> fields;
       leaves(*stage.told, "", fields);
       for (const std::string& field : fields) {
         bool found = has_source(field);
-        for (std::size_t at = field.find('.'); at != std::string::npos && !found; at = field.find('.', at + 1)) found = has_source(field.substr(0, at));
+        for (std::size_t at = field.find('.'); at != std::string::npos && !found; at = field.find('.', at + 1))
+          found = has_source(field.substr(0, at));
         EXPECT_TRUE(found) << name << ", " << stage.name << ": " << field << " has no source";
       }
     }
@@ -293,7 +296,9 @@ TEST_F(RecipeRuns, StoppedAndTakenUpItEndsWithTheSameBytes) {
   const std::string told = read_all(root_ / "whole/recipe.json");
   other["name"] = "another";
   const std::string refused = error(Recipe::parse(other, "another.json"), options("whole", 1, true));
-  EXPECT_NE(refused.find("whole/recipe.json: this is the directory of recipe \"smoke\", not of \"another\""), std::string::npos) << refused;
+  EXPECT_NE(refused.find("whole/recipe.json: this is the directory of recipe \"smoke\", not of \"another\""),
+            std::string::npos)
+      << refused;
   json later = json::parse(read_all(fs::path(REPO_DIR) / "recipes/smoke.json"));
   later["parts"]["grpo"]["learning_rate"] = 0.02;
   RecipeOptions first_stage = options("whole", 1, true);

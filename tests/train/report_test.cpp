@@ -88,7 +88,8 @@ class Report : public testing::Test {
               R"({"k": 2, "generated": 50, "curve": [{"n": 1, "pass": 0.5, "cons": 0.5}, {"n": 2, "pass": 0.625, "cons": 0.5625}], "rows": [{"family": "all", "language": "all", "problems": 8, "pass@1": {"value": )") +
               (rl ? "0.875" : "0.5") +
               R"(, "low": 0.2, "high": 0.9}, "pass@k": {"value": 0.6}, "cons@k": {"value": 0.5}, "tokens": )" +
-              (rl ? "20" : "10") + R"(, "reasoned": 0.25, "thoughts": 4, "one_language": 0.875, "readable": 0.75, "finished": 1}]})");
+              (rl ? "20" : "10") +
+              R"(, "reasoned": 0.25, "thoughts": 4, "one_language": 0.875, "readable": 0.75, "finished": 1}]})");
     }
   }
   const fs::path root_ = fs::temp_directory_path() / ("limpid-report-" + std::to_string(getpid()));

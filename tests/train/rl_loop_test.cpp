@@ -42,7 +42,8 @@ class RlRun : public testing::Test {
     return path;
   }
   static json config() {
-    return json::parse(R"({"mix": {"families": {"addsub": {"levels": [1, 1]}, "count": {"levels": [1, 1]}}, "chinese": 0.5},
+    return json::parse(
+        R"({"mix": {"families": {"addsub": {"levels": [1, 1]}, "count": {"levels": [1, 1]}}, "chinese": 0.5},
       "grpo": {"steps": 12, "prompts": 4, "group": 4, "max_tokens": 16, "length": 96, "rows": 16, "learning_rate": 0.0003, "warmup_steps": 0,
                "reward": {"accuracy": 1, "format": 1}, "skip_equal": false, "seed": 3},
       "checkpoint_steps": 1, "samples_steps": 100, "samples": 2})");
@@ -74,7 +75,8 @@ TEST_F(RlRun, AFallingRewardStopsAndTheAdviceCanBeFollowed) {
   wild["grpo"]["steps"] = 60;
   RlOptions o = options("wild");
   const std::string message = error(wild, o);
-  expect_named(message, {"the run diverges", "reward", "checkpoint.limpid is intact", "grpo.learning_rate (now 0.3)", "--resume --change"});
+  expect_named(message, {"the run diverges", "reward", "checkpoint.limpid is intact", "grpo.learning_rate (now 0.3)",
+                         "--resume --change"});
   // The checkpoint is the last one that was good: the smoothed reward by its definition.
   double smooth = 0, best = -1;
   std::int64_t good = 0, step = 0;

@@ -55,7 +55,8 @@ TEST(Schedule, JsonGivesTheSameCurve) {
     EXPECT_EQ(read.balance_speed.at(done), v3.balance_speed.at(done)) << done;
   }
   // V3's own by its name, alone or with what differs from it.
-  const Schedule named = Schedule::parse(json("deepseek-v3"), "c"), other = Schedule::parse({{"as", "deepseek-v3"}, {"learning_rate", 0.004}}, "c");
+  const Schedule named = Schedule::parse(json("deepseek-v3"), "c"),
+                 other = Schedule::parse({{"as", "deepseek-v3"}, {"learning_rate", 0.004}}, "c");
   for (const double done : {0.0, 0.01, 0.5, 0.8, 0.97, 1.0}) {
     EXPECT_EQ(named.rate_at(done, 1000), v3.rate_at(done, 1000)) << done;
     EXPECT_EQ(named.batch.at(done), v3.batch.at(done)) << done;
@@ -76,7 +77,8 @@ TEST(Schedule, BadFieldsAreNamed) {
       Schedule::parse(json::parse(text), "run.json: schedule");
       ADD_FAILURE() << "took " << text;
     } catch (const Error& error) {
-      for (const std::string& name : named) EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+      for (const std::string& name : named)
+        EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
     }
   };
   refused(R"({"learning_rte": 1})", {"run.json: schedule.learning_rte", "unknown", "learning_rate"});
@@ -85,8 +87,10 @@ TEST(Schedule, BadFieldsAreNamed) {
   refused(R"({"warmup_steps": 1.5})", {"schedule.warmup_steps", "integer", "1.5"});
   refused(R"({"rate": {"pieces": []}})", {"schedule.rate.pieces", "list"});
   refused(R"({"rate": {"pieces": [{"to": 1}]}})", {"schedule.rate.pieces[0]", "until"});
-  refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1}, {"until": 0.4, "to": 1}]}})", {"pieces[1].until", "0.5", "0.4"});
-  refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1, "shape": "round"}]}})", {"pieces[0].shape", "cosine", "round"});
+  refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1}, {"until": 0.4, "to": 1}]}})",
+          {"pieces[1].until", "0.5", "0.4"});
+  refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1, "shape": "round"}]}})",
+          {"pieces[0].shape", "cosine", "round"});
   refused(R"({"rate": {"pieces": [{"until": 0.5, "to": 1, "form": "linear"}]}})", {"pieces[0].form", "unknown"});
   refused(R"({"batch": 3})", {"schedule.batch", "0 to 1", "3"});
   refused(R"("deepseek-v2")", {"run.json: schedule.as", "deepseek-v3", "deepseek-v2"});

@@ -28,7 +28,8 @@ json goldens(const std::string& name) {
 // A tiny model of tests/models/data, in f32 as PyTorch has it.
 struct TinyModel {
   TinyModel(const std::string& name, const OptimiserSettings& settings, int threads = 1)
-      : files(ModelFiles::open(REPO_DIR "/tests/models/data/" + name)), trainer(without_mtp(files.config()), options(threads), settings) {
+      : files(ModelFiles::open(REPO_DIR "/tests/models/data/" + name)),
+        trainer(without_mtp(files.config()), options(threads), settings) {
     trainer.store().load(files.weights());
     trainer.refresh();
   }
@@ -76,7 +77,8 @@ TEST_P(StepGoldens, LossesNormsAndParametersOfTenSteps) {
     worst = std::max(worst, std::abs(result.loss - loss) / loss);
   }
   // As they are saved: the store has the maps of latent attention by head.
-  const std::string saved = testing::TempDir() + "/steps_" + GetParam() + "_" + std::to_string(::getpid()) + ".safetensors";
+  const std::string saved =
+      testing::TempDir() + "/steps_" + GetParam() + "_" + std::to_string(::getpid()) + ".safetensors";
   model.trainer.store().save(saved);
   std::ifstream file(saved, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), {}};
@@ -87,7 +89,8 @@ TEST_P(StepGoldens, LossesNormsAndParametersOfTenSteps) {
   for (const auto& [name, values] : golden["values"].items()) {
     ASSERT_TRUE(header.contains(name)) << name;
     ASSERT_EQ(header[name]["dtype"], "F32");
-    const std::size_t begin = header[name]["data_offsets"][0], end = header[name]["data_offsets"][1], count = (end - begin) / sizeof(float);
+    const std::size_t begin = header[name]["data_offsets"][0], end = header[name]["data_offsets"][1],
+                      count = (end - begin) / sizeof(float);
     for (std::size_t i = 0; i < values.size(); ++i) {
       float found = 0;
       std::memcpy(&found, bytes.data() + 8 + size + begin + i * 7919 % count * sizeof found, sizeof found);
@@ -121,8 +124,10 @@ TEST_P(RolloutGoldens, PyTorchFindsTheirLogProbabilities) {
   const std::vector<Rollout> rollouts = roll_out(engine, prompts, options);
   if (const char* folder = std::getenv("LIMPID_ROLLOUTS"); folder != nullptr) {
     json lines = json::array();
-    for (std::size_t i = 0; i < rollouts.size(); ++i) lines.push_back({{"prompt", prompts[i / 4]}, {"ids", rollouts[i].ids}});
-    std::ofstream(std::string(folder) + "/" + GetParam() + ".json") << json{{"temperature", kTemperature}, {"rollouts", lines}};
+    for (std::size_t i = 0; i < rollouts.size(); ++i)
+      lines.push_back({{"prompt", prompts[i / 4]}, {"ids", rollouts[i].ids}});
+    std::ofstream(std::string(folder) + "/" + GetParam() + ".json")
+        << json{{"temperature", kTemperature}, {"rollouts", lines}};
     return;
   }
   const json golden = goldens("rollout_goldens.json")[GetParam()];
@@ -132,7 +137,8 @@ TEST_P(RolloutGoldens, PyTorchFindsTheirLogProbabilities) {
     const json& line = golden["rollouts"][i];
     ASSERT_EQ(line["ids"].get<std::vector<std::int32_t>>(), rollouts[i].ids) << i;
     const auto expected = line["logprobs"].get<std::vector<double>>();
-    for (std::size_t t = 0; t < expected.size(); ++t) worst = std::max(worst, std::abs(expected[t] - static_cast<double>(rollouts[i].logprobs[t])));
+    for (std::size_t t = 0; t < expected.size(); ++t)
+      worst = std::max(worst, std::abs(expected[t] - static_cast<double>(rollouts[i].logprobs[t])));
   }
   EXPECT_LT(worst, kTolerance);
   std::printf("%s: log-probabilities differ by %.1e at most\n", GetParam().c_str(), worst);

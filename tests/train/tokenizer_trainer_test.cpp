@@ -60,7 +60,8 @@ TEST(TokenizerTraining, LearnsPairsByFrequency) {
   TokenizerPlan plan;
   plan.vocabulary = 266 + 6;
   const TrainedTokenizer t = trainer.train(plan);
-  std::vector<std::string> learned(t.tokens.begin() + 259, t.tokens.begin() + static_cast<std::ptrdiff_t>(t.first_mark()));
+  std::vector<std::string> learned(t.tokens.begin() + 259,
+                                   t.tokens.begin() + static_cast<std::ptrdiff_t>(t.first_mark()));
   // " l", "lo" and "ow" occur 16 times: the smaller left id decides; the space stands behind the letters, new tokens last.
   EXPECT_EQ(learned, (std::vector<std::string>{"lo", " lo", " low", "er", " lower", "ew"}));
   EXPECT_EQ(t.tokens.size(), plan.vocabulary);
@@ -95,7 +96,9 @@ TEST(TokenizerTraining, SaysWhatDoesNotFit) {
 TEST(TokenizerTraining, IsTheSameWhateverTheOrder) {
   const auto train = [](bool backwards) {
     TokenizerTrainer trainer;
-    for (int i = 0; i < 500; ++i) trainer.add(mixed_sample(default_mix(), Split::train, 1, static_cast<std::uint64_t>(backwards ? 499 - i : i)).sample.thinking);
+    for (int i = 0; i < 500; ++i)
+      trainer.add(mixed_sample(default_mix(), Split::train, 1, static_cast<std::uint64_t>(backwards ? 499 - i : i))
+                      .sample.thinking);
     TokenizerPlan plan;
     plan.vocabulary = 400;
     return tokenizer_json(trainer.train(plan));
@@ -112,7 +115,8 @@ TEST(TokenizerTraining, NoTokenHoldsADigitAndMore) {
 
 TEST(TokenizerTraining, WordsOfTheThinkingAreOneToken) {
   const Tokenizer tokenizer = from_json(trained());
-  for (const char* word : {" ones", " tens", " hundreds", " thousands", "个", "十", "百", "千", "万", " true", " false", " no", "否", " first"}) {
+  for (const char* word : {" ones", " tens", " hundreds", " thousands", "个", "十", "百", "千", "万", " true", " false",
+                           " no", "否", " first"}) {
     EXPECT_EQ(tokenizer.encode(word).size(), 1u) << word;
   }
 }
@@ -146,8 +150,9 @@ TEST(TokenizerTraining, TheFilesSayWhatTheMarksAre) {
 
 TEST(TokenizerTraining, TheTemplateRendersAsInTransformers) {
   const Json config = Json::parse(tokenizer_config_json(trained()));
-  const ChatTemplate chat(config["chat_template"].get<std::string>(),
-                          {{"bos_token", config["bos_token"].get<std::string>()}, {"eos_token", config["eos_token"].get<std::string>()}});
+  const ChatTemplate chat(
+      config["chat_template"].get<std::string>(),
+      {{"bos_token", config["bos_token"].get<std::string>()}, {"eos_token", config["eos_token"].get<std::string>()}});
   EXPECT_TRUE(chat.thinks());
   EXPECT_TRUE(chat.has_thinking_switch());
   const Json all = goldens();
@@ -164,12 +169,14 @@ TEST(DataExample, WeighsPromptAndReply) {
   const Tokenizer tokenizer = from_json(trained());
   const ExampleWriter writer(tokenizer);
   const TrainingExample example = writer.reply("3+4", "<think>\n\n</think>\n\n7", 0.25f);
-  EXPECT_EQ(tokenizer.decode(example.ids), "<｜begin▁of▁sentence｜><｜User｜>3+4<｜Assistant｜><think>\n\n</think>\n\n7<｜end▁of▁sentence｜>");
+  EXPECT_EQ(tokenizer.decode(example.ids),
+            "<｜begin▁of▁sentence｜><｜User｜>3+4<｜Assistant｜><think>\n\n</think>\n\n7<｜end▁of▁sentence｜>");
   ASSERT_EQ(example.ids.size(), example.weights.size());
   const std::vector<TokenId> prompt = writer.prompt("3+4");
   ASSERT_TRUE(std::equal(prompt.begin(), prompt.end(), example.ids.begin()));
   EXPECT_EQ(example.weights[0], 0);
-  for (std::size_t i = 1; i < example.ids.size(); ++i) EXPECT_EQ(example.weights[i], i < prompt.size() ? 0.25f : 1.0f) << i;
+  for (std::size_t i = 1; i < example.ids.size(); ++i)
+    EXPECT_EQ(example.weights[i], i < prompt.size() ? 0.25f : 1.0f) << i;
   EXPECT_EQ(example.ids[prompt.size()], *tokenizer.special_id("<think>"));
 }
 
@@ -189,10 +196,12 @@ TEST(DataExample, AHoleKeepsTheText) {
   for (std::uint64_t i = 0; i < 50; ++i) {
     Draw draw(1, i, 0);
     const std::string shown = tokenizer.decode(writer.text_with_hole(text, draw).ids);
-    const std::string begin = "<｜fim▁begin｜>", hole = "<｜fim▁hole｜>", end = "<｜fim▁end｜>", eos = "<｜end▁of▁sentence｜>";
+    const std::string begin = "<｜fim▁begin｜>", hole = "<｜fim▁hole｜>", end = "<｜fim▁end｜>",
+                      eos = "<｜end▁of▁sentence｜>";
     const std::size_t b = shown.find(begin), h = shown.find(hole), e = shown.find(end);
     ASSERT_TRUE(b < h && h < e && shown.ends_with(eos));
-    const std::string before = shown.substr(b + begin.size(), h - b - begin.size()), after = shown.substr(h + hole.size(), e - h - hole.size());
+    const std::string before = shown.substr(b + begin.size(), h - b - begin.size()),
+                      after = shown.substr(h + hole.size(), e - h - hole.size());
     const std::string middle = shown.substr(e + end.size(), shown.size() - e - end.size() - eos.size());
     EXPECT_EQ(before + middle + after, text);
   }

@@ -25,8 +25,8 @@ namespace fs = std::filesystem;
 // By its number an answer is right, wrong, without thinking, in the other language or cut.
 class FixedTeacher final : public Teacher {
  public:
-  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first, const TraceSettings& settings,
-                                    const std::function<bool()>&) override {
+  std::vector<TeacherAnswer> answer(std::span<const Sample> problems, std::uint64_t first,
+                                    const TraceSettings& settings, const std::function<bool()>&) override {
     std::vector<TeacherAnswer> answers;
     for (std::size_t i = 0; i < problems.size() * static_cast<std::size_t>(settings.samples); ++i) {
       if (++asked_ == fails_at) fail(ErrorKind::system, "the teacher is gone");
@@ -52,7 +52,8 @@ class Traces : public testing::Test {
   Traces() : folder_(fs::path(testing::TempDir()) / ("traces_" + std::to_string(::getpid()))) {
     fs::remove_all(folder_);
     fs::create_directories(folder_);
-    settings_ = TraceSettings::parse({{"mix", "addsub"}, {"problems", 50}, {"samples", 5}, {"keep", 0}, {"chunk", 8}, {"language", 0}}, "test");
+    settings_ = TraceSettings::parse(
+        {{"mix", "addsub"}, {"problems", 50}, {"samples", 5}, {"keep", 0}, {"chunk", 8}, {"language", 0}}, "test");
   }
   ~Traces() override { fs::remove_all(folder_); }
   std::string at(const std::string& name) const { return (folder_ / name).string(); }
@@ -86,7 +87,7 @@ TEST_F(Traces, KeepsWhatIsGoodAndCountsAll) {
   EXPECT_EQ(end.counts.correct, 150);   // and 1 of 5 wrong
   EXPECT_EQ(end.counts.reasoned, 150);  // number 2 of 5 answers at once, and has no language
   EXPECT_EQ(end.counts.one_language, 150);
-  EXPECT_EQ(end.counts.kept, 100);      // and 2 of 5 without thinking
+  EXPECT_EQ(end.counts.kept, 100);  // and 2 of 5 without thinking
   EXPECT_EQ(end.counts.solved, 50);
   std::ifstream file(at("a.jsonl"));
   std::int64_t lines = 0;
@@ -136,21 +137,27 @@ TEST_F(Traces, ATeacherThatFailsLosesNothing) {
 TEST_F(Traces, OtherSettingsOrAnotherTeacherAreRefused) {
   make("a.jsonl");
   teacher_.name = "other";
-  EXPECT_NE(message_of([&] { make("a.jsonl", true); }).find("teacher/name was \"fixed\", is \"other\""), std::string::npos);
+  EXPECT_NE(message_of([&] { make("a.jsonl", true); }).find("teacher/name was \"fixed\", is \"other\""),
+            std::string::npos);
   teacher_.name = "fixed";
   settings_.temperature = 0.5;
   EXPECT_NE(message_of([&] { make("a.jsonl", true); }).find("temperature"), std::string::npos);
   std::ofstream(at("mine.jsonl")) << "{}\n";
   EXPECT_NE(message_of([&] { make("mine.jsonl", true); }).find("no file of traces"), std::string::npos);
   EXPECT_EQ(bytes(at("mine.jsonl")), "{}\n");
-  EXPECT_NE(message_of([] { TraceSettings::parse({{"problem", 3}}, "t.json"); }).find("problem: unknown field"), std::string::npos);
+  EXPECT_NE(message_of([] {
+              TraceSettings::parse({{"problem", 3}}, "t.json");
+            }).find("problem: unknown field"),
+            std::string::npos);
 }
 
 // An endpoint.
 class Endpoint : public Traces {
  protected:
   static Reply said(const nlohmann::json& message, const char* reason = "stop") {
-    return {.body = nlohmann::json{{"choices", {{{"message", message}, {"finish_reason", reason}}}}, {"usage", {{"completion_tokens", 7}}}}.dump()};
+    return {.body = nlohmann::json{{"choices", {{{"message", message}, {"finish_reason", reason}}}},
+                                   {"usage", {{"completion_tokens", 7}}}}
+                        .dump()};
   }
   std::vector<TeacherAnswer> ask(const TestServer::Handler& handler) {
     const TestServer server(handler);
@@ -165,7 +172,9 @@ class Endpoint : public Traces {
 };
 
 TEST_F(Endpoint, ItsAnswersAreReadInBothForms) {
-  const std::vector<TeacherAnswer> apart = ask([](const test::Request&) { return said({{"content", " 42"}, {"reasoning_content", "ones 2\n"}}); });
+  const std::vector<TeacherAnswer> apart = ask([](const test::Request&) {
+    return said({{"content", " 42"}, {"reasoning_content", "ones 2\n"}});
+  });
   ASSERT_EQ(apart.size(), 2U);
   EXPECT_EQ(apart[0].reply, "<think>\nones 2\n</think>\n\n42");
   EXPECT_EQ(apart[0].tokens, 7);
@@ -178,22 +187,38 @@ TEST_F(Endpoint, ItsAnswersAreReadInBothForms) {
   EXPECT_EQ(one.at("model"), "r1");
   EXPECT_EQ(one.at("messages").at(0).at("content"), mixed_sample(settings_.mix, Split::train, 1, 0).sample.prompt);
   EXPECT_NE(one.at("seed"), two.at("seed"));
-  EXPECT_EQ(ask([](const test::Request&) { return said({{"content", "<think>\na\n</think>\n\n42"}}); })[1].reply, "<think>\na\n</think>\n\n42");
+  EXPECT_EQ(ask([](const test::Request&) {
+              return said({{"content", "<think>\na\n</think>\n\n42"}});
+            })[1]
+                .reply,
+            "<think>\na\n</think>\n\n42");
   EXPECT_FALSE(ask([](const test::Request&) { return said({{"content", "4"}}, "length"); })[0].finished);
-  EXPECT_EQ(ask([](const test::Request&) { return said({{"content", nullptr}, {"reasoning_content", nullptr}}); })[0].reply, "");
+  EXPECT_EQ(ask([](const test::Request&) {
+              return said({{"content", nullptr}, {"reasoning_content", nullptr}});
+            })[0]
+                .reply,
+            "");
 }
 
 TEST_F(Endpoint, WhatIsNoAnswerIsAnErrorThatNamesIt) {
-  for (const char* body : {"<html>hello</html>", "[]", "{}", R"({"choices": []})", R"({"choices": [3]})", R"({"choices": [{"text": "x"}]})"})
-    EXPECT_NE(message_of([&] { ask([&](const test::Request&) { return Reply{.body = body}; }); }).find("/v1/chat/completions: expected"), std::string::npos) << body;
-  const std::string refused = message_of([&] { ask([](const test::Request&) { return Reply{.status = 401, .body = R"({"error": "no key"})"}; }); });
+  for (const char* body : {"<html>hello</html>", "[]", "{}", R"({"choices": []})", R"({"choices": [3]})",
+                           R"({"choices": [{"text": "x"}]})"})
+    EXPECT_NE(message_of([&] {
+                ask([&](const test::Request&) { return Reply{.body = body}; });
+              }).find("/v1/chat/completions: expected"),
+              std::string::npos)
+        << body;
+  const std::string refused = message_of(
+      [&] { ask([](const test::Request&) { return Reply{.status = 401, .body = R"({"error": "no key"})"}; }); });
   EXPECT_NE(refused.find("status 401"), std::string::npos) << refused;
   EXPECT_NE(refused.find("no key"), std::string::npos) << refused;
 }
 
 TEST_F(Endpoint, OneThatIsBusyIsAskedAgain) {
   std::atomic<int> count{0};
-  const auto answers = ask([&](const test::Request&) { return ++count == 1 ? Reply{.status = 503, .headers = {{"Retry-After", "0"}}} : said({{"content", "42"}}); });
+  const auto answers = ask([&](const test::Request&) {
+    return ++count == 1 ? Reply{.status = 503, .headers = {{"Retry-After", "0"}}} : said({{"content", "42"}});
+  });
   EXPECT_EQ(answers[0].reply, "42");
   EXPECT_EQ(count, 3);
 }
@@ -202,7 +227,9 @@ TEST_F(Endpoint, WaitingForOneThatIsDownCanBeStopped) {
   const std::unique_ptr<Teacher> teacher = endpoint_teacher("http://127.0.0.1:9", "r1", "");
   const std::vector<Sample> problems = {mixed_sample(settings_.mix, Split::train, 1, 0).sample};
   const auto start = std::chrono::steady_clock::now();
-  const std::function<bool()> stop = [&] { return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(200); };
+  const std::function<bool()> stop = [&] {
+    return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(200);
+  };
   EXPECT_THROW(teacher->answer(problems, 0, settings_, stop), Error);
   EXPECT_THROW(endpoint_teacher("not an address", "r1", ""), Error);
 }

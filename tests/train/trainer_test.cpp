@@ -49,14 +49,16 @@ Trainer make(const ModelConfig& config, int threads, OptimiserSettings settings 
   return Trainer(config, options, settings);
 }
 
-std::vector<float> values_after(const ModelConfig& config, int threads, int steps, std::vector<StepResult>* results = nullptr) {
+std::vector<float> values_after(const ModelConfig& config, int threads, int steps,
+                                std::vector<StepResult>* results = nullptr) {
   OptimiserSettings settings;
   settings.kind = OptimiserSettings::Kind::muon;
   Trainer trainer = make(config, threads, settings);
   trainer.store().initialise(3);
   trainer.refresh();
   for (int step = 0; step < steps; ++step) {
-    const PackedBatch batches[2] = {counting(6, static_cast<std::uint64_t>(2 * step)), counting(5, static_cast<std::uint64_t>(2 * step + 1))};
+    const PackedBatch batches[2] = {counting(6, static_cast<std::uint64_t>(2 * step)),
+                                    counting(5, static_cast<std::uint64_t>(2 * step + 1))};
     const StepResult result = trainer.step(batches, {0.01, 0.3, 1e-3, 0.001});
     if (results) results->push_back(result);
   }
@@ -110,13 +112,15 @@ TEST(Trainer, ASplitBatchHasTheSameGradient) {
     PackedBatch joint = parts[0];
     for (const PackedBatch::Place& place : parts[1].places) {
       const auto first = static_cast<std::size_t>(place.first_row), rows = static_cast<std::size_t>(place.rows);
-      std::vector<std::int32_t> ids(parts[1].ids.begin() + place.first_row, parts[1].ids.begin() + place.first_row + place.rows);
+      std::vector<std::int32_t> ids(parts[1].ids.begin() + place.first_row,
+                                    parts[1].ids.begin() + place.first_row + place.rows);
       std::vector<float> weights{0};
       ids.push_back(parts[1].targets[first + rows - 1]);
       for (std::size_t i = 0; i < rows; ++i) weights.push_back(parts[1].weights[first + i]);
       joint.add(ids.data(), weights.data(), place.rows);
     }
-    const StepResult result = split ? trainer.step(parts, {0, 0.3, 0.01, 0}) : trainer.step({&joint, 1}, {0, 0.3, 0.01, 0});
+    const StepResult result =
+        split ? trainer.step(parts, {0, 0.3, 0.01, 0}) : trainer.step({&joint, 1}, {0, 0.3, 0.01, 0});
     std::vector<double> all(trainer.store().gradients().begin(), trainer.store().gradients().end());
     all.push_back(result.loss);
     all.push_back(result.mtp_loss);

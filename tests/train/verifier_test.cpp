@@ -21,8 +21,9 @@ TEST(Verifier, TakesAReplyApart) {
 }
 
 TEST(Verifier, NamesEveryBreachOfTheForm) {
-  for (const char* reply : {"", "2", "1<think></think>2", "<think>", "<think>2", "</think>2", "<think></think>", "<think></think> \n",
-                            "<think></think>1</think>2", "<think><think></think>2", "<think></think>2<think>", "<think>\xff</think>2"}) {
+  for (const char* reply :
+       {"", "2", "1<think></think>2", "<think>", "<think>2", "</think>2", "<think></think>", "<think></think> \n",
+        "<think></think>1</think>2", "<think><think></think>2", "<think></think>2<think>", "<think>\xff</think>2"}) {
     EXPECT_FALSE(take_apart(reply).well_formed) << reply;
   }
   EXPECT_EQ(take_apart("2").answer, "2");
@@ -31,7 +32,8 @@ TEST(Verifier, NamesEveryBreachOfTheForm) {
 }
 
 TEST(Verifier, Integers) {
-  for (const char* good : {"1242", " 1242\n", "1242.", "01242", "1242。"}) EXPECT_TRUE(is_correct(integer("1242"), good)) << good;
+  for (const char* good : {"1242", " 1242\n", "1242.", "01242", "1242。"})
+    EXPECT_TRUE(is_correct(integer("1242"), good)) << good;
   for (const char* bad : {"", "-1242", "124", "12420", "1242 apples", "1 242", "1242..", "+1242", "0x4DA", "1242.0"}) {
     EXPECT_FALSE(is_correct(integer("1242"), bad)) << bad;
   }
@@ -53,10 +55,13 @@ TEST(Verifier, Texts) {
 
 TEST(Verifier, ExpressionsByExactArithmetic) {
   const std::vector<std::int64_t> n = {3, 7, 8};
-  for (const char* good : {"3*7+8", "8+3*7", "(3*7)+8", " 7 × 3 + 8 ", "3*7+8=29", "（3x7）＋8"}) EXPECT_TRUE(reaches(good, n, 29)) << good;
-  for (const char* bad :
-       {"", "29", "3*7+8=30", "3*7+8=", "3*7+8=29=29", "3*(7+8)", "3*7+8+0", "3*7", "3*7+8*8", "37+8", "3*7+8)", "((3*7+8)", "3**7+8", "3*7+8 yes",
-        "3 7 8", "--3*7+8", "3*7+\xff""8", "3*7+8.0", "+3*7+8"}) {
+  for (const char* good : {"3*7+8", "8+3*7", "(3*7)+8", " 7 × 3 + 8 ", "3*7+8=29", "（3x7）＋8"})
+    EXPECT_TRUE(reaches(good, n, 29)) << good;
+  for (const char* bad : {"", "29", "3*7+8=30", "3*7+8=", "3*7+8=29=29", "3*(7+8)", "3*7+8+0", "3*7", "3*7+8*8", "37+8",
+                          "3*7+8)", "((3*7+8)", "3**7+8", "3*7+8 yes", "3 7 8", "--3*7+8",
+                          "3*7+\xff"
+                          "8",
+                          "3*7+8.0", "+3*7+8"}) {
     EXPECT_FALSE(reaches(bad, n, 29)) << bad;
   }
   const std::vector<std::int64_t> fractions = {3, 3, 8, 8};
