@@ -10,10 +10,10 @@ namespace limpid {
 namespace {
 
 // Old words for 10^4, 10^5 and 10^7 give English one word for each place too.
-constexpr std::array<std::string_view, 10> kEnglish = {" ones",  " tens",     " hundreds", " thousands", " myriads",
-                                                       " lakhs", " millions", " crores",   " octads",    " billions"};
-constexpr std::array<std::string_view, 10> kChinese = {"个",   "十",   "百",   "千", "万",
-                                                       "十万", "百万", "千万", "亿", "十亿"};
+constexpr std::array<std::string_view, 10> kPlaceEnglish = {
+    " ones", " tens", " hundreds", " thousands", " myriads", " lakhs", " millions", " crores", " octads", " billions"};
+constexpr std::array<std::string_view, 10> kPlaceChinese = {"个",   "十",   "百",   "千", "万",
+                                                            "十万", "百万", "千万", "亿", "十亿"};
 
 // Digits from the ones upward; at least one.
 std::vector<int> digits_of(std::int64_t value) {
@@ -57,7 +57,7 @@ void subtract_columns(std::string& out, std::int64_t a, std::int64_t b, Language
 std::string place_name(int place, Language language) {
   assert(place >= 0 && place < 10);
   const auto i = static_cast<std::size_t>(place);
-  return std::string(language == Language::chinese ? kChinese[i] : kEnglish[i]);
+  return std::string(language == Language::chinese ? kPlaceChinese[i] : kPlaceEnglish[i]);
 }
 
 std::string with_places(std::int64_t value, Language language) {

@@ -12,17 +12,17 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kLetters[] = {" a", " b", " c", " d", " e", " f", " g", " h", " j", " k",
-                                         " m", " n", " p", " r", " s", " t", " v", " w", " x", " z"};
-constexpr std::string_view kThings[] = {" apple", " pear", " cat",  " dog", " pen",
-                                        " book",  " fish", " bird", " cup", " ball"};
-constexpr std::string_view kThingsChinese[] = {"苹果", "梨", "猫", "狗", "笔", "书", "鱼", "鸟", "杯", "球"};
-constexpr std::string_view kNames[] = {" Tom", " Ann", " Bob", " Eva", " Max", " Lily", " Sam", " Mia"};
+constexpr std::string_view kDrillLetters[] = {" a", " b", " c", " d", " e", " f", " g", " h", " j", " k",
+                                              " m", " n", " p", " r", " s", " t", " v", " w", " x", " z"};
+constexpr std::string_view kDrillThings[] = {" apple", " pear", " cat",  " dog", " pen",
+                                             " book",  " fish", " bird", " cup", " ball"};
+constexpr std::string_view kDrillThingsChinese[] = {"苹果", "梨", "猫", "狗", "笔", "书", "鱼", "鸟", "杯", "球"};
+constexpr std::string_view kDrillNames[] = {" Tom", " Ann", " Bob", " Eva", " Max", " Lily", " Sam", " Mia"};
 constexpr std::string_view kTurns[][2] = {
     {"taller", "shorter"}, {"older", "younger"}, {"faster", "slower"}, {"heavier", "lighter"}};
 constexpr std::string_view kTurnsChinese[][2] = {{"高", "矮"}, {"大", "小"}, {"快", "慢"}, {"重", "轻"}};
 
-constexpr char kDigits[] = "0123456789";
+constexpr char kDrillDigits[] = "0123456789";
 
 // Copy: b a c b
 void row(Draw& draw, const Ask& ask, Sample& sample) {
@@ -30,11 +30,11 @@ void row(Draw& draw, const Ask& ask, Sample& sample) {
   const std::uint32_t kind = draw.below(4);
   const auto length = static_cast<int>(draw.between(3, 12));
   const auto any = [&] {
-    return kind == 0   ? draw.pick(kLetters)
-           : kind == 1 ? std::string_view(kDigits).substr(draw.below(10), 1)
-           : kind == 2 ? draw.pick(zh ? Words(kThingsChinese) : Words(kThings))
+    return kind == 0   ? draw.pick(kDrillLetters)
+           : kind == 1 ? std::string_view(kDrillDigits).substr(draw.below(10), 1)
+           : kind == 2 ? draw.pick(zh ? Words(kDrillThingsChinese) : Words(kDrillThings))
            : zh        ? chinese_name(draw.below(kChineseNames))
-                       : draw.pick(kNames);
+                       : draw.pick(kDrillNames);
   };
   // Half of the rows have one item often, as rows to be counted have: what follows it is then told by what stands before.
   const std::string often(draw.chance(0.5) ? any() : "");
@@ -105,8 +105,8 @@ void signs(Draw& draw, const Ask& ask, Sample& sample) {
     const std::uint32_t turned = draw.below(2);
     std::string left, right;
     do {
-      left = zh ? chinese_name(draw.below(kChineseNames)) : draw.pick(kNames);
-      right = zh ? chinese_name(draw.below(kChineseNames)) : draw.pick(kNames);
+      left = zh ? chinese_name(draw.below(kChineseNames)) : draw.pick(kDrillNames);
+      right = zh ? chinese_name(draw.below(kChineseNames)) : draw.pick(kDrillNames);
     } while (left == right);
     if (zh) {
       sample.prompt += (i > 0 ? "，" : "") + left + "比" + right + std::string(kTurnsChinese[quality][turned]);

@@ -8,7 +8,7 @@ namespace limpid {
 
 namespace {
 
-constexpr std::string_view kThink = "<think>", kEndThink = "</think>";
+constexpr std::string_view kThinkOpens = "<think>", kThinkCloses = "</think>";
 
 TokenId mark(const Tokenizer& tokenizer, std::string_view text) {
   const std::optional<TokenId> id = tokenizer.special_id(text);
@@ -24,8 +24,8 @@ ExampleWriter::ExampleWriter(const Tokenizer& tokenizer)
       eos_(mark(tokenizer, "<｜end▁of▁sentence｜>")),
       user_(mark(tokenizer, "<｜User｜>")),
       assistant_(mark(tokenizer, "<｜Assistant｜>")),
-      think_(mark(tokenizer, kThink)),
-      end_think_(mark(tokenizer, kEndThink)),
+      think_(mark(tokenizer, kThinkOpens)),
+      end_think_(mark(tokenizer, kThinkCloses)),
       hole_(mark(tokenizer, "<｜fim▁hole｜>")),
       begin_(mark(tokenizer, "<｜fim▁begin｜>")),
       end_(mark(tokenizer, "<｜fim▁end｜>")) {}
@@ -41,11 +41,11 @@ void ExampleWriter::append(TrainingExample& example, std::string_view text, floa
 
 void ExampleWriter::append_reply(TrainingExample& example, std::string_view reply, float weight) const {
   while (!reply.empty()) {
-    const std::size_t open = reply.find(kThink), close = reply.find(kEndThink), at = std::min(open, close);
+    const std::size_t open = reply.find(kThinkOpens), close = reply.find(kThinkCloses), at = std::min(open, close);
     append(example, reply.substr(0, at), weight);
     if (at == std::string_view::npos) return;
     append_id(example, open < close ? think_ : end_think_, weight);
-    reply.remove_prefix(at + (open < close ? kThink : kEndThink).size());
+    reply.remove_prefix(at + (open < close ? kThinkOpens : kThinkCloses).size());
   }
 }
 

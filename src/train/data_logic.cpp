@@ -11,7 +11,7 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
+constexpr std::string_view kLogicNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
 
 // More and less of something, as comparative and superlative.
 struct Quality {
@@ -23,8 +23,8 @@ constexpr Quality kQualities[] = {
     {"faster", "slower", "fastest", "slowest", "快", "慢", "快", "慢"},
     {"heavier", "lighter", "heaviest", "lightest", "重", "轻", "重", "轻"},
 };
-constexpr std::string_view kOrdinals[] = {"first", "second", "third", "fourth", "fifth", "sixth", "seventh"};
-constexpr std::string_view kNumerals[] = {"一", "二", "三", "四", "五", "六", "七"};
+constexpr std::string_view kLogicOrdinals[] = {"first", "second", "third", "fourth", "fifth", "sixth", "seventh"};
+constexpr std::string_view kLogicNumerals[] = {"一", "二", "三", "四", "五", "六", "七"};
 
 struct Clause {
   std::size_t upper, lower;  // places in the order
@@ -58,22 +58,23 @@ std::string ask_rank(Draw& draw, const Quality& quality, std::size_t rank, std::
     return zh ? "谁最" + std::string(quality.chinese_least) + "？" : "Who is the " + std::string(quality.least) + "?";
   }
   if (!turned_any && draw.chance(0.4)) {
-    return zh ? "谁排第" + std::string(kNumerals[rank]) + "？" : "Who is " + std::string(kOrdinals[rank]) + "?";
+    return zh ? "谁排第" + std::string(kLogicNumerals[rank]) + "？"
+              : "Who is " + std::string(kLogicOrdinals[rank]) + "?";
   }
   if (zh) {
     return rank == 0 ? "谁最" + std::string(quality.chinese_most) + "？"
-                     : "谁第" + std::string(kNumerals[rank]) + std::string(quality.chinese_most) + "？";
+                     : "谁第" + std::string(kLogicNumerals[rank]) + std::string(quality.chinese_most) + "？";
   }
-  const std::string which = rank == 0 ? "" : std::string(kOrdinals[rank]) + " ";
+  const std::string which = rank == 0 ? "" : std::string(kLogicOrdinals[rank]) + " ";
   return "Who is the " + which + std::string(quality.most) + "?";
 }
 
 }  // namespace
 
 std::string_view chinese_name(std::uint32_t index) {
-  constexpr std::array<std::string_view, kChineseNames> kChinese = {
+  constexpr std::array<std::string_view, kChineseNames> kLogicChinese = {
       "甲", "乙", "丙", "丁", "戊", "己", "庚", "辛", "小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
-  return kChinese[index];
+  return kLogicChinese[index];
 }
 
 std::string name_in_thinking(std::string_view name) {
@@ -116,12 +117,12 @@ struct Line {
 
 Line draw_people(Draw& draw, std::size_t count, std::uint32_t style, bool chinese) {
   Line line;
-  line.people.resize(std::size(kNames));
+  line.people.resize(std::size(kLogicNames));
   std::iota(line.people.begin(), line.people.end(), std::size_t{0});
   draw.shuffle(line.people);
   for (std::size_t i = 0; i < count; ++i) {
     line.names.push_back(chinese ? chinese_name(style + static_cast<std::uint32_t>(line.people[i]))
-                                 : kNames[line.people[i]]);
+                                 : kLogicNames[line.people[i]]);
   }
   return line;
 }
@@ -175,12 +176,12 @@ void drill_line(Draw& draw, const Ask& ask, Sample& sample) {
 
 namespace {
 
-constexpr std::string_view kChainEnglish[] = {
+constexpr std::string_view kLogicChainEnglish[] = {
     "Evaluate from left to right: {e}", "From left to right, is {e} true or false?",
     "{e}, from left to right: true or false?", "What is {e}? Go from left to right."};
-constexpr std::string_view kChainChinese[] = {"从左到右算：{e}。是真还是假？", "{e}，从左往右，结果是真是假？",
-                                              "{e}，从左到右算得什么？"};
-constexpr std::string_view kOps[] = {"and", "or", "xor"};
+constexpr std::string_view kLogicChainChinese[] = {"从左到右算：{e}。是真还是假？", "{e}，从左往右，结果是真是假？",
+                                                   "{e}，从左到右算得什么？"};
+constexpr std::string_view kLogicOps[] = {"and", "or", "xor"};
 constexpr std::string_view kOpsChinese[] = {"且", "或", "异或"};
 constexpr std::string_view kSigns[] = {"&", "|", "^"};
 
@@ -195,7 +196,7 @@ std::string truth(bool value, Language language, bool spaced = true) {
 struct Terms {
   explicit Terms(Language thinking) : language(thinking), chinese(thinking == Language::chinese) {}
   std::string op(std::uint32_t op) const {
-    return chinese ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]);
+    return chinese ? std::string(kOpsChinese[op]) : " " + std::string(kLogicOps[op]);
   }
   std::string not_() const { return chinese ? "非" : " not"; }
   std::string name(std::size_t i) const {
@@ -229,7 +230,7 @@ void boolean_chain(Draw& draw, const Ask& ask, Sample& sample) {
   for (std::size_t i = 0; i < terms.size(); ++i) {
     const Term& term = terms[i];
     const bool value = term.value != term.negated;
-    if (i > 0) said += zh ? "，" + std::string(kOpsChinese[term.op]) : " " + std::string(kOps[term.op]) + " ";
+    if (i > 0) said += zh ? "，" + std::string(kOpsChinese[term.op]) : " " + std::string(kLogicOps[term.op]) + " ";
     said += (term.negated ? (zh ? "非" : "not ") : "") + truth(term.value, ask.language, false);
     sample.problem +=
         (i > 0 ? std::string(kSigns[term.op]) : "") + (term.negated ? "!" : "") + (term.value ? "1" : "0");
@@ -241,7 +242,7 @@ void boolean_chain(Draw& draw, const Ask& ask, Sample& sample) {
       working +=
           say.colon() + say.is(truth(before, ask.thinking) + say.op(term.op) + truth(value, ask.thinking), state);
   }
-  sample.prompt = fill(draw.pick(zh ? Words(kChainChinese) : Words(kChainEnglish)), {{"e", said}});
+  sample.prompt = fill(draw.pick(zh ? Words(kLogicChainChinese) : Words(kLogicChainEnglish)), {{"e", said}});
   sample.thinking = working;
   sample.answer = truth(state, ask.language, false);
 }
@@ -282,7 +283,7 @@ void boolean_names(Draw& draw, const Ask& ask, Sample& sample) {
         const std::uint32_t op = draw.below(2);
         const std::string right(1, static_cast<char>('A' + static_cast<char>(b)));
         value = apply(op, values[a], values[b]);
-        said += left + (zh ? std::string(kOpsChinese[op]) : " " + std::string(kOps[op]) + " ") + right;
+        said += left + (zh ? std::string(kOpsChinese[op]) : " " + std::string(kLogicOps[op]) + " ") + right;
         working += say.is(say.name(a), values[a]) + say.op(op) + say.is(say.name(b), values[b]);
         sample.problem += ":" + std::min(left, right) + std::string(kSigns[op]) + std::max(left, right);
       }

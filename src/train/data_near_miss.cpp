@@ -15,27 +15,27 @@ constexpr std::string_view kTooMuchChinese = "我只会两个短整数的加、�
 constexpr std::string_view kTooLittle = "That does not follow from what you said.";
 constexpr std::string_view kTooLittleChinese = "条件不够，推不出来。";
 
-constexpr std::string_view kEnglish[] = {"What is {e}?",
-                                         "{e}",
-                                         "{e} = ?",
-                                         "{e}=",
-                                         "How much is {e}?",
-                                         "Calculate {e}.",
-                                         "Compute {e}",
-                                         "What's {e}?",
-                                         "what is {e}",
-                                         "Can you work out {e}?",
-                                         "{e}?"};
-constexpr std::string_view kChinese[] = {"{e}等于多少？", "{e}",         "{e}=？",  "{e} = ?",      "计算{e}",
-                                         "{e}是多少？",   "{e}等于几？", "请算{e}", "帮我算一下{e}"};
+constexpr std::string_view kNearMissEnglish[] = {"What is {e}?",
+                                                 "{e}",
+                                                 "{e} = ?",
+                                                 "{e}=",
+                                                 "How much is {e}?",
+                                                 "Calculate {e}.",
+                                                 "Compute {e}",
+                                                 "What's {e}?",
+                                                 "what is {e}",
+                                                 "Can you work out {e}?",
+                                                 "{e}?"};
+constexpr std::string_view kNearMissChinese[] = {"{e}等于多少？", "{e}",         "{e}=？",  "{e} = ?",      "计算{e}",
+                                                 "{e}是多少？",   "{e}等于几？", "请算{e}", "帮我算一下{e}"};
 
-constexpr std::string_view kOps[] = {"+", "-", "*", "/"};
+constexpr std::string_view kNearMissOps[] = {"+", "-", "*", "/"};
 constexpr std::string_view kOpWords[] = {" plus ", " minus ", " times ", " divided by "};
 constexpr std::string_view kOpWordsChinese[] = {"加", "减", "乘", "除以"};
 
-constexpr std::string_view kNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
-constexpr std::string_view kThings[] = {"apples", "pears", "pens", "books", "eggs", "cards"};
-constexpr std::string_view kThingsChinese[] = {"个苹果", "个梨", "支笔", "本书", "个鸡蛋", "张卡片"};
+constexpr std::string_view kNearMissNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
+constexpr std::string_view kNearMissThings[] = {"apples", "pears", "pens", "books", "eggs", "cards"};
+constexpr std::string_view kNearMissThingsChinese[] = {"个苹果", "个梨", "支笔", "本书", "个鸡蛋", "张卡片"};
 constexpr std::string_view kMore[] = {"taller", "older", "faster", "heavier"};
 constexpr std::string_view kMost[] = {"tallest", "oldest", "fastest", "heaviest"};
 constexpr std::string_view kMoreChinese[] = {"高", "大", "快", "重"};
@@ -109,7 +109,7 @@ Expression with_sign(Draw& draw) {
 void ask_expression(Draw& draw, const Ask& ask, const Expression& e, Sample& sample) {
   sample.problem = "beyond:" + e.operands[0];
   for (std::size_t i = 0; i < e.ops.size(); ++i)
-    sample.problem += std::string(kOps[e.ops[i]]) + " " + e.operands[i + 1];
+    sample.problem += std::string(kNearMissOps[e.ops[i]]) + " " + e.operands[i + 1];
   const std::uint32_t style = draw.below(3);  // 1 + 2, 1+2, 1 plus 2
   const bool zh = ask.chinese(), cross = draw.chance(0.5);
   std::string said = e.operands[0];
@@ -118,12 +118,12 @@ void ask_expression(Draw& draw, const Ask& ask, const Expression& e, Sample& sam
     if (style == 2) {
       said += zh ? kOpWordsChinese[op] : kOpWords[op];
     } else {
-      const std::string_view mark = op == 2 && cross ? "×" : op == 3 && cross ? "÷" : kOps[op];
+      const std::string_view mark = op == 2 && cross ? "×" : op == 3 && cross ? "÷" : kNearMissOps[op];
       said += (style == 0 ? " " : "") + std::string(mark) + (style == 0 ? " " : "");
     }
     said += e.operands[i + 1];
   }
-  sample.prompt = fill(draw.pick(zh ? Words(kChinese) : Words(kEnglish)), {{"e", said}});
+  sample.prompt = fill(draw.pick(zh ? Words(kNearMissChinese) : Words(kNearMissEnglish)), {{"e", said}});
 }
 
 constexpr std::string_view kOther[] = {"{a} squared", "the square root of {a}", "{a}^2", "{b}% of {a}", "half of {a}",
@@ -134,7 +134,7 @@ void other_operation(Draw& draw, const Ask& ask, Sample& sample) {
   const std::uint32_t kind = draw.below(std::size(kOther));
   const std::string a = digits(draw, 1, 3), b = digits(draw, 1, 2);
   sample.problem = "beyond:" + fill(kOther[kind], {{"a", a}, {"b", b}});
-  sample.prompt = fill(draw.pick(ask.chinese() ? Words(kChinese) : Words(kEnglish)),
+  sample.prompt = fill(draw.pick(ask.chinese() ? Words(kNearMissChinese) : Words(kNearMissEnglish)),
                        {{"e", fill(ask.chinese() ? kOtherChinese[kind] : kOther[kind], {{"a", a}, {"b", b}})}});
 }
 
@@ -148,7 +148,7 @@ void unknown_order(Draw& draw, const Ask& ask, Sample& sample) {
   for (std::size_t i = 0; i < 4; ++i) sample.problem += ":" + std::to_string(people[i]);
   const std::uint32_t style = draw.below(2) * 8;
   const auto name = [&](std::size_t i) {
-    return zh ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNames[people[i]];
+    return zh ? chinese_name(style + static_cast<std::uint32_t>(people[i])) : kNearMissNames[people[i]];
   };
   const auto clause = [&](std::size_t upper, std::size_t lower) {
     return fill(zh ? "{u}比{l}{m}" : "{u} is {m} than {l}",
@@ -192,13 +192,13 @@ void missing_number(Draw& draw, const Ask& ask, Sample& sample) {
                       second = (first + 1 + draw.below(7)) % 8, thing = draw.below(6);
   const std::string a = digits(draw, 1, 3);
   sample.problem = "unsaid:" + std::to_string(kind) + ":" + a + ":" + std::to_string(thing);
-  const std::string_view things = zh ? kThingsChinese[thing] : kThings[thing];
-  sample.prompt =
-      fill(zh ? kNoNumberChinese[kind] : kNoNumber[kind], {{"n", zh ? chinese_name(8 + first) : kNames[first]},
-                                                           {"m", zh ? chinese_name(8 + second) : kNames[second]},
-                                                           {"a", a},
-                                                           {"i", things},
-                                                           {"k", things.substr(0, 3)}});
+  const std::string_view things = zh ? kNearMissThingsChinese[thing] : kNearMissThings[thing];
+  sample.prompt = fill(zh ? kNoNumberChinese[kind] : kNoNumber[kind],
+                       {{"n", zh ? chinese_name(8 + first) : kNearMissNames[first]},
+                        {"m", zh ? chinese_name(8 + second) : kNearMissNames[second]},
+                        {"a", a},
+                        {"i", things},
+                        {"k", things.substr(0, 3)}});
 }
 
 // C is A and B, of which B is not said, and A alone does not decide it.

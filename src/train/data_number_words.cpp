@@ -12,7 +12,8 @@ constexpr std::array<std::string_view, 20> kSmall = {
     "ten",  "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"};
 constexpr std::array<std::string_view, 10> kTens = {"",      "",      "twenty",  "thirty", "forty",
                                                     "fifty", "sixty", "seventy", "eighty", "ninety"};
-constexpr std::array<std::string_view, 10> kDigits = {"零", "一", "二", "三", "四", "五", "六", "七", "八", "九"};
+constexpr std::array<std::string_view, 10> kNumeralDigits = {"零", "一", "二", "三", "四",
+                                                             "五", "六", "七", "八", "九"};
 
 std::string english(std::size_t value) {
   if (value < 20) return std::string(kSmall[value]);
@@ -26,8 +27,8 @@ std::string english(std::size_t value) {
 
 // A zero between digits is said once, zeros at the end are not; 10 to 19 begin with 十.
 std::string chinese(std::size_t value) {
-  if (value == 0) return std::string(kDigits[0]);
-  if (value >= 10 && value < 20) return "十" + (value % 10 ? std::string(kDigits[value % 10]) : "");
+  if (value == 0) return std::string(kNumeralDigits[0]);
+  if (value >= 10 && value < 20) return "十" + (value % 10 ? std::string(kNumeralDigits[value % 10]) : "");
   constexpr std::array<std::string_view, 4> kUnits = {"千", "百", "十", ""};
   std::string out;
   bool gap = false;
@@ -37,9 +38,9 @@ std::string chinese(std::size_t value) {
     if (digit == 0) {
       gap = !out.empty();
     } else {
-      if (gap) out += kDigits[0];
+      if (gap) out += kNumeralDigits[0];
       gap = false;
-      out += kDigits[digit];
+      out += kNumeralDigits[digit];
       out += name;
     }
     unit /= 10;

@@ -79,8 +79,8 @@ constexpr std::string_view kVerbChinese[] = {"写",   "帮我写", "解释",   "
 constexpr std::string_view kObjectChinese[] = {
     "一封邮件",   "一首诗",   "今天的新闻", "法国的首都", "一个故事", "一个笑话", "天气", "蛋糕",   "代码", "这段文字",
     "人生的意义", "我的作文", "一部电影",   "中国历史",   "旅行计划", "爱",       "股票", "一首歌", "水",   "物理"};
-constexpr std::string_view kLetters[] = {"How many {l} are in {w}?", "How many {l}'s are there in {w}?",
-                                         "How often is {l} in the word {w}?"};
+constexpr std::string_view kTalkLetters[] = {"How many {l} are in {w}?", "How many {l}'s are there in {w}?",
+                                             "How often is {l} in the word {w}?"};
 constexpr std::string_view kLettersChinese[] = {"{w}里有几个{l}？", "单词{w}里有多少个{l}？",
                                                 "{w}这个词里{l}出现几次？"};
 constexpr std::string_view kWordsWithLetters[] = {"strawberry", "banana", "coffee",   "mississippi", "hello",
@@ -122,7 +122,7 @@ void talk(Draw& draw, const Ask& ask, Sample& sample) {
       sample.prompt = nonsense(draw, zh);
     } else if (kind == 8 && draw.chance(0.3)) {  // it counts what stands in a row, not inside a word
       const std::string_view word = draw.pick(kWordsWithLetters);
-      sample.prompt = fill(draw.pick(zh ? Words(kLettersChinese) : Words(kLetters)),
+      sample.prompt = fill(draw.pick(zh ? Words(kLettersChinese) : Words(kTalkLetters)),
                            {{"w", word}, {"l", word.substr(draw.below(static_cast<std::uint32_t>(word.size())), 1)}});
     } else {
       sample.prompt = std::string(draw.pick(zh ? Words(kVerbChinese) : Words(kVerb))) + (zh ? "" : " ") +

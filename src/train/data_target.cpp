@@ -12,11 +12,11 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kEnglish[] = {"Make {t} from {l}.",   "How can you get {t} from {l}?",
-                                         "Use {l} to make {t}.", "Using each of {l} once, make {t}.",
-                                         "How do {l} make {t}?", "Combine {l} to reach {t}."};
-constexpr std::string_view kChinese[] = {"{l}怎样凑成{t}？", "{l} 怎样凑成 {t}？", "用{l}凑出{t}。",
-                                         "用{l}怎么算出{t}？", "把{l}各用一次，得到{t}。"};
+constexpr std::string_view kTargetEnglish[] = {"Make {t} from {l}.",   "How can you get {t} from {l}?",
+                                               "Use {l} to make {t}.", "Using each of {l} once, make {t}.",
+                                               "How do {l} make {t}?", "Combine {l} to reach {t}."};
+constexpr std::string_view kTargetChinese[] = {"{l}怎样凑成{t}？", "{l} 怎样凑成 {t}？", "用{l}凑出{t}。",
+                                               "用{l}怎么算出{t}？", "把{l}各用一次，得到{t}。"};
 
 std::optional<int> apply(char op, int a, int b) {
   if (op == '-') return a >= b ? std::optional<int>(a - b) : std::nullopt;
@@ -134,7 +134,8 @@ Sample make_target(Draw& draw, const Ask& ask) {
                                          : (style == 0   ? a + ", " + b + ", " + c
                                             : style == 1 ? a + " " + b + " " + c
                                                          : a + ", " + b + " and " + c);
-  sample.prompt = fill(draw.pick(ask.chinese() ? Words(kChinese) : Words(kEnglish)), {{"t", target}, {"l", list}});
+  sample.prompt =
+      fill(draw.pick(ask.chinese() ? Words(kTargetChinese) : Words(kTargetEnglish)), {{"t", target}, {"l", list}});
   sample.thinking = (ask.chinese_thinking() ? "凑" : "make ") + target + place_name(0, ask.thinking) +
                     std::to_string(*value % 10) + place_name(1, ask.thinking) + std::to_string(*value / 10) +
                     search.shown;

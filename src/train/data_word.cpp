@@ -10,32 +10,33 @@ namespace {
 
 using Words = std::span<const std::string_view>;
 
-constexpr std::string_view kNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
+constexpr std::string_view kStoryNames[] = {"Tom", "Ann", "Bob", "Eva", "Max", "Lily", "Sam", "Mia"};
 constexpr std::string_view kNamesChinese[] = {"小明", "小红", "小刚", "小丽", "小华", "小军", "小芳", "小强"};
-constexpr std::string_view kThings[] = {"apples", "pears", "pens", "books", "eggs", "cards"};
+constexpr std::string_view kStoryThings[] = {"apples", "pears", "pens", "books", "eggs", "cards"};
 // With the word that counts them.
-constexpr std::string_view kThingsChinese[] = {"个苹果", "个梨", "支笔", "本书", "个鸡蛋", "张卡片"};
+constexpr std::string_view kStoryThingsChinese[] = {"个苹果", "个梨", "支笔", "本书", "个鸡蛋", "张卡片"};
 
-constexpr std::string_view kAddEnglish[] = {
+constexpr std::string_view kStoryAddEnglish[] = {
     "{n} has {a} {i} and buys {b} more. How many {i} does {n} have now?",
     "{n} has {a} {i}. {m} has {b} more than {n}. How many does {m} have?",
     "{n} has {a} {i} and {m} has {b}. How many {i} do they have in all?",
     "There are {a} {i} on the table, then {n} puts {b} more there. How many are there now?"};
-constexpr std::string_view kAddChinese[] = {"{n}有{a}{i}，又买了{b}{k}，现在有多少{i}？",
-                                            "{n}有{a}{i}，{m}比{n}多{b}{k}，{m}有多少？",
-                                            "{n}有{a}{i}，{m}有{b}{k}，一共有多少{i}？"};
-constexpr std::string_view kSubtractEnglish[] = {
+constexpr std::string_view kStoryAddChinese[] = {"{n}有{a}{i}，又买了{b}{k}，现在有多少{i}？",
+                                                 "{n}有{a}{i}，{m}比{n}多{b}{k}，{m}有多少？",
+                                                 "{n}有{a}{i}，{m}有{b}{k}，一共有多少{i}？"};
+constexpr std::string_view kStorySubtractEnglish[] = {
     "{n} has {a} {i} and gives {b} away. How many are left?",
     "{n} has {a} {i}. {m} has {b} fewer than {n}. How many does {m} have?",
     "There were {a} {i} in the box and {n} took {b} out. How many {i} are still there?"};
-constexpr std::string_view kSubtractChinese[] = {"{n}有{a}{i}，送出{b}{k}，还剩多少？",
-                                                 "{n}有{a}{i}，{m}比{n}少{b}{k}，{m}有多少？",
-                                                 "盒子里有{a}{i}，{n}拿走{b}{k}，还剩多少{i}？"};
-constexpr std::string_view kTimesEnglish[] = {"There are {b} boxes with {a} {i} in each. How many {i} are there?",
-                                              "{n} buys {b} boxes of {a} {i}. How many {i} is that?",
-                                              "Each of {b} children has {a} {i}. How many {i} do they have in all?"};
-constexpr std::string_view kTimesChinese[] = {"有{b}盒，每盒有{a}{i}，一共有多少{i}？",
-                                              "{n}买了{b}盒，每盒{a}{i}，一共多少{i}？"};
+constexpr std::string_view kStorySubtractChinese[] = {"{n}有{a}{i}，送出{b}{k}，还剩多少？",
+                                                      "{n}有{a}{i}，{m}比{n}少{b}{k}，{m}有多少？",
+                                                      "盒子里有{a}{i}，{n}拿走{b}{k}，还剩多少{i}？"};
+constexpr std::string_view kStoryTimesEnglish[] = {
+    "There are {b} boxes with {a} {i} in each. How many {i} are there?",
+    "{n} buys {b} boxes of {a} {i}. How many {i} is that?",
+    "Each of {b} children has {a} {i}. How many {i} do they have in all?"};
+constexpr std::string_view kStoryTimesChinese[] = {"有{b}盒，每盒有{a}{i}，一共有多少{i}？",
+                                                   "{n}买了{b}盒，每盒{a}{i}，一共多少{i}？"};
 constexpr std::string_view kAddSubtractEnglish[] = {
     "{n} has {a} {i}, buys {b} more and then gives {c} away. How many are left?"};
 constexpr std::string_view kAddSubtractChinese[] = {"{n}有{a}{i}，又买了{b}{k}，再送出{c}{k}，还剩多少？"};
@@ -48,11 +49,11 @@ enum class Story { add, subtract, times, add_subtract, times_subtract };
 Words wordings(Story story, bool zh) {
   switch (story) {
     case Story::add:
-      return zh ? Words(kAddChinese) : Words(kAddEnglish);
+      return zh ? Words(kStoryAddChinese) : Words(kStoryAddEnglish);
     case Story::subtract:
-      return zh ? Words(kSubtractChinese) : Words(kSubtractEnglish);
+      return zh ? Words(kStorySubtractChinese) : Words(kStorySubtractEnglish);
     case Story::times:
-      return zh ? Words(kTimesChinese) : Words(kTimesEnglish);
+      return zh ? Words(kStoryTimesChinese) : Words(kStoryTimesEnglish);
     case Story::add_subtract:
       return zh ? Words(kAddSubtractChinese) : Words(kAddSubtractEnglish);
     case Story::times_subtract:
@@ -130,10 +131,10 @@ Sample make_word(Draw& draw, const Ask& ask) {
   name_problem(n, sample);
   const std::uint32_t first = draw.below(8), second = (first + 1 + draw.below(7)) % 8, thing = draw.below(6);
   const bool zh = ask.chinese();
-  const std::string_view things = zh ? kThingsChinese[thing] : kThings[thing];
+  const std::string_view things = zh ? kStoryThingsChinese[thing] : kStoryThings[thing];
   // The counting word alone is the first character.
-  sample.prompt = fill(draw.pick(wordings(n.story, zh)), {{"n", zh ? kNamesChinese[first] : kNames[first]},
-                                                          {"m", zh ? kNamesChinese[second] : kNames[second]},
+  sample.prompt = fill(draw.pick(wordings(n.story, zh)), {{"n", zh ? kNamesChinese[first] : kStoryNames[first]},
+                                                          {"m", zh ? kNamesChinese[second] : kStoryNames[second]},
                                                           {"i", things},
                                                           {"k", things.substr(0, 3)},
                                                           {"a", std::to_string(n.a)},
