@@ -24,7 +24,7 @@ constexpr Key kHeadDim{"attention.key_length", "head_dim"};
 constexpr Key kRopeDim{"rope.dimension_count", "head_dim"}, kLatentRopeDim{"rope.dimension_count", "qk_rope_head_dim"};
 constexpr Key kRank{"attention.kv_lora_rank", "kv_lora_rank"},
     kDense{"leading_dense_block_count", "first_k_dense_replace"};
-constexpr Key kExperts{"expert_count", "n_routed_experts"}, kChosen{"expert_used_count", "num_experts_per_tok"};
+constexpr Key kChosen{"expert_used_count", "num_experts_per_tok"};
 constexpr Key kExpertWidth{"expert_feed_forward_length", "moe_intermediate_size"},
     kShared{"expert_shared_count", "n_shared_experts"};
 constexpr Key kGroups{"expert_group_count", "n_group"}, kGroupsKept{"expert_group_used_count", "topk_group"};

@@ -176,12 +176,14 @@ class HistoryRoutes {
     const nlohmann::ordered_json body = parse_body(call.request().body);
     RequestFields fields(body, "");
     const auto updated = fields.integer("updated", 0, std::int64_t{1} << 53);
+    const auto replaces = fields.integer("replaces", 0, std::int64_t{1} << 53);
     const nlohmann::ordered_json& kept = fields.required("body");
     if (!kept.is_object()) fields.wrong_type("body", "an object", kept);
     const auto title = kept.find("title");
     history_.put(call.identity.account,
                  {call.parameters.at("id"), updated.value_or(0), json_text(kept),
-                  title != kept.end() && title->is_string() ? title->get<std::string>() : std::string()});
+                  title != kept.end() && title->is_string() ? title->get<std::string>() : std::string()},
+                 replaces);
     reply_json(call, "{}");
   }
 
@@ -228,8 +230,8 @@ void add_history(Router& router, History& history, const AppRouteOptions& option
   add("GET", "/api/conversations", "conversations", "The account's conversations: ids, times, titles",
       &HistoryRoutes::list);
   add("GET", "/api/conversations/{id}", "conversation", "A conversation", &HistoryRoutes::show);
-  add("PUT", "/api/conversations/{id}", "saveConversation", "Keep a conversation; the newer of two wins",
-      &HistoryRoutes::save);
+  add("PUT", "/api/conversations/{id}", "saveConversation",
+      "Keep a conversation; the newer of two wins, with `replaces` only over what was read", &HistoryRoutes::save);
   add("DELETE", "/api/conversations/{id}", "deleteConversation", "Forget a conversation", &HistoryRoutes::remove);
 }
 

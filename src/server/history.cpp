@@ -86,7 +86,8 @@ void History::check_room(const std::string& account, std::int64_t more_bytes, bo
     fail(ErrorKind::resources, "there is no room left for conversations ({} bytes of all accounts)", all_bytes_);
 }
 
-void History::put(const std::string& account, const KeptConversation& conversation) {
+void History::put(const std::string& account, const KeptConversation& conversation,
+                  std::optional<std::int64_t> replaces) {
   if (!is_id(conversation.id))
     fail(ErrorKind::input, "id of a conversation: expected 1 to 64 letters, digits, '-' or '_', found '{}'",
          conversation.id.substr(0, 80));
@@ -101,6 +102,9 @@ void History::put(const std::string& account, const KeptConversation& conversati
     SqliteStatement row =
         database_->query("SELECT updated, bytes FROM kept WHERE account = ?1 AND id = ?2", account, conversation.id);
     is_new = !row.step();
+    if (replaces && *replaces != (is_new ? 0 : row.integer(0)))
+      throw ApiError(409, "invalid_request_error", "the conversation was changed or deleted since it was read",
+                     "replaces", "conversation_changed");
     if (!is_new && row.integer(0) > conversation.updated) return;
     before = is_new ? 0 : row.integer(1);
   }

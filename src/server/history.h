@@ -50,8 +50,10 @@ class History {
   std::optional<KeptConversation> find(const std::string& account, const std::string& id) const;
   // Throws Error(input) for an id that is none (letters, digits, '-' and '_', at most 64) or a body over the limit,
   // ApiError(413) where the account's room is used up, Error(resources) where everybody's is; what takes no more room
-  // than before is always kept. An older `updated` than what is kept changes nothing.
-  void put(const std::string& account, const KeptConversation& conversation);
+  // than before is always kept. An older `updated` than what is kept changes nothing. `replaces`: the `updated` of what the
+  // writer has read (0: there was none); where another is kept by now, or it is gone, nothing changes: ApiError(409).
+  void put(const std::string& account, const KeptConversation& conversation,
+           std::optional<std::int64_t> replaces = std::nullopt);
   void remove(const std::string& account, const std::string& id);
   void remove_account(const std::string& account);
   // What belongs to accounts that are gone.

@@ -181,6 +181,9 @@ RunLog read_run(const std::string& directory) {
   if (log.stages.empty())
     fail(ErrorKind::input, "{}: there is no recipe.json, no metrics.jsonl and no stage of a run in it", directory);
   add_times(directory, log.stages);
+  // A report has no folder: it is the page that is made of this.
+  for (StageLog& stage : log.stages)
+    if (stage.kind == "report") stage.begun = stage.finished = log.finished();
   return log;
 }
 

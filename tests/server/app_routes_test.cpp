@@ -140,6 +140,12 @@ TEST_F(AppRoutes, KeepConversations) {
   EXPECT_EQ(one["updated"], 5);
   EXPECT_EQ(one["body"], body["body"]);
   get("/api/conversations/three", 404);
+  Json replacing = body;
+  replacing["updated"] = 6;
+  replacing["replaces"] = 4;
+  EXPECT_EQ(send("PUT", "/api/conversations/one", replacing, 409)["error"]["code"], "conversation_changed");
+  replacing["replaces"] = 5;
+  send("PUT", "/api/conversations/one", replacing);
   send("DELETE", "/api/conversations/one");
   get("/api/conversations/one", 404);
   EXPECT_EQ(get("/api/conversations")["conversations"].size(), 1U);

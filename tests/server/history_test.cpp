@@ -59,6 +59,28 @@ TEST_F(HistoryTest, TheNewerWins) {
   EXPECT_EQ(history.find("a", "one")->body, "same time");
 }
 
+// Two devices that read, merge and write: the second hears that it read too early.
+TEST_F(HistoryTest, ReplacesOnlyWhatWasRead) {
+  History history(path_);
+  const auto code = [&](const KeptConversation& conversation, std::int64_t replaces) {
+    try {
+      history.put("a", conversation, replaces);
+      return std::string();
+    } catch (const ApiError& error) {
+      EXPECT_EQ(error.status, 409);
+      return error.code;
+    }
+  };
+  EXPECT_EQ(code({"one", 5, "first"}, 0), "");
+  EXPECT_EQ(code({"one", 6, "also first"}, 0), "conversation_changed");
+  EXPECT_EQ(code({"one", 7, "second"}, 5), "");
+  EXPECT_EQ(code({"one", 8, "over the first"}, 5), "conversation_changed");
+  EXPECT_EQ(history.find("a", "one")->body, "second");
+  history.remove("a", "one");
+  EXPECT_EQ(code({"one", 9, "over what is deleted"}, 7), "conversation_changed");
+  EXPECT_FALSE(history.find("a", "one").has_value());
+}
+
 TEST_F(HistoryTest, RefusesBadIdsAndTooMuch) {
   History history(path_);
   for (const char* id : {"", "a/b", "..", "a b", "\xff"}) EXPECT_THROW(history.put("a", {id, 1, "{}"}), Error) << id;

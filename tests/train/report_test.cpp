@@ -65,7 +65,8 @@ class Report : public testing::Test {
         R"({"name": "r<1>", "about": "made & tested", "cost": {"machine": "c7a.large", "usd_per_hour": 0.36, "source": "list"}, "stages": [
       {"stage": "pretrain", "kind": "train", "config": {"tokens": 12, "schedule": {"learning_rate": 0.002}}, "sources": {"learning_rate": "the <prototype>"}},
       {"stage": "rl", "kind": "rl", "config": {"grpo": {"steps": 4}}},
-      {"stage": "eval", "kind": "eval", "of": ["pretrain", "rl"]}]})");
+      {"stage": "eval", "kind": "eval", "of": ["pretrain", "rl"]},
+      {"stage": "page", "kind": "report"}]})");
     write("times.jsonl", "{\"stage\": \"rl\", \"seconds\": 100, \"threads\": 2, \"finished\": true}\n");
     write("pretrain/metrics.jsonl",
           "{\"step\":1,\"loss\":6.5,\"rows\":100,\"seconds\":0.5,\"violation\":0.3,\"rate\":0.1,\"mtp_loss\":7}\n"
@@ -133,10 +134,12 @@ TEST_F(Report, ReloadsItselfOnlyWhileTheRunGoesOn) {
     return std::string(std::istreambuf_iterator<char>(file), {});
   };
   EXPECT_FALSE(write_report(root_.string(), out, {3}));
+  EXPECT_FALSE(read_run(root_.string()).stages.back().finished);
   EXPECT_NE(written().find("http-equiv=\"refresh\" content=\"3\""), std::string::npos);
   write("rl/model.safetensors", "x");
   write("eval/stage.json", "{\"finished\": true}");
   EXPECT_TRUE(write_report(root_.string(), out, {3}));
+  EXPECT_TRUE(read_run(root_.string()).stages.back().finished);
   EXPECT_EQ(written().find("http-equiv=\"refresh\""), std::string::npos);
 }
 

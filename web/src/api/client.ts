@@ -127,7 +127,8 @@ export const api = {
 
   conversations: async () => (await json<{ conversations: { id: string; updated: number; title: string; bytes: number }[] }>('api/conversations')).conversations,
   conversation: (id: string) => json<{ id: string; updated: number; body: unknown }>(`api/conversations/${id}`),
-  saveConversation: (id: string, updated: number, value: unknown) => ask(`api/conversations/${id}`, body('PUT', { updated, body: value })),
+  /** `replaces`: the version that was read; 0: there was none. */
+  saveConversation: (id: string, updated: number, replaces: number, value: unknown) => ask(`api/conversations/${id}`, body('PUT', { updated, replaces, body: value })),
   deleteConversation: (id: string) => ask(`api/conversations/${id}`, { method: 'DELETE' }),
 
   folders: async () => (await json<{ folders: Folder[] }>('api/folders')).folders,

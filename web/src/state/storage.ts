@@ -88,6 +88,7 @@ export function fitting(conversation: Conversation, most = MOST_SENT): Conversat
 }
 
 const AT_ONCE = 6; // conversations that are fetched at the same time
+const ATTEMPTS = 8; // to write one that others write at the same moment
 
 /** The server lists them and gives one at a time; what is here in the same version is not fetched again. What the server
  *  calls `updated` is the version: it grows with every writing, a renaming too, which leaves the time of the last message
@@ -131,15 +132,24 @@ export class ServerStore implements ConversationStore {
     return this.alone(() => this.fetch(id));
   }
 
+  /** The server takes it only where nobody wrote since it was read: another device, then, and it is merged again. */
   save(mine: Conversation, base: Conversation | undefined): Promise<Conversation | undefined> {
     return this.alone(async () => {
-      const theirs = await this.fetch(mine.id);
-      if (!theirs && base) return undefined;
-      const conversation = theirs ? merge(base, mine, theirs) : mine;
-      const version = Math.max(Date.now(), conversation.updated, (this.kept.get(mine.id)?.version ?? 0) + 1);
-      await api.saveConversation(mine.id, version, fitting(conversation));
-      this.kept.set(mine.id, { version, conversation });
-      return conversation;
+      for (let attempt = 1; ; attempt += 1) {
+        const theirs = await this.fetch(mine.id);
+        if (!theirs && base) return undefined;
+        const conversation = theirs ? merge(base, mine, theirs) : mine;
+        const replaced = this.kept.get(mine.id)?.version ?? 0;
+        const version = Math.max(Date.now(), conversation.updated, replaced + 1);
+        try {
+          await api.saveConversation(mine.id, version, replaced, fitting(conversation));
+        } catch (error) {
+          if (error instanceof ServerError && error.code === 'conversation_changed' && attempt < ATTEMPTS) continue;
+          throw error;
+        }
+        this.kept.set(mine.id, { version, conversation });
+        return conversation;
+      }
     });
   }
 

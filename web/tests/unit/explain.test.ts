@@ -14,10 +14,15 @@ describe('what went wrong', () => {
     expect(explain(new ServerError(401, 'x', 'invalid_login'))).toBe('用户名或密码错误。');
     expect(explain(new ServerError(402, 'x'))).toBe('余额不足。');
     expect(explain(new ServerError(429, 'x', '', 95))).toBe('请求太频繁。 请在 1 分 35 秒 后重试。');
+    expect(explain(new ServerError(404, 'x', 'conversation_not_found'))).toBe('服务器上已没有此内容。');
+    expect(explain(new ServerError(422, 'temperature: at most 2'))).toBe('服务器拒绝了请求：temperature: at most 2');
+    expect(explain(new ServerError(403, 'for admins', 'forbidden'))).toBe('服务器不允许此操作：for admins');
     set('language', 'en');
+    expect(explain(new ServerError(413, 'x'))).toContain('more than the server takes');
+    expect(explain(new ServerError(422, 'temperature: at most {2}'))).toBe('temperature: at most {2}');
     expect(explain(new ServerError(503, 'x', '', 3))).toBe('The server is full. Again in 3.0 s.');
     expect(explain(new ServerError(400, 'x', 'context_length_exceeded'))).toContain('longer than');
-    expect(explain(new ServerError(500, 'in its own words'))).toBe('in its own words');
+    expect(explain(new ServerError(500, 'in its own words'))).toBe('The server failed: in its own words');
     expect(explain(new Error('ours'))).toBe('ours');
   });
 });

@@ -14,7 +14,11 @@ function server(kept: Conversation[]) {
     asked.push(`${init.method ?? 'GET'} ${path}`);
     const id = path.split('/')[2];
     if (!id) return reply({ conversations: [...rows.values()].map(({ updated, body }) => ({ id: body.id, updated, title: body.title, bytes: 1 })) });
-    if (init.method === 'PUT') rows.set(id, JSON.parse(init.body as string) as { updated: number; body: Conversation });
+    if (init.method === 'PUT') {
+      const { replaces, ...row } = JSON.parse(init.body as string) as { updated: number; replaces: number; body: Conversation };
+      if (replaces !== (rows.get(id)?.updated ?? 0)) return reply({ error: { message: 'changed', code: 'conversation_changed' } }, 409);
+      rows.set(id, row);
+    }
     if (init.method === 'DELETE') rows.delete(id);
     if (init.method && init.method !== 'GET') return reply({});
     const found = rows.get(id);
@@ -126,6 +130,18 @@ describe('ServerStore', () => {
     await there.remove('a');
     expect(await here.save({ ...kept!, title: 'x' }, kept)).toBeUndefined();
     expect(rows.has('a')).toBe(false);
+  });
+
+  it('loses nothing where two devices write at the same moment', async () => {
+    const { asked, rows } = server([conversation('a', 5)]);
+    const [here, there] = [new ServerStore(), new ServerStore()];
+    const [base] = (await here.all()) as [Conversation];
+    await there.all();
+    await Promise.all([here.save(add(base, question('mine', 8)), base), there.save(add(base, question('theirs', 9)), base)]);
+    expect(Object.keys(rows.get('a')!.body.messages).sort()).toEqual(['mine', 'theirs']);
+    expect(asked.filter((line) => line.startsWith('PUT'))).toHaveLength(3);
+    await Promise.all([here.save(conversation('new', 1), undefined), there.save(add(conversation('new', 1), question('b', 2)), undefined)]);
+    expect(Object.keys(rows.get('new')!.body.messages)).toEqual(['b']);
   });
 
   it('has many under way but not all at once, and leaves out what is deleted meanwhile', async () => {
