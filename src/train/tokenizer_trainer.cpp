@@ -15,8 +15,6 @@ const std::string_view kMarks[7] = {"<think>",       "</think>",   "<｜fim▁ho
 
 namespace {
 
-constexpr TokenId kFirstByteId = 3;
-
 // Bytes in the order of GPT-2's alphabet: the printable ones of Latin-1 first, then the others.
 std::vector<unsigned char> byte_order() {
   std::vector<unsigned char> printable, other;
