@@ -52,11 +52,12 @@ TEST(Background, GivesWayAtOnceAndGoesOnWhereItWas) {
     EXPECT_EQ(event.usage.preemptions, 0);
   };
   engine.submit(asked);
-  for (int steps = 1; !done; ++steps) {
+  unsigned steps = 0;
+  while (!done) {
     engine.step();
     EXPECT_EQ(engine.statistics().background_rows, 160U);
-    EXPECT_EQ(engine.statistics().rows, 160U + 300U + static_cast<unsigned>(steps) - 1)
-        << "every step is the request's";
+    EXPECT_EQ(engine.statistics().rows, 160U + 300U + steps) << "every step is the request's";
+    ++steps;
   }
   while (engine.step()) {
   }

@@ -199,8 +199,10 @@ TEST(DiskCache, OthersGetTheirTokensWhileALongPromptIsReadBack) {
     EXPECT_EQ(event.usage.cached_tokens, 15999);
   };
   life.engine().submit(asked);
-  for (int steps = 1; !done; ++steps) {
+  int steps = 0;
+  while (!done) {
     life.engine().step();
+    ++steps;
     EXPECT_EQ(tokens, steps + 1) << "a token each step";
   }
   life.engine().cancel(id);
