@@ -64,8 +64,8 @@ TEST_F(ChatApi, AStreamSaysTheSameAsAWholeAnswer) {
   body["stream_options"]["include_usage"] = true;
   const std::vector<Json> chunks = stream(kChatPath, body);
   const Gathered said = gather(chunks);
-  EXPECT_EQ(said.reasoning, whole["message"]["reasoning_content"]);
-  EXPECT_EQ(said.content, whole["message"]["content"]);
+  EXPECT_EQ(said.reasoning, whole["message"]["reasoning_content"].get<std::string>());
+  EXPECT_EQ(said.content, whole["message"]["content"].get<std::string>());
   EXPECT_EQ(said.finish, "stop");
   EXPECT_EQ(chunks[0]["choices"][0]["delta"]["role"], "assistant");
   EXPECT_TRUE(chunks.back()["choices"].empty());
