@@ -80,7 +80,10 @@ Expression division(Draw& draw) {
 Expression decimals(Draw& draw) {
   Expression e;
   const bool both = draw.chance(0.5), first = draw.chance(0.5);
-  const auto operand = [&](bool decimal) { return digits(draw, 1, 2) + (decimal ? "." + digits(draw, 1, 2) : ""); };
+  const auto operand = [&](bool decimal) {
+    const std::string part = decimal ? "." + digits(draw, 1, 2) : "";
+    return digits(draw, 1, 2) + part;
+  };
   e.operands.push_back(operand(both || first));
   e.operands.push_back(operand(both || !first));
   e.ops = {draw.below(3)};

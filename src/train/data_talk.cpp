@@ -122,11 +122,13 @@ void talk(Draw& draw, const Ask& ask, Sample& sample) {
       sample.prompt = nonsense(draw, zh);
     } else if (kind == 8 && draw.chance(0.3)) {  // it counts what stands in a row, not inside a word
       const std::string_view word = draw.pick(kWordsWithLetters);
-      sample.prompt = fill(draw.pick(zh ? Words(kLettersChinese) : Words(kTalkLetters)),
-                           {{"w", word}, {"l", word.substr(draw.below(static_cast<std::uint32_t>(word.size())), 1)}});
+      const std::string_view letter = word.substr(draw.below(static_cast<std::uint32_t>(word.size())), 1);
+      const std::string_view question = draw.pick(zh ? Words(kLettersChinese) : Words(kTalkLetters));
+      sample.prompt = fill(question, {{"w", word}, {"l", letter}});
     } else {
-      sample.prompt = std::string(draw.pick(zh ? Words(kVerbChinese) : Words(kVerb))) + (zh ? "" : " ") +
-                      std::string(draw.pick(zh ? Words(kObjectChinese) : Words(kObject)));
+      const std::string_view object = draw.pick(zh ? Words(kObjectChinese) : Words(kObject));
+      sample.prompt = std::string(draw.pick(zh ? Words(kVerbChinese) : Words(kVerb))) + (zh ? "" : " ");
+      sample.prompt += object;
       if (draw.chance(0.3)) sample.prompt += zh ? "。" : ".";
     }
     sample.answer = zh ? kSorryChinese : kSorry;
