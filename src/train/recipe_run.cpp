@@ -151,17 +151,7 @@ class RecipeRun {
     const TraceEnd end = make_traces(*teacher, *stage.traces,
                                      {folder(stage.name) + "/traces.jsonl", true, options_.traced, options_.stop});
     const TraceCounts& c = end.counts;
-    const nlohmann::ordered_json counts = {{"problems", c.problems},
-                                           {"answers", c.answers},
-                                           {"finished", c.finished},
-                                           {"correct", c.correct},
-                                           {"well_formed", c.well_formed},
-                                           {"reasoned", c.reasoned},
-                                           {"one_language", c.one_language},
-                                           {"kept", c.kept},
-                                           {"solved", c.solved},
-                                           {"tokens", c.tokens}};
-    if (end.finished) write_text(folder(stage.name) + "/counts.json", counts.dump(1) + "\n");
+    if (end.finished) write_text(folder(stage.name) + "/counts.json", counts_json(c).dump(1) + "\n");
     if (end.finished && c.kept == 0)
       fail(ErrorKind::input,
            "stage \"{}\": of {} answers none is kept ({} ended, {} right, {} well formed): the model of \"{}\" is not "

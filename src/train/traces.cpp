@@ -22,19 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-Json counts_json(const TraceCounts& c) {
-  return {{"problems", c.problems},
-          {"answers", c.answers},
-          {"finished", c.finished},
-          {"correct", c.correct},
-          {"well_formed", c.well_formed},
-          {"reasoned", c.reasoned},
-          {"one_language", c.one_language},
-          {"kept", c.kept},
-          {"tokens", c.tokens},
-          {"solved", c.solved}};
-}
-
 TraceCounts counts_of(const Json& json) {
   TraceCounts c;
   const std::pair<const char*, std::int64_t*> fields[] = {{"problems", &c.problems},
@@ -196,6 +183,19 @@ class Tracer {
 };
 
 }  // namespace
+
+nlohmann::ordered_json counts_json(const TraceCounts& c) {
+  return {{"problems", c.problems},
+          {"answers", c.answers},
+          {"finished", c.finished},
+          {"correct", c.correct},
+          {"well_formed", c.well_formed},
+          {"reasoned", c.reasoned},
+          {"one_language", c.one_language},
+          {"kept", c.kept},
+          {"solved", c.solved},
+          {"tokens", c.tokens}};
+}
 
 TraceSettings TraceSettings::parse(const Json& json, const std::string& name) {
   constexpr std::int64_t kMost = std::int64_t{1} << 40;

@@ -73,6 +73,9 @@ struct TraceCounts {
   std::int64_t solved = 0;        // problems of which something is kept
 };
 
+// As it stands in counts.json and in a file's progress: every count by its name.
+nlohmann::ordered_json counts_json(const TraceCounts& counts);
+
 struct TraceOptions {
   std::string out;                                   // the file
   bool resume = false;                               // go on with what is there; where there is nothing, begin
