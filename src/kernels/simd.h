@@ -20,8 +20,11 @@
 #endif
 #endif
 
-// Loops over registers of a tile: unrolled whole, or g++ at -O2 keeps the tile in memory.
-#if defined(__clang__)
+// Loops over registers of a tile: unrolled whole, or g++ at -O2 keeps the tile in memory. Lanes of the scalar kernels are loops themselves: unrolled,
+// they take the compiler six times as long and four times the code.
+#if !defined(__AVX2__)
+#define LIMPID_UNROLL
+#elif defined(__clang__)
 #define LIMPID_UNROLL _Pragma("unroll")
 #else
 #define LIMPID_UNROLL _Pragma("GCC unroll 16")
