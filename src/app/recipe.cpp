@@ -1,6 +1,8 @@
 // limpid recipe: a model from nothing, stage by stage.
 #include <algorithm>
+#include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,8 @@
 #include "app/rl_curve.h"
 #include "app/train_line.h"
 #include "base/error.h"
+#include "formats/json.h"
+#include "kernels/gradient.h"
 #include "train/recipe_run.h"
 
 namespace limpid {
@@ -19,7 +23,7 @@ namespace limpid {
 namespace {
 
 struct RecipeArguments {
-  std::string name, out, stage;
+  std::string name, out, stage, products = "auto";
   std::int64_t seed = -1;
   bool resume = false, control = false;
 };
@@ -30,11 +34,33 @@ std::string recipe_list() {
   return out + "or a file that ends in .json";
 }
 
-int recipe(const RecipeArguments& arguments, const Context& context) {
+// Whether the values for products in f32 count: as told, as the directory's run has them, or as the processor likes.
+bool choose_f32(const RecipeArguments& arguments, const Context& context) {
+  if (arguments.products != "auto") return arguments.products == "f32";
+  for (const char* name : {"/recipe.json", "/recipe-control.json"}) {
+    if (!std::filesystem::exists(arguments.out + name)) continue;
+    const nlohmann::json was = read_json(arguments.out + name);
+    if (was.is_object() && was.contains("products")) return was["products"] == "f32";
+  }
+  return !context.kernels().gradient->fast_bf16;
+}
+
+Recipe open_recipe(const RecipeArguments& arguments, const Context& context) {
   RecipeChoice choice;
   if (arguments.seed >= 0) choice.seed = static_cast<std::uint64_t>(arguments.seed);
   choice.control = arguments.control;
-  const Recipe recipe = Recipe::open(arguments.name, choice);
+  choice.f32 = choose_f32(arguments, context);
+  Recipe recipe = Recipe::open(arguments.name, choice);
+  if (!recipe.knows_f32 && arguments.products != "auto")
+    fail(ErrorKind::input, "--products: recipe {} has one way only (no \"parts_in_f32\")", recipe.name);
+  if (recipe.knows_f32)
+    fmt::print(stderr, "products in {} ({})\n", recipe.in_f32 ? "f32" : "bf16",
+               arguments.products != "auto" ? "as told" : "--products chooses otherwise");
+  return recipe;
+}
+
+int recipe(const RecipeArguments& arguments, const Context& context) {
+  const Recipe recipe = open_recipe(arguments, context);
   Interrupts interrupts;
   RecipeOptions options;
   options.out = arguments.out;
@@ -88,6 +114,9 @@ void add_recipe(Program& program) {
   command.option("--stage", arguments->stage, "only this stage");
   command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62,
                  "other seed, other model (default: the recipe's)");
+  command.choice(
+      "--products", arguments->products, {"auto", "bf16", "f32"},
+      "arithmetic of a recipe that knows both (auto: bf16 where the processor has AMX, then as the run began)");
   command.flag("--resume", arguments->resume, "go on where it was stopped");
   command.flag("--control", arguments->control, "rewards go to answers by lot: reinforcement must not help then");
   command.threads();

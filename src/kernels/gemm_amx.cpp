@@ -190,6 +190,9 @@ void gemm_amx(const GemmArgs& g) noexcept {
 
 }  // namespace
 
-void use_amx_gradients(GradientKernels& table) { table.gemm_bf16 = gemm_amx; }
+void use_amx_gradients(GradientKernels& table) {
+  table.gemm_bf16 = gemm_amx;
+  table.fast_bf16 = true;
+}
 
 }  // namespace limpid

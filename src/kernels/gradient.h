@@ -53,6 +53,8 @@ struct GradientKernels {
   // out[j * out_stride + i] = x[i * stride + j], i < rows, j < columns.
   void (*transpose)(const float* x, std::int64_t stride, std::int64_t rows, std::int64_t columns, float* out,
                     std::int64_t out_stride) noexcept;
+
+  bool fast_bf16 = false;  // gemm_bf16 is faster than gemm here
 };
 
 // The tables of this build; null when the build leaves it out.

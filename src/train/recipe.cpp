@@ -193,6 +193,14 @@ void put_in_parts(Json& value, const Json& parts, const std::string& path) {
     for (Json& inner : value) put_in_parts(inner, parts, path);
 }
 
+// Named values, {} where there are none.
+Json read_parts(Fields& fields, const char* field) {
+  const Json* parts = fields.any(field);
+  if (parts == nullptr) return Json::object();
+  if (!parts->is_object()) fail(ErrorKind::input, "{}: expected an object", fields.where(field));
+  return *parts;
+}
+
 // The control: rewards of every reinforcement go to answers by lot. Its stages and those that build on them have names
 // of their own, so that they stand beside the others in a directory and share what comes before.
 void make_control(Json& stages) {
@@ -294,20 +302,30 @@ Recipe Recipe::parse(const Json& json, const std::string& path, const RecipeChoi
   recipe.control = choice.control;
   fields.any("sources");
   check_cost(fields);
-  const Json* parts = fields.any("parts");
-  if (parts != nullptr && !parts->is_object()) fail(ErrorKind::input, "{}: expected an object", fields.where("parts"));
+  fields.choice("products", {"bf16", "f32"}, 0);  // of a run's own copy: what was taken
+  Json parts = read_parts(fields, "parts");
+  const Json in_f32 = read_parts(fields, "parts_in_f32");
+  for (const auto& [name, value] : in_f32.items()) {
+    if (!parts.contains(name))
+      fail(ErrorKind::input, "{}: \"{}\" is none of the recipe's \"parts\"", fields.where("parts_in_f32"), name);
+    if (choice.f32) parts[name] = value;
+  }
+  recipe.knows_f32 = !in_f32.empty();
+  recipe.in_f32 = recipe.knows_f32 && choice.f32;
   const Json* told = fields.any("stages");
   if (told == nullptr || !told->is_array() || told->empty())
     fail(ErrorKind::input, "{}: expected a list", fields.where("stages"));
   fields.done();
   Json stages = *told;
-  put_in_parts(stages, parts != nullptr ? *parts : Json::object(), fields.where("stages"));
+  put_in_parts(stages, parts, fields.where("stages"));
   if (choice.seed) reseed(stages, *choice.seed);
   if (choice.control) make_control(stages);
   for (std::size_t i = 0; i < stages.size(); ++i)
     recipe.stages.push_back(read_stage(stages[i], fmt::format("{}[{}]", fields.where("stages"), i), recipe.stages));
   Json whole = json;
   whole.erase("parts");
+  whole.erase("parts_in_f32");
+  if (recipe.knows_f32) whole["products"] = recipe.in_f32 ? "f32" : "bf16";
   whole["stages"] = std::move(stages);
   recipe.json = std::make_shared<const Json>(std::move(whole));
   return recipe;

@@ -12,7 +12,8 @@
 //     {"stage": "eval", "kind": "eval", "of": ["pretrain", "zero"], "mix": MIX, "problems": 50, "k": 16, "max_tokens":
 //     96},
 //     {"stage": "report", "kind": "report"}]}
-// "parts": {"name": VALUE} gives values names: a field of a stage that says "@name" has that value.
+// "parts": {"name": VALUE} gives values names: a field of a stage that says "@name" has that value. "parts_in_f32" has
+// other values for some of them, for processors that multiply bf16 no faster than f32.
 // MIX is a mix (train/data_mix.h) or the name of one; DATA a MIX or a list of stages that made data. A stage builds on
 // those before it. Each has a directory of its name in the recipe's; train/recipe_run.h says what comes to stand there.
 #pragma once
@@ -68,11 +69,14 @@ struct RecipeChoice {
   // Rewards of every reinforcement go to answers by lot: nothing may be learned. These stages, and those that build on
   // them, are named NAME-control, so that they stand beside the others in a directory.
   bool control = false;
+  bool f32 = false;  // the values of "parts_in_f32" count
 };
 
 struct Recipe {
   std::string name, about;
   bool control = false;
+  bool in_f32 = false;     // the values of its "parts_in_f32" were taken
+  bool knows_f32 = false;  // it has such
   std::vector<RecipeStage> stages;
   std::shared_ptr<const nlohmann::json> json;  // the file with parts, seeds and names put in
 

@@ -174,6 +174,21 @@ TEST(Recipes, TheControlDrawsRewardsByLotAndSharesWhatComesBefore) {
             (std::vector<std::string>{"pretrain", "zero-control", "cold-control", "final-control", "student-control"}));
 }
 
+TEST(Recipes, ProductsInF32AreOtherParts) {
+  const Recipe fast = Recipe::open("r1-zero"), plain = Recipe::open("r1-zero", {std::nullopt, false, true});
+  EXPECT_TRUE(fast.knows_f32 && !fast.in_f32 && plain.in_f32);
+  EXPECT_EQ(stage_of(fast, "pretrain").run->precision, DType::bf16);
+  EXPECT_EQ(stage_of(plain, "pretrain").run->precision, DType::f32);
+  EXPECT_EQ(stage_of(plain, "rl").rl->grpo.precision, DType::f32);
+  EXPECT_LT((*stage_of(plain, "pretrain").told)["config"]["tokens"],
+            (*stage_of(fast, "pretrain").told)["config"]["tokens"]);
+  EXPECT_EQ((*plain.json)["products"], "f32");
+  EXPECT_FALSE(plain.json->contains("parts_in_f32"));
+  EXPECT_EQ(*stage_of(Recipe::parse(*plain.json, "copy"), "pretrain").told, *stage_of(plain, "pretrain").told);
+  const Recipe one_way = Recipe::open("smoke", {std::nullopt, false, true});
+  EXPECT_FALSE(one_way.knows_f32 || one_way.in_f32);
+}
+
 TEST(Recipes, MistakesAreNamed) {
   const auto error = [](const std::string& text) {
     try {
@@ -198,6 +213,11 @@ TEST(Recipes, MistakesAreNamed) {
   names(R"({"stage": "e", "kind": "eval", "mix": "@all"})", "@all");
   names(R"({"stage": "e", "kind": "eval", "mix": 3})", "mix");
   names(R"({"stage": "e", "kind": "report"}, {"stage": "e", "kind": "report"})", "two stages");
+  EXPECT_NE(error(R"({"parts_in_f32": {"tokens": 1}, "stages": [{"stage": "e", "kind": "report"}]})")
+                .find("\"tokens\" is none"),
+            std::string::npos);
+  EXPECT_NE(error(R"({"parts_in_f32": 3, "stages": [{"stage": "e", "kind": "report"}]})").find("parts_in_f32"),
+            std::string::npos);
   names(R"({"stage": "w", "kind": "tokenizer", "vocabulary": 5})", "vocabulary");
   names(R"({"stage": "d", "kind": "data"}, {"stage": "e", "kind": "eval", "of": "d"})", "no model");
   names(
