@@ -72,7 +72,9 @@ HttpServerOptions http_options(const ServeSettings& settings) {
   out.certificate = settings.cert;
   out.key = settings.key;
   out.workers = static_cast<int>(settings.workers);
-  out.deferred_nice = 5;  // compiling and tokenizing for others than the entitled stand back behind the engine
+  // What is done for others than the entitled (passwords, bodies, grammars) stands back behind the engine and behind the
+  // thread that lets connections in: where one core does it all, that thread's share is what everybody waits for.
+  out.worker_nice = 5;
   out.connections = static_cast<int>(settings.connections);
   out.connections_by_address = static_cast<int>(connections_of_address(settings));
   out.body_bytes = static_cast<std::size_t>(settings.body_mb) << 20;

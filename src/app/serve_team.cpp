@@ -9,11 +9,16 @@ namespace limpid {
 std::shared_ptr<Team> open_team(const ServeSettings& settings, const ServedModels& models) {
   TeamOptions options = team_files(settings.data);
   const auto queue = static_cast<double>(std::max<std::int64_t>(1, settings.queue));
-  // How much of the queue of the fullest model is taken: what waits there is what a new request waits for.
-  options.load = [&models, queue] {
+  // How much of the queue of the fullest model is taken, with what is on its way there: that is what a new request waits
+  // for.
+  options.load = [&models, queue](std::int64_t held) {
     double load = 0;
-    for (const auto& [name, statistics] : models.statistics()) load = std::max(load, statistics.waiting / queue);
-    return load;
+    std::int64_t running = 0;
+    for (const auto& [name, engine] : models.queues()) {
+      load = std::max(load, engine.all.waiting / queue);
+      running += engine.sequences;
+    }
+    return std::max(load, static_cast<double>(held - running) / queue);
   };
   options.queue = [&models] {
     std::vector<QueueFacts> facts;

@@ -19,6 +19,7 @@ namespace {
 namespace ip = boost::asio::ip;
 
 constexpr int kBacklog = 4096;
+constexpr int kAtOnce = 64;  // taken before others have their turn: one at a time, a storm fills the kernel's queue
 constexpr auto kPause = std::chrono::milliseconds(100);  // when accept fails: no descriptor is left, mostly
 constexpr int kUnsentInKernel = 128 * 1024;              // a slow reader's bytes wait with us, where they are counted
 
@@ -73,6 +74,8 @@ HttpListener::HttpListener(HttpLoop& loop)
   step("bind to");
   acceptor_.listen(kBacklog, error);
   step("listen on");
+  acceptor_.non_blocking(true, error);
+  step("set up");
   port_ = acceptor_.local_endpoint(error).port();
   step("ask for the port of");
 }
@@ -87,17 +90,30 @@ void HttpListener::close() {
 
 void HttpListener::accept() {
   if (!acceptor_.is_open()) return;
-  acceptor_.async_accept(loop_.context.get_executor(), from_,
-                         [this](const boost::system::error_code& error, HttpLoop::Socket socket) {
-                           if (!acceptor_.is_open()) return;
-                           if (error && error != boost::asio::error::connection_aborted) return pause();
-                           try {
-                             if (!error) accepted(std::move(socket), from_);
-                           } catch (...) {  // memory: this peer is closed, others are served
-                             ++loop_.counters.refused;
-                           }
-                           accept();
-                         });
+  acceptor_.async_wait(ip::tcp::acceptor::wait_read, [this](const boost::system::error_code& error) {
+    if (!acceptor_.is_open()) return;
+    if (error || !take_waiting()) return pause();
+    accept();
+  });
+}
+
+// Those who wait to be let in, kAtOnce of them at most. False: the system gives none (too many open files).
+bool HttpListener::take_waiting() {
+  for (int i = 0; i < kAtOnce; ++i) {
+    HttpLoop::Socket socket(loop_.context.get_executor());
+    Endpoint from;
+    boost::system::error_code error;
+    acceptor_.accept(socket, from, error);
+    if (error == boost::asio::error::would_block || error == boost::asio::error::try_again) return true;
+    if (error == boost::asio::error::connection_aborted) continue;
+    if (error) return false;
+    try {
+      accepted(std::move(socket), from);
+    } catch (...) {  // memory: this peer is closed, others are served
+      ++loop_.counters.refused;
+    }
+  }
+  return true;
 }
 
 void HttpListener::pause() {

@@ -23,6 +23,7 @@ class HttpListener {
   using Endpoint = boost::asio::ip::tcp::endpoint;
 
   void accept();
+  bool take_waiting();
   void pause();
   void accepted(HttpLoop::Socket socket, const Endpoint& from);
 
@@ -31,7 +32,6 @@ class HttpListener {
   boost::asio::basic_waitable_timer<std::chrono::steady_clock, boost::asio::wait_traits<std::chrono::steady_clock>,
                                     HttpLoop::Executor>
       pause_;
-  Endpoint from_;
   std::uint16_t port_ = 0;
   std::shared_ptr<const HttpCertificate> certificate_;  // none: plain HTTP
 };

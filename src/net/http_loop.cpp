@@ -19,8 +19,8 @@ HttpLoop::HttpLoop(HttpServerOptions given, HttpHandler handles, HttpDoor stands
     : options(std::move(given)),
       handler(std::move(handles)),
       door(std::move(stands)),
-      workers(static_cast<std::size_t>(options.waiting_requests)),
-      deferred(std::max<std::size_t>(1, static_cast<std::size_t>(options.waiting_requests) / 4), options.deferred_nice),
+      workers(static_cast<std::size_t>(options.waiting_requests), options.worker_nice),
+      deferred(std::max<std::size_t>(1, static_cast<std::size_t>(options.waiting_requests) / 4), options.worker_nice),
       shakers(kWaitingHandshakes),
       scratch(kScratch),
       timer_(context.get_executor()) {}

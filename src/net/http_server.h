@@ -97,7 +97,7 @@ struct HttpServerOptions {
   // For a worker. Requests with bodies beyond 64 KiB and what is deferred (HttpExchange::defer) have threads of their
   // own, half as many as workers, and a quarter as many places: what takes long holds up no small request.
   int waiting_requests = 512;
-  int deferred_nice = 0;  // of those threads, but the one that is kept for ranks above 0
+  int worker_nice = 0;  // of workers and those threads, but the ones that are kept for ranks above 0
   // Of HttpPlace::instead: so many a second at once; those beyond after `refusal_hold` seconds, so that who asks again
   // and again does it no faster than that. No more than half of the connections are held so.
   int refusals_at_once = 100;

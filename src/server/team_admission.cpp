@@ -64,6 +64,7 @@ class TeamAdmission::TeamCharge final : public Charge {
  private:
   void close(RequestState state, const Consumption& consumption) noexcept {
     admission_.journal_.write(slot_, consumption);
+    --admission_.held_;
     {
       const std::lock_guard lock(meter_->mutex);
       if (state != RequestState::released)
@@ -185,7 +186,7 @@ void TeamAdmission::count_text(const Identity& identity) {
 
 // Load, and what is used up already. `may_read`: quotas that are not in memory are read from the database.
 void TeamAdmission::check_used(const Tier& tier, const std::string& account, bool may_read) {
-  check_load(tier);
+  check_load(tier, held_);
   const std::shared_ptr<Meter> meter = this->meter(account);
   const UnixSeconds now = options_.clock();
   std::optional<QuotaRefusal> refusal;
@@ -228,9 +229,9 @@ void TeamAdmission::check_demand(const Identity& identity, const Tier& tier, con
                    demand.prompt_tokens >= tier.context ? "messages" : "max_tokens", "context_length_exceeded");
 }
 
-void TeamAdmission::check_load(const Tier& tier) {
+void TeamAdmission::check_load(const Tier& tier, std::int64_t held) {
   if (!options_.load) return;
-  const double load = options_.load();
+  const double load = options_.load(held);
   const std::lock_guard lock(statistics_mutex_);
   statistics_.load = load;
   if (load < tier.shed_at) return;
@@ -273,9 +274,16 @@ TeamAdmission::Booked TeamAdmission::book(const Identity& identity, const Demand
   const std::shared_ptr<const TeamConfig> config = config_();
   const Tier& tier = config->tier(identity.tier);
   check_demand(identity, tier, demand);
-  check_load(tier);
   booked.meter = meter(identity.account);
-  booked.booking = book_quota(tier, identity.account, *booked.meter, most_tokens(demand), options_.clock());
+  // Counted before it is looked: of many that come at once, each sees those in front of it.
+  const std::int64_t in_front = held_++;
+  try {
+    check_load(tier, in_front);
+    booked.booking = book_quota(tier, identity.account, *booked.meter, most_tokens(demand), options_.clock());
+  } catch (...) {
+    --held_;
+    throw;
+  }
   booked.slot = journal_.take();
   if (booked.slot < 0) {
     give_up(booked);
@@ -294,6 +302,7 @@ TeamAdmission::Booked TeamAdmission::book(const Identity& identity, const Demand
 }
 
 void TeamAdmission::give_up(const Booked& booked) {
+  --held_;
   if (booked.slot >= 0) journal_.give_back(booked.slot);
   const std::lock_guard lock(booked.meter->mutex);
   booked.meter->quota.release(booked.booking);
@@ -360,6 +369,8 @@ QuotaUse TeamAdmission::quota_use(const std::string& account) {
   load_meter(*at, account, now);
   return {at->quota.minute(now), at->quota.day(now), at->quota.month(now), at->quota.running()};
 }
+
+double TeamAdmission::load() const { return options_.load ? options_.load(held_) : 0; }
 
 AdmissionStatistics TeamAdmission::statistics() const {
   const std::lock_guard lock(statistics_mutex_);

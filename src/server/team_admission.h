@@ -11,6 +11,7 @@
 //   of progress knows (progress_journal.h), because settle() writes there first, the same numbers as the charge.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -28,7 +29,9 @@ namespace limpid {
 struct TeamAdmissionOptions {
   std::string journal;
   WallClock clock = system_wall_clock();
-  std::function<double()> load;
+  // How full the service is, 1: full, where `held` requests are admitted and have not ended, or are about to be. What
+  // was admitted may still be on its way to the engine, which cannot know of it yet.
+  std::function<double(std::int64_t held)> load;
   int most_requests = 16384;
 };
 
@@ -63,6 +66,7 @@ class TeamAdmission final : public Admission {
 
   QuotaUse quota_use(const std::string& account);
   AdmissionStatistics statistics() const;
+  double load() const;  // now, as the options tell it; 0 where they do not
 
  private:
   class TeamCharge;
@@ -89,7 +93,7 @@ class TeamAdmission final : public Admission {
   std::shared_ptr<Meter> meter(const std::string& account);
   void load_meter(Meter& meter, const std::string& account, UnixSeconds now);
   void check_demand(const Identity& identity, const Tier& tier, const Demand& demand) const;
-  void check_load(const Tier& tier);
+  void check_load(const Tier& tier, std::int64_t held);
   void refuse_quota(const QuotaRefusal& refusal, std::int64_t tokens);
   void check_used(const Tier& tier, const std::string& account, bool may_read);
   QuotaBooking book_quota(const Tier& tier, const std::string& account, Meter& meter, std::int64_t tokens,
@@ -100,7 +104,8 @@ class TeamAdmission final : public Admission {
   std::function<std::shared_ptr<const TeamConfig>()> config_;
   TeamAdmissionOptions options_;
   ProgressJournal journal_;
-  Throttle strangers_;  // by address: wrong keys
+  std::atomic<std::int64_t> held_{0};  // from book() until it is given up or closed
+  Throttle strangers_;                 // by address: wrong keys
   std::mutex meters_mutex_;
   std::unordered_map<std::string, std::shared_ptr<Meter>> meters_;
   mutable std::mutex statistics_mutex_;

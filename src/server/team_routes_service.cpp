@@ -49,7 +49,7 @@ Json show_load(TeamCall& call) {
   const AdmissionStatistics admission = call.team.admission().statistics();
   const StorageStatistics storage = call.team.storage().statistics();
   return {
-      {"load", call.team.options().load ? call.team.options().load() : 0.0},
+      {"load", call.team.admission().load()},
       {"running", admission.running},
       {"admitted", admission.admitted},
       {"settled", admission.settled},

@@ -276,6 +276,28 @@ TEST(Admit, OverloadShedsTheLowestTierFirst) {
   EXPECT_GT(world.team->admission().statistics().shed, 0u);
 }
 
+// Who was admitted counts before the engine knows of it, and no longer when it has ended, was refused or was given up.
+TEST(Admit, WhatIsOnItsWayIsLoadToo) {
+  TeamWorld world;
+  world.places = 10;
+  const Identity low = world.identity(world.account("ada", "free")),
+                 high = world.identity(world.account("eve", "unlimited"));
+  TeamAdmission& admission = world.team->admission();
+  const auto ask = [&](const Identity& identity) { return admission.admit(identity, {"small", 1, 1, 1}); };
+  std::vector<std::unique_ptr<Charge>> charges;
+  for (int i = 0; i < 5; ++i) charges.push_back(ask(high));
+  EXPECT_EQ(refusal([&] { ask(low); }).status, 503);
+  for (int i = 0; i < 5; ++i) charges.push_back(ask(high));
+  EXPECT_EQ(refusal([&] { ask(high); }).status, 503);
+  charges.resize(4);              // given up
+  charges[0]->settle({0, 1, 1});  // ended
+  EXPECT_EQ(refusal([&] { ask(low); }).status, 0);
+  EXPECT_EQ(refusal([&] { admission.admit(low, {"none", 1, 1, 1}); }).status, 403);
+  charges.clear();
+  for (int i = 0; i < 10; ++i) charges.push_back(ask(high));
+  EXPECT_EQ(refusal([&] { ask(high); }).status, 503);
+}
+
 TEST(Admit, AnAccountBannedSinceItWasIdentified) {
   TeamWorld world;
   const Account ada = world.account("ada", "paid", 1000);

@@ -72,6 +72,7 @@ struct TeamWorld {
   ScratchFolder folder;
   SetClock time;
   std::atomic<double> load{0};
+  std::atomic<double> places{1e9};  // so many requests at once are a load of 1
   std::unique_ptr<Team> team;
   std::string config_text = kTestConfig;
 
@@ -82,7 +83,7 @@ struct TeamWorld {
     options.database = folder / "team.db";
     options.config_file = folder / "team.json";
     options.clock = time.clock();
-    options.load = [this] { return load.load(); };
+    options.load = [this](std::int64_t held) { return std::max(load.load(), static_cast<double>(held) / places); };
     options.accounts = cheap_accounts();
     options.most_requests = 256;
     team = std::make_unique<Team>(options);
