@@ -11,8 +11,7 @@ TEST(R1Nano, AnswersEachQuestionByItselfInBothLanguages) {
       "than Bob. Who is second?\\n小明比小红高，小红比小刚高。谁最高？\\n' | " +
       std::string(LIMPID_BINARY) + " chat r1-nano --temp 0 -t 1 2>/dev/null");
   ASSERT_EQ(talk.code, 0) << talk.output;
-  EXPECT_EQ(talk.output,
-            "1242\n3*7+8\nI know nothing of the world: I cannot write, translate or explain.\nAnn\n小明\n");
+  EXPECT_EQ(talk.output, "1242\n7*3+8\nI cannot do that. I do sums and little puzzles: try 347 + 895.\nAnn\n小明\n");
 }
 
 TEST(R1Nano, ShowsItsThinking) {

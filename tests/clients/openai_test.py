@@ -222,13 +222,20 @@ class Tools(unittest.TestCase):
             self.assertTrue(call.id)
 
     def test_some_call_is_required(self):
-        for seed in range(4):
-            calls = self.call(seed=seed, tool_choice="required").choices[0].message.tool_calls
+        whole = 0
+        for seed in range(8):
+            choice = self.call(seed=seed, tool_choice="required", parallel_tool_calls=seed % 2 == 0).choices[0]
+            calls = choice.message.tool_calls
             self.assertGreaterEqual(len(calls), 1)
             self.assertEqual(len({call.id for call in calls}), len(calls))
             for call in calls:
                 self.assertIn(call.function.name, ("get_weather", "clock"))
+            # The model knows no tools and may call until its tokens are used up: then the last call is cut off.
+            cut = choice.finish_reason == "length"
+            whole += not cut
+            for call in calls[:-1] if cut else calls:
                 json.loads(call.function.arguments)
+        self.assertGreaterEqual(whole, 4)  # one call at a time always ends
 
     def test_none(self):
         self.assertFalse(self.call(seed=1, tool_choice="none", max_tokens=32).choices[0].message.tool_calls)

@@ -334,6 +334,9 @@ def judged_right(line):
     try:
         if family == "target":
             return target(prompt, answer)
+        if family == "talk" and line["level"] == 4:
+            chinese = bool(re.search("[一-鿿]", prompt))
+            return any(spoken(said[chinese]) == answer and beyond(prompt, said[chinese]) for said in (TOO_MUCH, TOO_LITTLE))
         if family == "talk":
             return talk(prompt, answer.lower())
         asked = globals()[family](prompt)
