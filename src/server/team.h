@@ -30,8 +30,8 @@ struct TeamOptions {
   std::string database;  // its path; made where it is not there. The journal of progress lies beside it: PATH-progress
   std::string config_file;  // empty: default_team_config()
   WallClock clock = system_wall_clock();
-  std::function<double(std::int64_t held)>
-      load;  // how full the engine is: 0 idle, 1 full. Quick, from any thread. Empty: 0
+  // How full the service is (TeamAdmissionOptions::load). Quick, from any thread. Empty: 0.
+  std::function<double(std::int64_t held)> load;
   std::function<std::vector<QueueFacts>()> queue;  // for admins; empty: none is shown
   AccountsOptions accounts;
   int most_requests = 16384;             // that run at the same time, of all accounts

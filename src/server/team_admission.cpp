@@ -232,10 +232,11 @@ void TeamAdmission::check_demand(const Identity& identity, const Tier& tier, con
 void TeamAdmission::check_load(const Tier& tier, std::int64_t held) {
   if (!options_.load) return;
   const double load = options_.load(held);
-  const std::lock_guard lock(statistics_mutex_);
-  statistics_.load = load;
   if (load < tier.shed_at) return;
-  ++statistics_.shed;
+  {
+    const std::lock_guard lock(statistics_mutex_);
+    ++statistics_.shed;
+  }
   // The further over, the later: those who were sent away do not come back all at once.
   const double over = load / std::max(tier.shed_at, 0.01);
   throw overloaded("the service is full; this tier is served again when there is room",

@@ -29,7 +29,7 @@ namespace limpid {
 struct TeamAdmissionOptions {
   std::string journal;
   WallClock clock = system_wall_clock();
-  // How full the service is, 1: full, where `held` requests are admitted and have not ended, or are about to be. What
+  // How full the service is, 0: idle, 1: full, where `held` requests are admitted and have not ended, or are about to be. What
   // was admitted may still be on its way to the engine, which cannot know of it yet.
   std::function<double(std::int64_t held)> load;
   int most_requests = 16384;
@@ -45,7 +45,6 @@ struct AdmissionStatistics {
   std::uint64_t shed = 0, over_quota = 0, no_balance = 0;
   std::uint64_t recovered = 0;  // at the start: requests that an earlier process left open
   int running = 0;
-  double load = 0;
 };
 
 class TeamAdmission final : public Admission {
