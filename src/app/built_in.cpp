@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mapped_file.h"
 #include "formats/atomic_file.h"
+#include "hub/files.h"
 #include "hub/reference.h"
 
 namespace limpid {
@@ -55,7 +56,7 @@ ModelFiles open_model(const std::string& model) {
 std::filesystem::path model_on_disk(const std::string& model) {
   if (!means_built_in(model)) return resolve_model(model);
   const std::filesystem::path folder = open_store().root() / "built-in" / kBuiltInName;
-  std::filesystem::create_directories(folder);
+  make_folder(folder);
   const MemoryFiles files = built_in_r1_nano();
   for (const auto& [name, content] : files) {
     const std::string path = (folder / name).string();

@@ -18,6 +18,7 @@
 #include "app/hub_setup.h"
 #include "app/line_editor.h"
 #include "app/model_facts.h"
+#include "app/model_text.h"
 #include "app/output.h"
 #include "app/printable.h"
 #include "app/session.h"
@@ -76,12 +77,13 @@ class Chat {
     while (const std::optional<std::string> line = editor_.read(std::exchange(start_, {}))) {
       try {
         if (line->empty()) continue;
-        if (line->starts_with("//"))
-          ask(line->substr(1));
-        else if (line->starts_with('/'))
-          command(*line);
+        const bool escaped = line->starts_with("//"), message = escaped || !line->starts_with('/');
+        // From a pipe one message too many is the last, unless a command makes room behind it.
+        if (message && full_ && !screen_.decorated()) break;
+        if (message)
+          ask(escaped ? line->substr(1) : *line);
         else
-          ask(*line);
+          command(*line);
       } catch (const Error& error) {
         screen_.complain(error.what());
         failed_ = true;
@@ -95,6 +97,7 @@ class Chat {
   void open(const std::string& model) {
     auto session = std::make_unique<Session>(model, context_, interrupts_);
     session_ = std::move(session);
+    say_if_no_template(session_->files().chat_template());
     model_ = model;
     sampling_ = session_->sampling(context_.options);
     screen_.say(fmt::format("{}, {} tokens of context; /help shows what can be done", visible(session_->name()),
@@ -136,6 +139,7 @@ class Chat {
         conversation_.turns.back() = std::move(*before);
       else
         take_back(std::move(before));
+      if (full_) start_.clear();  // the prompt is for /undo; the message is in the history
       throw;
     }
   }
@@ -173,17 +177,18 @@ class Chat {
   }
 
   // A conversation that is too long says how it can go on.
-  void check_room(const ChatRequest& request) const {
+  void check_room(const ChatRequest& request) {
+    full_ = false;
     const std::size_t tokens = session_->chat().prompt(request).ids.size();
     const int context = session_->plan().context, most = session_->files().config().context;
-    if (tokens < static_cast<std::size_t>(context)) return;
-    fail(ErrorKind::input,
-         "{} tokens leave no room for an answer in a context of {}: /undo forgets the last message and "
-         "its answer{}",
-         tokens, context,
-         context < most
-             ? fmt::format("; `limpid chat -c N` has room for up to {}, /save and /load take this along", most)
-             : std::string());
+    full_ = tokens >= static_cast<std::size_t>(context);
+    if (!full_) return;
+    const bool others = conversation_.turns.size() > 1 && !alone_;  // besides this message: what /undo can forget
+    std::string advice = others ? ": /undo forgets the last message and its answer" : "";
+    if (context < most)
+      advice += fmt::format("{} `limpid chat -c N` has room for up to {}{}", others ? ";" : ":", most,
+                            others ? ", /save and /load take this along" : "");
+    fail(ErrorKind::input, "{} tokens leave no room for an answer in a context of {}{}", tokens, context, advice);
   }
 
   void command(const std::string& line) {
@@ -221,6 +226,7 @@ class Chat {
       leaving_ = true;
     else
       fail(ErrorKind::input, "{}: no such command; /help lists them, // begins a message with /", verb);
+    if (verb == "/undo" || verb == "/load" || verb == "/system" || verb == "/model") full_ = false;
     flush_out();
   }
 
@@ -319,7 +325,7 @@ class Chat {
   void load(const std::string& path) {
     conversation_ = Conversation::load(path);
     screen_.say(fmt::format("{} messages", conversation_.messages().size()));
-    if (!conversation_.turns.empty() && !conversation_.turns.back().answered) answer_last(std::nullopt);
+    if (!conversation_.turns.empty() && !conversation_.turns.back().answered) answer_last(conversation_.turns.back());
   }
 
   void stats() {
@@ -337,8 +343,9 @@ class Chat {
           cache_type_name(session_->cache_type()));
     print("memory     {} of {} pages free, {} kept; {} tokens of context\n", all.free_pages, all.pages, all.kept_pages,
           session_->plan().context);
-    print("sampling   temperature {:g}, top-p {:g}, top-k {}, seed {}\n", sampling_.temperature, sampling_.top_p,
-          sampling_.top_k, sampling_.seed);
+    print("sampling   temperature {:g}, top-p {:g}, top-k {}, min-p {:g}, repetition penalty {:g}, seed {}\n",
+          sampling_.temperature, sampling_.top_p, sampling_.top_k, sampling_.min_p, sampling_.repetition_penalty,
+          sampling_.seed);
   }
 
   // What memory gives is measured when it is first asked for: it takes up to a second.
@@ -372,6 +379,7 @@ class Chat {
   std::uint64_t answers_ = 0;
   double memory_speed_ = 0;  // bytes a second; 0: not measured yet
   bool failed_ = false, leaving_ = false;
+  bool full_ = false;   // the last message left no room for an answer, and no command made any since
   bool alone_ = false;  // the model that is built in never saw two turns: it is given the last message alone
 };
 

@@ -103,6 +103,11 @@ void ChatScreen::end(const ChatAnswer& answer, int context) {
     write_out(style_.dim(status_line(answer, context)) + "\n\n");
   }
   flush_out();
+  if (decorated_) return;
+  if (answer.result.finish == ChatFinish::cancelled) complain("stopped");
+  if (answer.result.finish == ChatFinish::length)
+    complain(fmt::format("cut off after {} tokens{}: the context of {} is full", answer.result.usage.completion_tokens,
+                         answer.answer.empty() && !answer.thinking.empty() ? ", all of them thinking" : "", context));
 }
 
 void ChatScreen::say(const std::string& text) const {

@@ -1,5 +1,5 @@
 // What a conversation looks like: thinking dimmed as it streams, or a counter where it is hidden; a line of figures
-// after each answer. Into a pipe: the answer and nothing else.
+// after each answer. Into a pipe: the answer and nothing else; that it was cut off or stopped, on standard error.
 #pragma once
 
 #include <chrono>
@@ -23,7 +23,7 @@ class ChatScreen {
   void begin();  // an answer comes
   void event(const ChatEvent& event);
   void toggle();  // hides the thinking that is on the screen, or shows what is hidden; while the model thinks
-  void end(const ChatAnswer& answer, int context);  // with the status line
+  void end(const ChatAnswer& answer, int context);  // with the status line, or why it ended early
 
   void say(const std::string& text) const;       // a line for people, dimmed
   void complain(const std::string& text) const;  // a line on standard error

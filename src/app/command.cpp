@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <utility>
@@ -82,6 +83,11 @@ Command& Command::option(const std::string& names, std::optional<std::string>& v
   return *this;
 }
 
+Command& Command::option(const std::string& names, std::vector<std::string>& values, const std::string& help) {
+  app_->add_option(names, values, help)->allow_extra_args(false)->type_name("TEXT");
+  return *this;
+}
+
 Command& Command::option(const std::string& names, std::int64_t& value, std::int64_t least, std::int64_t most,
                          const std::string& help) {
   add_number(*app_, names, "N", help,
@@ -128,7 +134,14 @@ Command& Command::cache_type() {
 Command& Command::threads() {
   Options& o = *options_;
   add_number(*app_, "-t,--threads", "N", "threads (default: the physical cores that this process may use)",
-             [&o](const std::string& text) { o.threads = static_cast<int>(parse_integer(text, 1, 1024)); });
+             [&o](const std::string& text) {
+               o.threads = static_cast<int>(parse_integer(text, 1, 1024));
+               if (const int usable = usable_processors(); o.threads > usable)
+                 std::fprintf(stderr,
+                              "limpid: --threads %d: this process may use %d processors; more threads wait for "
+                              "one another and are slower\n",
+                              o.threads, usable);
+             });
   return *this;
 }
 
@@ -151,6 +164,12 @@ Command& Command::sampling_options() {
              [&o](const std::string& text) { o.temperature = parse_real(text, 0, 100); });
   add_number(*app_, "--top-p", "X", "sample from the likeliest tokens that together have this probability",
              [&o](const std::string& text) { o.top_p = parse_real(text, 0, 1, true); });
+  add_number(*app_, "--top-k", "N", "sample from the N likeliest tokens; 0: from all",
+             [&o](const std::string& text) { o.top_k = static_cast<int>(parse_integer(text, 0, kTokenLimit / 4)); });
+  add_number(*app_, "--min-p", "X", "sample from tokens at least X times as likely as the likeliest; 0: from all",
+             [&o](const std::string& text) { o.min_p = parse_real(text, 0, 1); });
+  add_number(*app_, "--repetition-penalty", "X", "makes tokens that were there less likely, above 1; 1: off",
+             [&o](const std::string& text) { o.repetition_penalty = parse_real(text, 0, 100, true); });
   thinking_option();
   add_number(*app_, "--budget", "N", "tokens of thinking, after which the model must answer",
              [&o](const std::string& text) { o.budget = parse_integer(text, 0, kTokenLimit); });
@@ -203,6 +222,7 @@ void Command::run(std::function<int(const Context&)> action) {
 Command Program::add(const std::string& name, const std::string& help) {
   CLI::App* app = app_->add_subcommand(name, help);
   app->add_flag("--offline", options_.offline, "never use the network");
+  app->set_version_flag("--version", "limpid " LIMPID_VERSION);
   return Command(*app, options_);
 }
 

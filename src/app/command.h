@@ -39,16 +39,19 @@ const char* cache_type_name(CacheType type);
 
 // What several commands share. An empty optional: not given, so the model's own advice or the engine's default counts.
 struct Options {
-  int threads = 0;                       // -t; 0: default_threads()
-  std::int64_t context = 0;              // -c, tokens; 0: what the model and memory allow
-  std::optional<std::uint64_t> seed;     // --seed
-  std::optional<double> temperature;     // --temp, >= 0; 0 is greedy
-  std::optional<double> top_p;           // --top-p, in (0, 1]
-  Think think = Think::automatic;        // --think
-  std::optional<std::int64_t> budget;    // --budget: tokens of thinking, >= 0
-  Compute compute = Compute::automatic;  // --compute
-  std::optional<CacheType> cache;        // --cache
-  bool offline = false;                  // --offline: nothing may use the network, whatever else the line asks for
+  int threads = 0;                           // -t; 0: default_threads()
+  std::int64_t context = 0;                  // -c, tokens; 0: what the model and memory allow
+  std::optional<std::uint64_t> seed;         // --seed
+  std::optional<double> temperature;         // --temp, >= 0; 0 is greedy
+  std::optional<double> top_p;               // --top-p, in (0, 1]
+  std::optional<int> top_k;                  // --top-k, >= 0; 0: off
+  std::optional<double> min_p;               // --min-p, in [0, 1]; 0: off
+  std::optional<double> repetition_penalty;  // --repetition-penalty, in (0, 100]; 1: off
+  Think think = Think::automatic;            // --think
+  std::optional<std::int64_t> budget;        // --budget: tokens of thinking, >= 0
+  Compute compute = Compute::automatic;      // --compute
+  std::optional<CacheType> cache;            // --cache
+  bool offline = false;                      // --offline: nothing may use the network, whatever else the line asks for
 };
 
 struct Context {
@@ -70,6 +73,7 @@ class Command {
                        bool required = true);
   Command& option(const std::string& names, std::string& value, const std::string& help, bool required = false);
   Command& option(const std::string& names, std::optional<std::string>& value, const std::string& help);
+  Command& option(const std::string& names, std::vector<std::string>& values, const std::string& help);  // repeated
   Command& option(const std::string& names, std::int64_t& value, std::int64_t least, std::int64_t most,
                   const std::string& help);
   Command& option(const std::string& names, double& value, double least, double most, const std::string& help);
@@ -82,7 +86,8 @@ class Command {
   Command& cache_type();           // --cache
   Command& engine_options();       // -t, -c, --compute, --cache
   Command& thinking_option();      // --think
-  Command& sampling_options();     // --seed, --temp, --top-p, --think, --budget
+  // --seed, --temp, --top-p, --top-k, --min-p, --repetition-penalty, --think, --budget
+  Command& sampling_options();
 
   Command& examples(const std::string& lines);  // shown below the help, one command a line
   Command subcommand(const std::string& name, const std::string& help);

@@ -2,6 +2,7 @@
 #include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "app/bandwidth.h"
 #include "app/commands.h"
@@ -20,7 +21,7 @@ namespace {
 
 struct Fit {
   std::string name;
-  std::uint64_t bytes = 0;
+  std::uint64_t bytes = 0, memory = 0;  // its size, and what it needs
   bool exact = false, fits = false;
   double tokens_per_second = 0;
 };
@@ -31,7 +32,7 @@ struct MachineReport {
   std::string isa;
   double bandwidth_one = 0, bandwidth_all = 0;  // bytes a second
   DiskSpeed disk;
-  std::filesystem::path store;
+  std::filesystem::path store;  // "": there is no place for one
   std::uint64_t store_free = 0;
   std::vector<Fit> fits;
   std::vector<Problem> problems;
@@ -57,26 +58,16 @@ std::string kernels_here(const Context& context, const Machine& machine, std::ve
   return isa;
 }
 
-// Of each model the preferred variant, and the largest that fits if that is another.
 std::vector<Fit> find_fits(const MachineReport& report) {
   std::vector<Fit> fits;
   const Catalogue catalogue = Catalogue::built_in();
-  for (const CatalogueModel& model : catalogue.models()) {
-    const CatalogueVariant* preferred = model.find(model.preferred);
-    const CatalogueVariant* largest = nullptr;
-    const auto fit = [&](const CatalogueVariant& variant) {
-      Fit out{model.name + ":" + variant.quant, variant.bytes, variant.exact, false, 0};
-      out.fits = static_cast<double>(variant.bytes) * kRoomBesideWeights <=
-                 static_cast<double>(report.machine.memory_available);
-      out.tokens_per_second = tokens_per_second(model, variant.bytes, report.bandwidth_all);
-      return out;
-    };
-    for (const CatalogueVariant& variant : model.variants)
-      if (variant.bytes > 0 && fit(variant).fits && (largest == nullptr || variant.bytes > largest->bytes))
-        largest = &variant;
-    if (preferred->bytes > 0) fits.push_back(fit(*preferred));
-    if (largest != nullptr && largest != preferred) fits.push_back(fit(*largest));
-  }
+  for (const CatalogueModel& model : catalogue.models())
+    for (const CatalogueVariant* variant : listed_variants(model, report.machine.memory_available)) {
+      Fit fit{model.name + ":" + variant->quant, variant->bytes, memory_needed(variant->bytes), variant->exact};
+      fit.fits = fit.memory <= report.machine.memory_available;
+      fit.tokens_per_second = tokens_per_second(model, variant->bytes, report.bandwidth_all);
+      fits.push_back(fit);
+    }
   return fits;
 }
 
@@ -87,12 +78,17 @@ MachineReport examine(const Context& context) {
   report.bandwidth_one = memory_bandwidth(1, report.machine.memory_available);
   report.bandwidth_all =
       report.threads == 1 ? report.bandwidth_one : memory_bandwidth(report.threads, report.machine.memory_available);
-  report.store = open_store().root();
-  report.store_free = free_disk(report.store);
-  report.disk = disk_read_speed(report.store);
+  if (const std::optional<Store> store = find_store()) {
+    report.store = store->root();
+    report.store_free = free_disk(report.store);
+    report.disk = disk_read_speed(report.store);
+  } else {
+    report.disk.note = "no store";
+  }
   report.fits = find_fits(report);
   report.problems = find_problems(report.machine);
   report.isa = kernels_here(context, report.machine, report.problems);
+  if (report.store.empty()) report.problems.push_back({kNoStore, "set LIMPID_HOME to a folder that may hold them"});
   return report;
 }
 
@@ -118,7 +114,9 @@ void print_machine(const MachineReport& report) {
   print("Huge pages  {}\n", m.huge_pages.empty() ? "unknown" : m.huge_pages);
   print("Bandwidth   memory {} with 1 thread, {} with {}\n", rate(report.bandwidth_one), rate(report.bandwidth_all),
         report.threads);
-  if (report.disk.bytes_per_second > 0)
+  if (report.store.empty())
+    print("Disk        not measured: {}\n", report.disk.note);
+  else if (report.disk.bytes_per_second > 0)
     print("Disk        {} read{}, {} free ({})\n", rate(report.disk.bytes_per_second),
           report.disk.direct ? "" : " (not past the cache)", human_bytes(report.store_free), report.store.string());
   else
@@ -132,8 +130,8 @@ void print_fits(const MachineReport& report) {
       "rounded)\n");
   for (const Fit& fit : report.fits) {
     const std::string size = (fit.exact ? "" : "~") + human_bytes(fit.bytes);
-    const std::string speed =
-        fit.fits ? fmt::format("about {:.3g} tokens/s", fit.tokens_per_second) : "does not fit into memory";
+    const std::string speed = fit.fits ? fmt::format("about {:.3g} tokens/s", fit.tokens_per_second)
+                                       : fmt::format("does not fit into memory: needs {}", human_bytes(fit.memory));
     print("  {:<32} {:>8}  {}\n", fit.name, size, speed);
   }
 }
@@ -174,6 +172,7 @@ nlohmann::json to_json(const MachineReport& report) {
   for (const Fit& fit : report.fits)
     out["models"].push_back({{"name", fit.name},
                              {"bytes", fit.bytes},
+                             {"memory", fit.memory},
                              {"exact", fit.exact},
                              {"fits", fit.fits},
                              {"tokens_per_second", fit.tokens_per_second}});

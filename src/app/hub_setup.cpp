@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "app/environment.h"
@@ -35,10 +36,26 @@ std::string read_token() {
 
 }  // namespace
 
-Store open_store() { return Store(store_root(&environment)); }
+std::optional<Store> find_store() {
+  std::optional<std::filesystem::path> root = store_root(&environment);
+  return root ? std::optional(Store(std::move(*root))) : std::nullopt;
+}
+
+Store open_store() {
+  if (std::optional<Store> store = find_store()) return std::move(*store);
+  fail(ErrorKind::input, "{}", kNoStore);
+}
+
+std::vector<StoredModel> stored_models(std::vector<std::string>* problems) {
+  const std::optional<Store> store = find_store();
+  return store ? store->list(problems) : std::vector<StoredModel>();
+}
 
 std::filesystem::path resolve_model(const std::string& model) {
-  return open_store().resolve(model, Catalogue::built_in());
+  if (const std::optional<std::filesystem::path> path = resolve_path(model)) return *path;
+  const std::optional<Store> store = find_store();
+  if (!store) fail(ErrorKind::input, "no file '{}', and {}", model, kNoStore);
+  return store->resolve(model, Catalogue::built_in());
 }
 
 std::filesystem::path resolve_adapter(const std::string& base, const std::string& adapter) {
@@ -51,7 +68,7 @@ std::filesystem::path resolve_adapter(const std::string& base, const std::string
        {fs::path("weights"), fs::read_symlink("/proc/self/exe", none).parent_path() / ".." / "weights"})
     for (const std::string& first : {name, name.substr(0, name.find('-'))})
       places.push_back(folder / (first + "-" + adapter));
-  places.push_back(store_root(&environment) / "adapters" / adapter);
+  if (const std::optional<Store> store = find_store()) places.push_back(store->root() / "adapters" / adapter);
   std::string looked;
   for (const fs::path& place : places) {
     if (fs::exists(place / "adapter_config.json")) return place;

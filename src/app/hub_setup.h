@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "app/command.h"
 #include "hub/hub_api.h"
@@ -13,9 +14,16 @@
 
 namespace limpid {
 
+// Throws Error(input) where the environment names no place for one.
 Store open_store();
 
-// MODEL as every command takes it: a path, or a name in the store.
+// Nothing where the environment names no place for one.
+std::optional<Store> find_store();
+
+// What is in the store; nothing where there is no place for one. `problems` as in Store::list().
+std::vector<StoredModel> stored_models(std::vector<std::string>* problems = nullptr);
+
+// MODEL as every command takes it: a path, which needs no store, or a name in the store.
 std::filesystem::path resolve_model(const std::string& model);
 
 // ADAPTER of BASE+ADAPTER: a directory, or a name: that of a directory BASE-ADAPTER in the folder weights here or beside

@@ -88,6 +88,7 @@ int write_logits(const LogitsArguments& arguments, const OpenedModel& opened, st
 
 int logits(const LogitsArguments& arguments, const Context& context) {
   if (!arguments.check && arguments.output.empty()) fail(ErrorKind::input, "logits: -o FILE.npy is missing");
+  if (arguments.output == "-") fail(ErrorKind::input, "logits: -o -: expected a file, which is there only when whole");
   Interrupts interrupts;
   ModelFiles files = open_model(arguments.model);
   const std::vector<std::int32_t> ids = wanted_ids(arguments, files.config());

@@ -1,6 +1,7 @@
 // limpid: parses the line, runs one command, turns what was thrown into one line on standard error and an exit code:
 // 0 done, 1 failed, 2 bad usage or input.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -8,6 +9,8 @@
 #include <new>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "app/commands.h"
 #include "app/output.h"
@@ -53,9 +56,16 @@ int parse_and_run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   app.footer(kExamples);
   Program program(app);
+  app.add_flag("--offline", program.options().offline, "never use the network");  // before the command, or behind it
   add_commands(program);
+  std::vector<std::string> words(argv + 1, argv + argc);
+  if (!words.empty() && words.front() == "help") {  // `limpid help run`
+    words.erase(words.begin());
+    words.emplace_back("--help");
+  }
+  std::ranges::reverse(words);  // as CLI11 takes them
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(words));
   } catch (const CLI::RuntimeError& result) {  // a command's own exit code
     return result.get_exit_code();
   } catch (const CLI::ParseError& error) {

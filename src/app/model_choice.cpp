@@ -39,6 +39,26 @@ std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vec
 
 }  // namespace
 
+std::uint64_t memory_needed(std::uint64_t weights) {
+  return static_cast<std::uint64_t>(static_cast<double>(weights) * kRoomBesideWeights);
+}
+
+std::vector<const CatalogueVariant*> listed_variants(const CatalogueModel& model, std::uint64_t memory) {
+  const CatalogueVariant* preferred = model.find(model.preferred);
+  const CatalogueVariant *largest = nullptr, *smallest = nullptr;
+  for (const CatalogueVariant& variant : model.variants) {
+    if (variant.bytes == 0) continue;
+    if (smallest == nullptr || variant.bytes < smallest->bytes) smallest = &variant;
+    const bool fits = memory_needed(variant.bytes) <= memory;
+    if (fits && (largest == nullptr || variant.bytes > largest->bytes)) largest = &variant;
+  }
+  std::vector<const CatalogueVariant*> listed;
+  if (preferred->bytes > 0) listed.push_back(preferred);
+  const CatalogueVariant* other = largest != nullptr ? largest : smallest;
+  if (other != nullptr && other != preferred) listed.push_back(other);
+  return listed;
+}
+
 double tokens_per_second(const CatalogueModel& model, std::uint64_t bytes, double bandwidth) {
   const double part = static_cast<double>(model.active_parameters) / static_cast<double>(model.parameters);
   return kBandwidthReached * bandwidth / (static_cast<double>(bytes) * part);

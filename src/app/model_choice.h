@@ -31,6 +31,13 @@ inline constexpr double kRoomBesideWeights = 1.1;
 // Of the measured bandwidth, that decoding reaches (docs/performance.md).
 inline constexpr double kBandwidthReached = 0.85;
 
+// Bytes of memory that weights of so many need.
+std::uint64_t memory_needed(std::uint64_t weights);
+
+// What `limpid doctor` lists of a model, of the variants whose size is known: the preferred one, and the largest that fits
+// into `memory` or, where none does, the smallest, if that is another.
+std::vector<const CatalogueVariant*> listed_variants(const CatalogueModel& model, std::uint64_t memory);
+
 double tokens_per_second(const CatalogueModel& model, std::uint64_t bytes, double bandwidth);
 
 // Tokens a second that a reasoning model should write at least: it thinks for thousands of them.

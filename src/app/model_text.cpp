@@ -1,5 +1,6 @@
 #include "app/model_text.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -46,6 +47,14 @@ ModelText find_model_text(const std::string& model) {
   if (path.extension() == ".json") return {Tokenizer::open(path.string()), template_in(path.parent_path())};
   const GgufFile file(path.string());
   return {Tokenizer::from_gguf(file), file.get_or<std::string>("tokenizer.chat_template", "")};
+}
+
+void say_if_no_template(const std::string& chat_template) {
+  if (!chat_template.empty()) return;
+  std::fputs(
+      "limpid: this model has no chat template, as base models have none: turns are written as its special tokens "
+      "suggest (`limpid render` shows how; `limpid run --raw` goes without)\n",
+      stderr);
 }
 
 }  // namespace limpid

@@ -17,4 +17,8 @@ struct ModelText {
 // unsupported).
 ModelText find_model_text(const std::string& model);
 
+// Without a template of its own a model gets the one that its special tokens suggest (ChatTemplate::standard); standard
+// error says so, since the answers may be bad for it.
+void say_if_no_template(const std::string& chat_template);
+
 }  // namespace limpid

@@ -9,7 +9,9 @@
 #include "app/hub_setup.h"
 #include "app/output.h"
 #include "app/printable.h"
+#include "base/error.h"
 #include "hub/catalogue.h"
+#include "hub/reference.h"
 
 namespace limpid {
 
@@ -23,7 +25,9 @@ struct ModelsArguments {
 
 int list_models(const ModelsArguments& arguments) {
   std::vector<std::string> problems;
-  const std::vector<StoredModel> models = open_store().list(&problems);
+  const Store store = open_store();
+  store.check();
+  const std::vector<StoredModel> models = store.list(&problems);
   for (const std::string& problem : problems) std::fprintf(stderr, "limpid: %s\n", visible(problem).c_str());
   const std::uint64_t built_in = built_in_bytes();
   if (arguments.json) {
@@ -80,7 +84,13 @@ int add_model(const ModelsArguments& arguments) {
 int remove_models(const ModelsArguments& arguments) {
   Store store = open_store();
   for (const std::string& name : arguments.models) {
-    store.remove(name);
+    try {
+      store.remove(name);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::not_found || !equal_ignoring_case(name, kBuiltInName) || built_in_bytes() == 0)
+        throw;
+      fail(ErrorKind::not_found, "{} is inside the program and takes no place in the store", kBuiltInName);
+    }
     print("{} removed\n", visible(name));
   }
   return 0;

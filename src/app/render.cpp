@@ -68,6 +68,7 @@ Conversation read_conversation() {
 
 int render(const RenderArguments& arguments, Think think) {
   const ModelText text = find_model_text(arguments.model);
+  say_if_no_template(text.chat_template);
   const PromptBuilder builder(text.tokenizer, text.chat_template);
   Conversation conversation = read_conversation();
   if (think == Think::automatic && !arguments.ids) {  // the template's text and nothing else, as Hugging Face gives it

@@ -7,11 +7,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "app/answer.h"
 #include "app/bandwidth.h"
 #include "app/commands.h"
 #include "app/input.h"
+#include "app/model_text.h"
 #include "app/output.h"
 #include "app/printable.h"
 #include "app/session.h"
@@ -24,7 +26,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 struct RunArguments {
-  std::string model, system, stop;
+  std::string model, system;
+  std::vector<std::string> stop;
   std::optional<std::string> prompt;  // nothing, or "-": standard input
   std::int64_t tokens = 0;
   bool raw = false, special = false, json = false;
@@ -60,7 +63,7 @@ ChatRequest make_request(const RunArguments& arguments, const std::string& promp
         static_cast<int>(std::min<std::int64_t>(*options.budget, std::numeric_limits<int>::max()));
   request.sampling = session.sampling(options);
   request.max_tokens = static_cast<int>(arguments.tokens);
-  if (!arguments.stop.empty()) request.stop.push_back(arguments.stop);
+  request.stop = arguments.stop;
   return request;
 }
 
@@ -102,6 +105,8 @@ Json to_json(const ChatAnswer& answer, Session& session, const Sampling& samplin
   out["sampling"] = {{"temperature", sampling.temperature},
                      {"top_p", sampling.top_p},
                      {"top_k", sampling.top_k},
+                     {"min_p", sampling.min_p},
+                     {"repetition_penalty", sampling.repetition_penalty},
                      {"seed", sampling.seed}};
   out["logits_hash"] = fmt::format("{:016x}", answer.result.logits_hash);
   return out;
@@ -121,11 +126,42 @@ void show(const ChatEvent& event, const Style& style, bool& thought) {
   }
 }
 
+void check_run(const RunArguments& arguments) {
+  if (arguments.raw && !arguments.system.empty())
+    fail(ErrorKind::input, "--system: --raw has no messages; write it into the prompt");
+  if (arguments.special && !arguments.raw)
+    fail(ErrorKind::input, "--special: only with --raw; in a message, special tokens stay text");
+  for (const std::string& stop : arguments.stop)
+    if (stop.empty()) fail(ErrorKind::input, "--stop: the text is empty");
+}
+
+// What the model cannot do although it was asked for, and where its turns are not written as it was trained.
+void say_what_differs(const RunArguments& arguments, Session& session, const Options& options) {
+  if (arguments.raw) return;
+  say_if_no_template(session.files().chat_template());
+  if (session.chat().builder().thinks()) return;
+  if (options.think == Think::on || options.budget)
+    std::fprintf(stderr, "limpid: %s: this model was not made to think\n",
+                 options.think == Think::on ? "--think on" : "--budget");
+}
+
+// An answer that ends early looks like one that ended by itself.
+void say_if_cut(const ChatAnswer& answer, const RunArguments& arguments, const Session& session) {
+  if (answer.result.finish != ChatFinish::length) return;
+  const int written = answer.result.usage.completion_tokens;
+  const bool asked = arguments.tokens > 0 && written >= arguments.tokens;
+  std::fprintf(stderr, "limpid: cut off after %d tokens%s: %s\n", written,
+               answer.answer.empty() && !answer.thinking.empty() ? ", all of them thinking" : "",
+               asked ? "-n allows no more" : fmt::format("the context of {} is full", session.plan().context).c_str());
+}
+
 int run(const RunArguments& arguments, const Context& context) {
+  check_run(arguments);
   const std::string prompt = read_prompt(arguments);
   Interrupts interrupts;
   Session session(arguments.model, context, interrupts);
   const ChatRequest request = make_request(arguments, prompt, session, context.options);
+  say_what_differs(arguments, session, context.options);
   const Style style(STDERR_FILENO);
   if (style.terminal() && !arguments.json)
     std::fprintf(
@@ -142,6 +178,10 @@ int run(const RunArguments& arguments, const Context& context) {
               to_json(answer, session, request.sampling, context).dump(1, ' ', false, Json::error_handler_t::replace)));
   else
     write_out("\n");
+  if (!arguments.json) {
+    flush_out();
+    say_if_cut(answer, arguments, session);
+  }
   return answer.result.finish == ChatFinish::cancelled ? 1 : 0;
 }
 
@@ -155,7 +195,7 @@ void add_run(Program& program) {
   command.option("--system", arguments->system, "a message to the model before it");
   command.option("-n,--tokens", arguments->tokens, 1, std::numeric_limits<int>::max(),
                  "most tokens of the answer (default: as many as the context holds)");
-  command.option("--stop", arguments->stop, "ends the answer where this text would come");
+  command.option("--stop", arguments->stop, "ends the answer where this text would come; may be repeated");
   command.flag("--raw", arguments->raw, "the prompt as it is, without the chat template");
   command.flag("--special", arguments->special, "with --raw: special tokens in the prompt count as such");
   command.flag("--json", arguments->json, "thinking, answer, ids, usage, timings, machine and logits_hash as JSON");

@@ -1,6 +1,7 @@
 #include "app/serve_models.h"
 
 #include <cstdio>
+#include <optional>
 
 #include "app/built_in.h"
 #include "app/hub_setup.h"
@@ -32,9 +33,13 @@ LocalModelsOptions models_options(const ServeSettings& settings, const Context& 
   out.cache_type = cache_type_named(settings.cache);
   out.kernels = &context.kernels();
   out.cache_disk_bytes = static_cast<std::uint64_t>(settings.cache_disk_mb) * 1'000'000;
-  if (out.cache_disk_bytes > 0)
-    out.cache_directory =
-        settings.cache_dir.empty() ? open_store().root() / "cache" : std::filesystem::path(settings.cache_dir);
+  if (out.cache_disk_bytes == 0) return out;
+  if (!settings.cache_dir.empty())
+    out.cache_directory = settings.cache_dir;
+  else if (const std::optional<Store> store = find_store())
+    out.cache_directory = store->root() / "cache";
+  else
+    out.cache_disk_bytes = 0;  // no place for it
   return out;
 }
 

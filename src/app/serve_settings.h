@@ -23,7 +23,7 @@ struct ServeSettings {
   std::vector<std::string> allow_host, cors;
   std::int64_t context = 0, parallel = 0, threads = 0, memory_mb = 0;
   std::string cache = "f16";  // how keys and values are kept: a name of a CacheType
-  std::string cache_dir;      // of the prefix cache on disk; empty: in the store
+  std::string cache_dir;      // of the prefix cache on disk; empty: in the store, and nowhere without one
   std::int64_t cache_disk_mb = 4096;
   std::int64_t max_tokens = 32768, queue = 256;
   std::int64_t workers = 4, connections = 8192, body_mb = 8;

@@ -190,7 +190,7 @@ LocalModels::Shelf::~Shelf() {
 }
 
 void LocalModels::Shelf::open_all() {
-  const std::vector<StoredModel> stored = open_store().list(&problems);
+  const std::vector<StoredModel> stored = stored_models(&problems);
   const auto repository = [&](const std::string& name) {
     const auto found = std::ranges::find(stored, name, &StoredModel::name);
     return found == stored.end() ? std::string() : found->repository;

@@ -58,6 +58,7 @@ Sampling advised_sampling(const ModelFiles& files) {
   out.temperature = advice<float>(files, "temperature", "general.sampling.temp").value_or(0.6F);
   out.top_p = advice<float>(files, "top_p", "general.sampling.top_p").value_or(0.95F);
   out.top_k = advice<std::int32_t>(files, "top_k", "general.sampling.top_k").value_or(0);
+  out.min_p = advice<float>(files, "min_p", "general.sampling.min_p").value_or(0.0F);
   out.repetition_penalty = advice<float>(files, "repetition_penalty", "general.sampling.penalty_repeat").value_or(1.0F);
   return out;
 }
@@ -188,6 +189,9 @@ Sampling Session::sampling(const Options& options) const {
   Sampling out = advised_sampling(files());
   if (options.temperature) out.temperature = static_cast<float>(*options.temperature);
   if (options.top_p) out.top_p = static_cast<float>(*options.top_p);
+  if (options.top_k) out.top_k = *options.top_k;
+  if (options.min_p) out.min_p = static_cast<float>(*options.min_p);
+  if (options.repetition_penalty) out.repetition_penalty = static_cast<float>(*options.repetition_penalty);
   if (options.seed) {
     out.seed = *options.seed;
   } else {

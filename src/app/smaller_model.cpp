@@ -34,7 +34,7 @@ std::string_view family(std::string_view architecture) {
 std::vector<std::string> names_of(const ModelFiles& files) {
   const std::filesystem::path path = std::filesystem::path(files.path()).lexically_normal();
   std::vector<std::string> names{path.filename().string(), path.parent_path().filename().string(), files.config().name};
-  for (const StoredModel& model : open_store().list()) {
+  for (const StoredModel& model : stored_models()) {
     std::error_code error;
     if (std::filesystem::equivalent(model.path, path, error)) names.push_back(model.name);
   }

@@ -22,7 +22,7 @@ void add_synth(Program& program) {
   Command command = program.add("synth", "Random weights in a real model's shape, as GGUF, to measure speed with");
   command.positional("SHAPE", arguments->shape, "qwen2-1.5b, llama-8b, moonlight or r1");
   command.positional("OUT", arguments->out, "the .gguf file to write");
-  command.option("--layers", arguments->layers, 0, 1000, "how many layers (default: all of the real model's)");
+  command.option("--layers", arguments->layers, 1, 1000, "how many layers (default: all of the real model's)");
   command.option("--type", arguments->type,
                  "type of the matrices (of the experts, where there are any): Q4_K, IQ2_XXS, BF16 ...");
   command.option("--seed", arguments->seed, 0, std::int64_t{1} << 62, "other seed, other weights");

@@ -117,4 +117,10 @@ int default_threads() {
   return cores_in_quota(std::max(count, 1));
 }
 
+int usable_processors() {
+  cpu_set_t mask;
+  const int count = sched_getaffinity(0, sizeof mask, &mask) == 0 ? CPU_COUNT(&mask) : 1;
+  return cores_in_quota(std::max(count, 1));
+}
+
 }  // namespace limpid

@@ -59,4 +59,7 @@ class ThreadTeam {
 // min(affinity mask, cgroup CPU quota rounded up, physical cores), at least 1.
 int default_threads();
 
+// The same without the last: logical processors.
+int usable_processors();
+
 }  // namespace limpid

@@ -67,6 +67,12 @@ std::uint64_t free_disk(const fs::path& folder) {
   return error ? 0 : space.available;
 }
 
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail(ErrorKind::system, "create the folder {}: {}", folder.string(), error.message());
+}
+
 std::string sha256_of_file(const fs::path& path, const HashProgress& progress) {
   return digest(EVP_sha256(), "", path, progress);
 }

@@ -11,6 +11,9 @@ namespace limpid {
 // Bytes that a file in this folder (which may not exist yet) could take; 0 when nobody can say.
 std::uint64_t free_disk(const std::filesystem::path& folder);
 
+// Makes the folder, and those above it, unless it is there. Throws Error(system).
+void make_folder(const std::filesystem::path& folder);
+
 // Told how many bytes more were read; throws to stop.
 using HashProgress = std::function<void(std::uint64_t)>;
 

@@ -247,7 +247,7 @@ PullPlan plan_pull(Hub& hub, const Store& store, const Catalogue& catalogue, con
 StoredModel execute_pull(const PullPlan& plan, Hub& hub, Store& store, const DownloadOptions& options,
                          const PullEvents& events) {
   const fs::path folder = store.folder(plan.name);
-  fs::create_directories(folder);
+  make_folder(folder);
   const FolderLock lock(folder, events.waiting, options.http.cancelled);
   Verified verified(folder);
   for (const PlannedFile& file : plan.files) {

@@ -110,6 +110,34 @@ Selection select_safetensors(const std::string& repository, const std::vector<Re
   return selection;
 }
 
+// Whether OWNER/REPO is the form of it.
+bool is_repository(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  return slash != std::string_view::npos && plain_word(text.substr(0, slash), "-_.") &&
+         plain_word(text.substr(slash + 1), "-_.");
+}
+
+// "; did you mean hf:OWNER/REPO?" for OWNER/REPO[:QUANT], and for the address of a page in OWNER/REPO; else "".
+std::string repository_hint(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  if (scheme != std::string_view::npos) text.remove_prefix(scheme + 3);
+  bool page = false;
+  for (const std::string_view host : {"huggingface.co/", "hf.co/"}) {
+    if (!text.starts_with(host)) continue;
+    page = true;
+    text.remove_prefix(host.size());
+    text = text.substr(0, text.find_first_of("?#"));
+    if (const std::size_t slash = text.find('/'); slash != std::string_view::npos)
+      text = text.substr(0, text.find('/', slash + 1));  // what of it comes after OWNER/REPO is left out
+    break;
+  }
+  if (scheme != std::string_view::npos && !page) return "";
+  const std::string_view owner = text.substr(0, text.find('/'));
+  if (page && (owner == "datasets" || owner == "spaces")) return "";
+  if (!is_repository(text.substr(0, text.find_first_of("@:")))) return "";
+  return "; did you mean hf:" + std::string(text) + "?";
+}
+
 }  // namespace
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
@@ -136,13 +164,10 @@ Reference parse_reference(const std::string& text) {
     const std::size_t at = rest.find('@');
     reference.revision = at == std::string::npos ? "main" : rest.substr(at + 1);
     if (at != std::string::npos) rest.resize(at);
-    const std::size_t slash = rest.find('/');
-    const bool good = slash != std::string::npos && plain_word(std::string_view(rest).substr(0, slash), "-_.") &&
-                      plain_word(std::string_view(rest).substr(slash + 1), "-_.") &&
-                      plain_word(reference.revision, "-_./");
-    if (!good) fail(ErrorKind::input, "'{}': {}", text, kForm);
-  } else if (!plain_word(rest, "-_.")) {
-    fail(ErrorKind::input, "'{}': {}", text, kForm);
+    if (!is_repository(rest) || !plain_word(reference.revision, "-_./"))
+      fail(ErrorKind::input, "'{}': {}", text, kForm);
+  } else if (!plain_word(rest, "-_.") || reference.variant.starts_with("//")) {  // "https:" and what follows
+    fail(ErrorKind::input, "'{}': {}{}", text, kForm, repository_hint(text));
   }
   reference.name = rest;
   return reference;

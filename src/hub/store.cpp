@@ -12,6 +12,7 @@
 #include "formats/atomic_file.h"
 #include "formats/json.h"
 #include "hub/adopt.h"
+#include "hub/files.h"
 #include "hub/reference.h"
 
 namespace limpid {
@@ -91,6 +92,14 @@ std::vector<const StoredModel*> matches(const std::vector<StoredModel>& models, 
   return found;
 }
 
+[[noreturn]] void fail_unfetched(const std::string& reference, const std::string& name,
+                                 const std::vector<StoredModel>& models) {
+  parse_reference(reference);  // says what is wrong with one that is none
+  const std::vector<std::string> near = near_names(name, names_of(models));
+  fail(ErrorKind::not_found, "model {} is not on this machine; `limpid pull {}` fetches it{}", reference, reference,
+       near.empty() ? "" : "; or did you mean " + quoted(near) + "?");
+}
+
 [[noreturn]] void fail_unknown(const std::string& wanted, const std::vector<StoredModel>& models,
                                const Catalogue& catalogue) {
   const std::string bare = wanted.substr(0, wanted.find(':'));
@@ -110,22 +119,37 @@ std::vector<const StoredModel*> matches(const std::vector<StoredModel>& models, 
   fail(ErrorKind::not_found, "no file and no model '{}'; `limpid models` lists what is here", wanted);
 }
 
-fs::path resolve_path(const fs::path& path) {
+// A file of a model that is a directory.
+void refuse_part(const fs::path& path) {
+  const std::string name = path.filename().string();
+  if (name != "config.json" && !name.ends_with(".safetensors") && !name.ends_with(".safetensors.index.json")) return;
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code error;
-  if (!fs::is_directory(path, error)) return path;
-  std::vector<FoundModel> found;
-  if (fs::exists(path / "config.json", error))
-    return path;  // safetensors, or a shape without weights: whoever opens it says what is missing
-  found = find_models(path);
-  if (found.size() == 1) return found.front().path;
-  std::vector<std::string> names;
-  for (const FoundModel& model : found) names.push_back(model.path.filename().string());
-  fail(ErrorKind::input, "{}: holds several models, name one of them: {}", path.string(), quoted(names));
+  if (fs::exists(folder / "config.json", error))
+    fail(ErrorKind::input, "{}: a part of a model; give its directory instead: {}", path.string(), folder.string());
+  fail(ErrorKind::input, "{}: a part of a model; expected a directory with a config.json beside it", path.string());
 }
 
 }  // namespace
 
-fs::path store_root(const char* (*get)(const char*)) {
+std::optional<fs::path> resolve_path(const std::string& model) {
+  const fs::path path = model;
+  std::error_code error;
+  if (!fs::exists(path, error)) return std::nullopt;
+  if (!fs::is_directory(path, error)) {
+    refuse_part(path);
+    return path;
+  }
+  if (fs::exists(path / "config.json", error))
+    return path;  // safetensors, or a shape without weights: whoever opens it says what is missing
+  const std::vector<FoundModel> found = find_models(path);
+  if (found.size() == 1) return found.front().path;
+  std::vector<std::string> names;
+  for (const FoundModel& each : found) names.push_back(each.path.filename().string());
+  fail(ErrorKind::input, "{}: holds several models, name one of them: {}", path.string(), quoted(names));
+}
+
+std::optional<fs::path> store_root(const char* (*get)(const char*)) {
   const auto value = [&](const char* name) {
     const char* text = get(name);
     return fs::path(text == nullptr ? "" : text);
@@ -133,8 +157,7 @@ fs::path store_root(const char* (*get)(const char*)) {
   if (const fs::path home = value("LIMPID_HOME"); !home.empty()) return fs::absolute(home);
   if (const fs::path data = value("XDG_DATA_HOME"); data.is_absolute()) return data / "limpid";
   const fs::path home = value("HOME");
-  if (!home.is_absolute())
-    fail(ErrorKind::input, "no place for models: none of LIMPID_HOME, XDG_DATA_HOME and HOME is set");
+  if (!home.is_absolute()) return std::nullopt;
   return home / ".local" / "share" / "limpid";
 }
 
@@ -154,6 +177,16 @@ std::vector<StoredModel> Store::list(std::vector<std::string>* problems) const {
   return models;
 }
 
+void Store::check() const {
+  std::error_code error;
+  fs::directory_iterator(root_ / "models", error);
+  if (!error || error == std::errc::no_such_file_or_directory) return;
+  std::error_code unknown;
+  const fs::path place = fs::is_directory(root_, unknown) ? root_ / "models" : root_;
+  if (error == std::errc::not_a_directory) fail(ErrorKind::input, "the store {} is no directory", place.string());
+  fail(ErrorKind::system, "read the store {}: {}", place.string(), error.message());
+}
+
 fs::path Store::folder(const std::string& name) const {
   std::string folder;
   for (const char c : name) {
@@ -171,7 +204,7 @@ fs::path Store::folder(const std::string& name) const {
 
 void Store::put(const StoredModel& model) {
   const fs::path place = folder(model.name);
-  fs::create_directories(place);
+  make_folder(place);
   Json json;
   json["version"] = kVersion;
   json["name"] = model.name;
@@ -190,6 +223,7 @@ void Store::remove(const std::string& name) {
   const std::vector<StoredModel> models = list();
   const std::vector<const StoredModel*> found = matches(models, name);
   if (found.empty()) {
+    check();
     const std::vector<std::string> near = near_names(name, names_of(models));
     fail(ErrorKind::not_found, "no model '{}' in the store{}", name,
          near.empty() ? "" : "; did you mean " + quoted(near) + "?");
@@ -229,9 +263,9 @@ std::vector<StoredModel> Store::adopt(const fs::path& path, const std::string& n
 }
 
 fs::path Store::resolve(const std::string& wanted, const Catalogue& catalogue) const {
-  std::error_code error;
-  if (fs::exists(wanted, error)) return resolve_path(wanted);
-  const std::string name = wanted.rfind("hf:", 0) == 0 ? wanted.substr(3) : wanted;
+  if (const std::optional<fs::path> path = resolve_path(wanted)) return *path;
+  const bool hub = wanted.starts_with("hf:");
+  const std::string name = hub ? wanted.substr(3) : wanted;
   const std::vector<StoredModel> models = list();
   std::vector<const StoredModel*> found = matches(models, name);
   if (found.size() > 1) {  // a bare name: the quant that the catalogue prefers, if it is here
@@ -239,12 +273,17 @@ fs::path Store::resolve(const std::string& wanted, const Catalogue& catalogue) c
     for (const StoredModel* model : found)
       if (known != nullptr && equal_ignoring_case(model->name, known->name + ":" + known->preferred)) found = {model};
   }
-  if (found.empty()) fail_unknown(name, models, catalogue);
+  if (found.empty()) {
+    check();
+    if (hub) fail_unfetched(wanted, name, models);
+    fail_unknown(name, models, catalogue);
+  }
   if (found.size() > 1) {
     std::vector<std::string> names;
     for (const StoredModel* model : found) names.push_back(model->name);
     fail(ErrorKind::input, "'{}' fits several models, name one of them: {}", wanted, quoted(names));
   }
+  std::error_code error;
   if (!fs::exists(found.front()->path, error))
     fail(ErrorKind::not_found, "model {}: {} is gone; `limpid models rm {}` forgets it", found.front()->name,
          found.front()->path.string(), found.front()->name);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,15 @@ struct StoredModel {
   std::string added;                 // ISO 8601, UTC
 };
 
+inline constexpr const char* kNoStore = "no place for models: none of LIMPID_HOME, XDG_DATA_HOME and HOME is set";
+
 // $LIMPID_HOME, or $XDG_DATA_HOME/limpid, or ~/.local/share/limpid; `get` looks up an environment variable (null when
-// unset).
-std::filesystem::path store_root(const char* (*get)(const char*));
+// unset). Nothing where none of them is set.
+std::optional<std::filesystem::path> store_root(const char* (*get)(const char*));
+
+// MODEL as a path: the file, the only model in a directory, or the directory; nothing where no file has that name. Throws
+// Error(input | not_found) for a directory without a model or with several, and for a file that is only a part of one.
+std::optional<std::filesystem::path> resolve_path(const std::string& model);
 
 class Store {
  public:
@@ -33,6 +40,10 @@ class Store {
 
   // Sorted by name. A manifest that cannot be read is skipped and named in `problems`, if given.
   std::vector<StoredModel> list(std::vector<std::string>* problems = nullptr) const;
+
+  // Throws Error(input | system) where what should be the store's folder is none, or cannot be read. One that is not there
+  // is an empty store.
+  void check() const;
 
   // The folder of a model, whether it is there or not. Throws Error(input) for a name that is none.
   std::filesystem::path folder(const std::string& name) const;
@@ -49,9 +60,8 @@ class Store {
   // added. Throws Error(input | not_found).
   std::vector<StoredModel> adopt(const std::filesystem::path& path, const std::string& name = "");
 
-  // What every command does with its MODEL: a path as it is (a folder with one GGUF in it means that file), or a name
-  // in the store, with or without its quant. Throws Error(not_found) that says what is near, or how to get it if
-  // `catalogue` knows it.
+  // What every command does with its MODEL: a path (see resolve_path()), or a name in the store, with or without its quant.
+  // Throws Error(not_found) that says what is near, or how to get it if `catalogue` knows it or it begins with "hf:".
   std::filesystem::path resolve(const std::string& model, const Catalogue& catalogue) const;
 
  private:

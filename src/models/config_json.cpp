@@ -102,6 +102,8 @@ ModelConfig config_from_checkpoint(const Checkpoint& checkpoint) {
   if (j.get_or<bool>("use_sliding_window", false))
     fail(ErrorKind::unsupported, "{}: use_sliding_window is true, expected false", j.name());
   if (latent) {
+    if (j.get_or<bool>("attention_bias", false))
+      fail(ErrorKind::unsupported, "{}: attention_bias is true, expected false for {}", j.name(), type);
     read_latent(j, c);
   } else {
     c.kv_heads = integer_or(j, "num_key_value_heads", c.heads, limits::kHeads);

@@ -80,6 +80,23 @@ TEST(ModelChoice, TheBestThatRunsWellComesFirst) {
   EXPECT_EQ(names({1000 * kGB, 1000 * kGB, 500e9}).front(), "r1") << "37 of 671 billion parameters a token";
 }
 
+TEST(ModelChoice, OfAModelThatDoesNotFitTheSmallestIsListed) {
+  const Catalogue catalogue = Catalogue::built_in();
+  const auto listed = [&](const char* model, std::uint64_t memory) {
+    std::vector<std::string> out;
+    for (const CatalogueVariant* variant : listed_variants(*catalogue.find(model), memory))
+      out.push_back(variant->quant);
+    return out;
+  };
+  using Quants = std::vector<std::string>;
+  constexpr std::uint64_t kGB = 1'000'000'000;
+  EXPECT_EQ(listed("r1", 8 * kGB), (Quants{"Q4_K_M", "UD-IQ1_S"}));
+  EXPECT_EQ(listed("r1", 180 * kGB), (Quants{"Q4_K_M", "UD-IQ1_M"})) << "the largest that fits";
+  EXPECT_EQ(listed("v3", 8 * kGB), Quants{"Q4_K_M"}) << "it is the smallest";
+  EXPECT_EQ(listed("smollm2-1.7b", kGB), Quants{"BF16"}) << "nobody published the size of the preferred one";
+  EXPECT_EQ(memory_needed(131 * kGB), 144'100'000'000u);
+}
+
 TEST(ModelChoice, SaysWhatIsKnownOfAModel) {
   const MachineFacts machine{8'000'000'000, 1, 50e9};  // no disk: only what is here
   const std::vector<ModelChoice> choices = choose_models(Catalogue::built_in(), {"R1-Distill-Qwen-7B:q4_k_m"}, machine);

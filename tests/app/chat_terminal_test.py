@@ -568,6 +568,60 @@ class Plain(ChatTest):
         self.assertEqual(result.stderr, "")
         self.assertEqual(result.returncode, 0)
 
+    def piped(self, text, name, *options):
+        return subprocess.run([LIMPID, "chat", model(name), "-t", "1", "--temp", "0", *options], input=text,
+                              capture_output=True, text=True, env=environment(), timeout=PATIENCE)
+
+    def test_a_pipe_hears_that_an_answer_was_cut_off(self):
+        result = self.piped("Hi\n", "talker", "-c", "100", "--budget", "5")
+        self.assertTrue(result.stdout.startswith("One two three,"), result.stdout)
+        self.assertRegex(result.stderr, r"\Alimpid: cut off after \d+ tokens: the context of 100 is full\n\Z")
+        self.assertEqual(result.returncode, 0)
+        result = self.piped("Hi\n", "talker", "-c", "100")
+        self.assertEqual(result.stdout, "\n")
+        self.assertRegex(result.stderr, r"\Alimpid: cut off after \d+ tokens, all of them thinking: the context of 100 is full\n\Z")
+
+    def test_a_pipe_hears_that_an_answer_was_stopped(self):
+        with subprocess.Popen([LIMPID, "chat", model("talker"), "-t", "1", "--temp", "0", "--budget", "5"],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=environment()) as chat:
+            chat.stdin.write(b"Hi\n")
+            chat.stdin.flush()
+            self.assertEqual(chat.stdout.read(1), b"O")
+            chat.terminate()
+            self.assertEqual(chat.communicate(timeout=PATIENCE)[1], b"limpid: stopped\n")
+            self.assertEqual(chat.returncode, 1)
+
+    def test_a_pipe_ends_where_the_context_is_full(self):
+        long = "a" * 150
+        result = self.piped(f"Hi\n{long}\n\nHi\n{long}\n", "plain", "-c", "100")
+        self.assertEqual(result.stdout, "Plain talk.\n")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertIn("leave no room for an answer in a context of 100: /undo forgets", result.stderr)
+        self.assertEqual(result.returncode, 1)
+        result = self.piped(f"Hi\n{long}\n/budget\n//Hi\n", "plain", "-c", "100")  # which makes no room
+        self.assertEqual(result.stdout, "Plain talk.\noff\n")
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        self.assertEqual(result.returncode, 1)
+
+    def test_a_pipe_goes_on_where_a_command_makes_room(self):
+        result = self.piped("Hi\nAgain\n/undo\nHi\n", "talker", "-c", "100", "--budget", "5")
+        answers = result.stdout.splitlines()
+        self.assertEqual(len(answers), 2, result.stdout)
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(re.findall("cut off|leave no room", result.stderr), ["cut off", "leave no room", "cut off"])
+        self.assertEqual(result.returncode, 1)
+        result = self.piped(f"Hi\n{'a' * 150}\n/edit Hello\nHi\n", "plain", "-c", "100")
+        self.assertEqual(result.stdout, "Plain talk.\n" * 3)
+        self.assertEqual(result.returncode, 1)
+
+    def test_a_first_message_that_does_not_fit_is_told_nothing_of_undo(self):
+        result = self.piped("a" * 150 + "\n", "plain", "-c", "100")
+        self.assertEqual(result.stdout, "")
+        self.assertRegex(result.stderr, r"context of 100: `limpid chat -c N` has room for up to 32768\n\Z")
+        self.assertNotIn("/undo", result.stderr)
+        self.assertEqual(result.returncode, 1)
+
 
 class Failures(ChatTest):
     """What goes wrong leaves the conversation as it was, and says how it can go on."""
@@ -575,15 +629,18 @@ class Failures(ChatTest):
     def test_a_full_context_says_what_to_do_and_loses_nothing(self):
         s = self.at_prompt("plain", "-c", "100", columns=200)
         s.say("Hi")
+        s.say("Hi")
         kept = s.messages()
-        self.assertEqual([m["role"] for m in kept], ["user", "assistant"])
+        self.assertEqual([m["role"] for m in kept], ["user", "assistant"] * 2)
         s.say("/system " + "a" * 150)
-        for times, failing, prompt in (1, "/retry", ">"), (2, "/edit Hello", "> Hello"):
+        for times, failing in (1, "/retry"), (2, "/edit Hello"):
             s.keys(failing + "\r")
             s.wait_text("leave no room", times)
             self.assertIn("/undo", s.screen.text())
             self.assertIn("-c N", s.screen.text())
-            s.wait_line(prompt)  # what failed can be changed and sent again
+            s.wait_prompt()
+            s.keys(UP)
+            s.wait_line("> " + failing)  # what failed can be changed and sent again
             s.keys("\x15")
             s.wait_prompt()
             s.say("/system -")
@@ -592,6 +649,40 @@ class Failures(ChatTest):
         s.say("/system -")
         s.say("/retry")
         self.assertEqual(s.messages(), kept)
+
+    def test_a_message_that_does_not_fit_is_not_in_the_way_of_undo(self):
+        s = self.at_prompt("plain", "-c", "100", columns=200)
+        long = "a" * 150
+        s.say(long)
+        s.wait_text("leave no room")
+        self.assertNotIn("/undo", s.screen.text())  # there is nothing to forget
+        s.say("Hi")
+        s.say(long)
+        s.wait_text("leave no room", 2)
+        self.assertIn("/undo forgets", s.screen.text())
+        s.keys(UP)
+        s.wait_line("> " + long)
+        s.keys("\x15/undo\r")
+        s.wait_line("> Hi")
+        s.keys("\x15")
+        s.wait_prompt()
+        self.assertEqual(s.messages(), [])
+
+    def test_a_loaded_message_that_does_not_fit_is_kept(self):
+        path = os.path.join(FOLDER.name, "long.json")
+        said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Plain talk."},
+                {"role": "user", "content": "a" * 150}]
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(said, file)
+        s = self.at_prompt("plain", "-c", "100", columns=200)
+        s.say("/load " + path)
+        s.wait_text("leave no room")
+        self.assertEqual(s.messages(), said)
+        s.keys("/undo\r")
+        s.wait_line("> " + "a" * 150)
+        s.keys("\x15")
+        s.wait_prompt()
+        self.assertEqual(s.messages(), said[:2])
 
     def test_a_model_that_cannot_be_loaded_brings_the_old_one_back(self):
         s = self.at_prompt("plain")

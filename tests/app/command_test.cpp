@@ -11,6 +11,23 @@ TEST(Command, VersionAndHelpSucceed) {
   const ShellResult help = run_limpid("--help");
   EXPECT_EQ(help.code, 0);
   EXPECT_NE(help.output.find("Examples:"), std::string::npos);
+  EXPECT_EQ(run_limpid("help").output, help.output);
+  EXPECT_EQ(run_limpid("help run").output, run_limpid("run --help").output);
+  EXPECT_EQ(run_limpid("run nothing --version").output, run_limpid("--version").output);
+}
+
+TEST(Command, OfflineStandsBeforeTheCommandToo) {
+  const ShellResult result = run_limpid("--offline pull r1 2>&1");
+  EXPECT_EQ(result.code, 2);
+  EXPECT_NE(result.output.find("offline"), std::string::npos) << result.output;
+  EXPECT_EQ(result.output, run_limpid("pull r1 --offline 2>&1").output);
+}
+
+TEST(Command, MoreThreadsThanProcessorsAreNotSilent) {
+  const ShellResult result = shell("taskset -c 0 " LIMPID_BINARY " run nothing -p x -t 2 2>&1");
+  EXPECT_NE(result.output.find("--threads 2: this process may use 1 processor"), std::string::npos) << result.output;
+  EXPECT_EQ(shell("taskset -c 0 " LIMPID_BINARY " run nothing -p x -t 1 2>&1").output.find("--threads"),
+            std::string::npos);
 }
 
 TEST(Command, NoCommandShowsHelpAndIsBadUsage) {
@@ -69,6 +86,12 @@ TEST(Command, NumbersAreTakenWholeOrRefusedWithTheirRange) {
       {"--temp -1", "found '-1'"},
       {"--top-p 0", "--top-p: expected a number above 0 and at most 1, found '0'"},
       {"--top-p 1.0001", "found '1.0001'"},
+      {"--top-k -1", "--top-k: expected a whole number from 0"},
+      {"--min-p 1.5", "--min-p: expected a number from 0 to 1, found '1.5'"},
+      {"--repetition-penalty 0", "--repetition-penalty: expected a number above 0"},
+      {"--stop ''", "--stop: the text is empty"},
+      {"--special", "--special: only with --raw"},
+      {"--raw --system you", "--system: --raw has no messages"},
       {"--cache q4", "--cache: q4 not in {f16,bf16,q8,f32}"},
   };
   for (const auto& [words, piece] : cases) {

@@ -177,6 +177,22 @@ TEST(Doctor, NamesTheKernelsThatRun) {
   EXPECT_NE(about(doctor("mmx")).find("'mmx'"), std::string::npos);
 }
 
+TEST(Doctor, NeedsNoStore) {
+  const nlohmann::json json = doctor_json("env -u LIMPID_HOME -u XDG_DATA_HOME -u HOME", "-t 1");
+  EXPECT_EQ(json.at("disk").at("store"), "");
+  EXPECT_NE(json.at("problems").dump().find("no place for models: none of LIMPID_HOME"), std::string::npos);
+}
+
+TEST(Doctor, NamesAVariantOfR1AndWhatItNeeds) {
+  for (const nlohmann::json& model : doctor_json("", "-t 1").at("models")) {
+    EXPECT_GT(model.at("memory"), model.at("bytes")) << model.dump();
+    if (model.at("name") == "r1:UD-IQ1_S" ||
+        (model.at("name").get<std::string>().starts_with("r1:") && model.at("fits").get<bool>()))
+      return;
+  }
+  FAIL() << "none that fits, and not the smallest";
+}
+
 TEST(Doctor, JsonIsComplete) {
   const nlohmann::json json = doctor_json("", "");
   EXPECT_GE(json.at("cpu").at("default_threads").get<int>(), 1);

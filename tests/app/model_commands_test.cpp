@@ -69,6 +69,8 @@ TEST(ModelCommands, WhatIsMissingOrWrongIsNamed) {
   EXPECT_NE(run_limpid("logits " + tiny + " --ids 1,99999999 -o /dev/null 2>&1").output.find("99999999"),
             std::string::npos);
   EXPECT_EQ(run_limpid("logits " + tiny + " --ids 1 -o /nowhere/x.npy 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("logits " + tiny + " --ids 1 -o - 2>/dev/null").code, 2);
+  EXPECT_FALSE(std::filesystem::exists("-"));
   EXPECT_EQ(run_limpid("bench " + tiny + " -p 0 -n 0 2>/dev/null").code, 2);
 }
 

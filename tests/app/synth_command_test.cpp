@@ -15,6 +15,7 @@ TEST(SynthCommand, BadUsageAndAFullDisk) {
   EXPECT_EQ(run_limpid("synth nonsense " + out + " 2>/dev/null").code, 2);
   EXPECT_EQ(run_limpid("synth r1 --type Q9_9 " + out + " 2>/dev/null").code, 2);
   EXPECT_EQ(run_limpid("synth r1 --layers -3 " + out + " 2>/dev/null").code, 2);
+  EXPECT_EQ(run_limpid("synth r1 --layers 0 " + out + " 2>/dev/null").code, 2);
   EXPECT_EQ(run_limpid("synth r1 2>/dev/null").code, 2);
   const std::string run = "synth qwen2-1.5b --layers 1 --type IQ1_S ";
   const ShellResult full = run_limpid(run + "/dev/full 2>&1");

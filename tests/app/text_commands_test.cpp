@@ -94,6 +94,15 @@ TEST_F(Render, ThinkingOnEndsInOneOpenThink) {
   EXPECT_EQ(text.find("<think>"), text.rfind("<think>"));
 }
 
+TEST_F(Render, AModelWithoutATemplateIsNotSilent) {
+  const std::string with = render(R"([{"role": "user", "content": "Hello"}])").output;
+  EXPECT_EQ(with.find("no chat template"), std::string::npos) << with;
+  std::filesystem::remove(folder_ / "chat_template.jinja");
+  const ShellResult without = render(R"([{"role": "user", "content": "Hello"}])");
+  EXPECT_EQ(without.code, 0);
+  EXPECT_NE(without.output.find("this model has no chat template"), std::string::npos) << without.output;
+}
+
 TEST_F(Render, WhatIsWrongIsNamed) {
   EXPECT_EQ(render("{").code, 2);
   const ShellResult unknown = render(R"({"messages": [], "colour": 1})");

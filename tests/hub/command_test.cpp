@@ -158,6 +158,18 @@ TEST_F(HubCommand, ModelsAddTakesFilesWhereTheyLie) {
   EXPECT_EQ(run({"models", "frobnicate"}).code, 2);
 }
 
+TEST_F(HubCommand, AStoreThatIsNoFolderIsSaid) {
+  put(folder_ / "m.gguf", fake_gguf(1000, 1));
+  put(folder_ / "home", "");
+  Result result = run({"models"});
+  EXPECT_EQ(result.code, 2) << result.out;
+  EXPECT_EQ(result.out, "limpid: the store " + (folder_ / "home").string() + " is no directory\n");
+  result = run({"models", "add", (folder_ / "m.gguf").string()});
+  EXPECT_EQ(result.code, 1) << result.out;
+  EXPECT_EQ(result.out,
+            "limpid: create the folder " + (folder_ / "home" / "models" / "m").string() + ": Not a directory\n");
+}
+
 TEST_F(HubCommand, FailuresAreOneLine) {
   const Result result = run({"pull", "r1-distill-qwen-1.5", "--yes"});
   EXPECT_EQ(result.code, 2);

@@ -42,6 +42,29 @@ TEST(Reference, Parses) {
   EXPECT_THROW(parse_reference(std::string(10'000, 'a')), Error);
 }
 
+TEST(Reference, ARepositoryWithoutItsPrefixIsRecognised) {
+  const auto message = [](const std::string& text) {
+    try {
+      parse_reference(text);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  const std::string meant = "; did you mean hf:unsloth/DeepSeek-R1-GGUF";
+  for (const char* text : {"unsloth/DeepSeek-R1-GGUF", "https://huggingface.co/unsloth/DeepSeek-R1-GGUF",
+                           "https://huggingface.co/unsloth/DeepSeek-R1-GGUF/",
+                           "https://huggingface.co/unsloth/DeepSeek-R1-GGUF/tree/main/UD-IQ1_S?x=1",
+                           "huggingface.co/unsloth/DeepSeek-R1-GGUF", "https://hf.co/unsloth/DeepSeek-R1-GGUF#files"})
+    EXPECT_TRUE(message(text).ends_with(meant + "?")) << message(text);
+  EXPECT_TRUE(message("unsloth/DeepSeek-R1-GGUF:UD-IQ1_S").ends_with(meant + ":UD-IQ1_S?"));
+  for (const char* text : {"a/b/c", "../b", "https://example.com/a", "https://huggingface.co/",
+                           "https://huggingface.co/a", "https://huggingface.co/datasets/a/b", "na me", "https://"}) {
+    EXPECT_NE(message(text).find("expected"), std::string::npos) << text;
+    EXPECT_EQ(message(text).find("did you mean"), std::string::npos) << message(text);
+  }
+}
+
 TEST(Reference, QuantOfAFileName) {
   EXPECT_EQ(quant_of("DeepSeek-R1-Distill-Qwen-1.5B-Q4_K_M.gguf"), "Q4_K_M");
   EXPECT_EQ(quant_of("SmolLM2-135M-Instruct.Q4_1.gguf"), "Q4_1");

