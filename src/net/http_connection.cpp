@@ -317,10 +317,11 @@ void HttpConnection::begin_exchange() {
   request.tls = transport_.tls();
   if (loop_.draining) return answer_now(error_response(503, "shutting_down", "the server is shutting down", 5), false);
   HttpPlace place = place_of(loop_, request);
-  if (!place.instead || !loop_.hold_refusal()) return begin_exchange_at(place, std::move(request));
+  const double hold = place.instead ? loop_.hold_refusal() : 0;
+  if (hold <= 0) return begin_exchange_at(place, std::move(request));
   held_request_ = std::make_unique<Held>(Held{std::move(place), std::move(request)});
   enter(Phase::held);
-  set_deadline(loop_.options.refusal_hold);
+  set_deadline(hold);
 }
 
 void HttpConnection::answer_held() {

@@ -1,7 +1,9 @@
 #include "net/http_loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
+#include <numbers>
 #include <utility>
 
 #include "net/http_connection.h"
@@ -90,15 +92,18 @@ bool HttpLoop::take_body_bytes(std::size_t bytes) {
   return false;
 }
 
-bool HttpLoop::hold_refusal() {
+double HttpLoop::hold_refusal() {
   const Deadlines::Time now = Deadlines::Clock::now();
   if (now - refusals_since_ >= std::chrono::seconds(1)) {
     refusals_since_ = now;
     refusals_ = 0;
   }
-  if (++refusals_ <= options.refusals_at_once || held_refusals_ >= options.connections / 2) return false;
+  if (++refusals_ <= options.refusals_at_once || held_refusals_ >= options.connections / 2) return 0;
   ++held_refusals_;
-  return true;
+  // Those who came in one moment would come back in one: multiples of the golden ratio spread any number of them evenly.
+  spread_ += std::numbers::phi - 1;
+  spread_ -= std::floor(spread_);
+  return options.refusal_hold * (1 + spread_);
 }
 
 void HttpLoop::exchange_begins() {

@@ -57,7 +57,7 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   bool take_body_bytes(std::size_t bytes);
   void give_body_bytes(std::size_t bytes) { body_bytes_ -= bytes; }
 
-  bool hold_refusal();  // true: the answer waits for refusal_hold, then release_refusal()
+  double hold_refusal();  // seconds that the answer waits, then release_refusal(); 0: it goes at once
   void release_refusal() { --held_refusals_; }
 
   const std::string& date();  // of this second, for the Date header
@@ -85,6 +85,7 @@ class HttpLoop : public std::enable_shared_from_this<HttpLoop> {
   std::map<std::string, int> by_address_;
   Deadlines::Time refusals_since_{};  // of the second that is counted
   int refusals_ = 0, held_refusals_ = 0;
+  double spread_ = 0;  // of the next hold, in [0, 1)
   std::time_t dated_ = 0;
   std::string date_;
   mutable std::mutex active_mutex_;

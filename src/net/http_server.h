@@ -98,7 +98,7 @@ struct HttpServerOptions {
   // own, half as many as workers, and a quarter as many places: what takes long holds up no small request.
   int waiting_requests = 512;
   int worker_nice = 0;  // of workers and those threads, but the ones that are kept for ranks above 0
-  // Of HttpPlace::instead: so many a second at once; those beyond after `refusal_hold` seconds, so that who asks again
+  // Of HttpPlace::instead: so many a second at once; those beyond after one to two `refusal_hold` seconds, so that who asks again
   // and again does it no faster than that. No more than half of the connections are held so.
   int refusals_at_once = 100;
   double refusal_hold = 1;
