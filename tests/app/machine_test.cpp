@@ -184,7 +184,8 @@ TEST(Doctor, NeedsNoStore) {
 }
 
 TEST(Doctor, NamesAVariantOfR1AndWhatItNeeds) {
-  for (const nlohmann::json& model : doctor_json("", "-t 1").at("models")) {
+  const nlohmann::json said = doctor_json("", "-t 1");
+  for (const nlohmann::json& model : said.at("models")) {
     EXPECT_GT(model.at("memory"), model.at("bytes")) << model.dump();
     if (model.at("name") == "r1:UD-IQ1_S" ||
         (model.at("name").get<std::string>().starts_with("r1:") && model.at("fits").get<bool>()))
