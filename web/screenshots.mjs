@@ -1,5 +1,6 @@
 // Draws docs/images: the app with the shipped model, as it is.   node web/screenshots.mjs BINARY OUT [RUNS [RUN]]
-// RUNS: a folder of training runs, for the training page. Those in the repository went through
+// RUNS: a folder of training runs, for the training page; RUN: one of them, or with its stage, r1-nano/zero. Those in the
+// repository went through
 // pngquant --nofs --force --ext .png 200 docs/images/*.png
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
