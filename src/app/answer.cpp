@@ -1,5 +1,7 @@
 #include "app/answer.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -63,6 +65,11 @@ ChatAnswer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& inte
     chat.cancel(id);
     throw;
   }
+}
+
+std::string cut_off(const ChatAnswer& answer, const std::string& by) {
+  return fmt::format("cut off after {} tokens{}: {}", answer.result.usage.completion_tokens,
+                     answer.answer.empty() && !answer.thinking.empty() ? ", all of them thinking" : "", by);
 }
 
 }  // namespace limpid

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "app/interrupt.h"
 #include "chat/chat.h"
@@ -15,5 +16,8 @@ namespace limpid {
 // (ChatFinish::cancelled). Throws Error as ChatEngine::submit does.
 ChatAnswer follow_answer(ChatEngine& chat, ChatRequest request, Interrupts& interrupts,
                          const std::function<void(const ChatEvent&)>& show, const std::function<void()>& idle = {});
+
+// Why an answer ended early (ChatFinish::length): "cut off after 5 tokens, all of them thinking: -n allows no more".
+std::string cut_off(const ChatAnswer& answer, const std::string& by);
 
 }  // namespace limpid

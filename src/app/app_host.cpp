@@ -50,10 +50,8 @@ PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& var
   out.description = model.good_at;
   out.bytes = variant.bytes;
   out.here = here;
-  const double needed = static_cast<double>(variant.bytes) * kRoomBesideWeights;
-  if (needed > static_cast<double>(machine.memory))
-    out.reason = fmt::format("needs {} of memory, {} are there", human_bytes(static_cast<std::uint64_t>(needed)),
-                             human_bytes(machine.memory));
+  if (const std::uint64_t needed = memory_needed(variant.bytes); needed > machine.memory)
+    out.reason = fmt::format("needs {} of memory, {} are there", human_bytes(needed), human_bytes(machine.memory));
   else if (!here && variant.bytes > machine.disk)
     out.reason = fmt::format("needs {} of disk, {} are free", human_bytes(variant.bytes), human_bytes(machine.disk));
   out.fits = out.reason.empty();
@@ -64,8 +62,7 @@ PlannedModel as_planned(const CatalogueModel& model, const CatalogueVariant& var
 // The one that `pull NAME` means where it fits, else the largest that does, else the smallest.
 const CatalogueVariant* best_variant(const CatalogueModel& model, const MachineFacts& machine) {
   const auto fits = [&](const CatalogueVariant& v) {
-    return v.bytes > 0 && static_cast<double>(v.bytes) * kRoomBesideWeights <= static_cast<double>(machine.memory) &&
-           v.bytes <= machine.disk;
+    return v.bytes > 0 && memory_needed(v.bytes) <= machine.memory && v.bytes <= machine.disk;
   };
   const CatalogueVariant* preferred = model.find(model.preferred);
   if (preferred != nullptr && fits(*preferred)) return preferred;

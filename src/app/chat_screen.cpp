@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <utility>
 
+#include "app/answer.h"
 #include "app/format.h"
 #include "app/output.h"
 #include "app/printable.h"
@@ -106,8 +107,7 @@ void ChatScreen::end(const ChatAnswer& answer, int context) {
   if (decorated_) return;
   if (answer.result.finish == ChatFinish::cancelled) complain("stopped");
   if (answer.result.finish == ChatFinish::length)
-    complain(fmt::format("cut off after {} tokens{}: the context of {} is full", answer.result.usage.completion_tokens,
-                         answer.answer.empty() && !answer.thinking.empty() ? ", all of them thinking" : "", context));
+    complain(cut_off(answer, fmt::format("the context of {} is full", context)));
 }
 
 void ChatScreen::say(const std::string& text) const {

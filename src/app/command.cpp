@@ -34,6 +34,13 @@ void add_number(CLI::App& app, const std::string& names, const std::string& type
       ->type_name(type);
 }
 
+CLI::App* add_subcommand(CLI::App& app, Options& options, const std::string& name, const std::string& help) {
+  CLI::App* added = app.add_subcommand(name, help);
+  added->add_flag("--offline", options.offline, "never use the network");
+  added->set_version_flag("--version", "limpid " LIMPID_VERSION);
+  return added;
+}
+
 }  // namespace
 
 CacheType cache_type_named(const std::string& word) {
@@ -202,9 +209,7 @@ Command& Command::examples(const std::string& lines) {
 }
 
 Command Command::subcommand(const std::string& name, const std::string& help) {
-  CLI::App* app = app_->add_subcommand(name, help);
-  app->add_flag("--offline", options_->offline, "never use the network");
-  return Command(*app, *options_);
+  return Command(*add_subcommand(*app_, *options_, name, help), *options_);
 }
 
 void Command::run(std::function<int(const Context&)> action) {
@@ -220,10 +225,7 @@ void Command::run(std::function<int(const Context&)> action) {
 }
 
 Command Program::add(const std::string& name, const std::string& help) {
-  CLI::App* app = app_->add_subcommand(name, help);
-  app->add_flag("--offline", options_.offline, "never use the network");
-  app->set_version_flag("--version", "limpid " LIMPID_VERSION);
-  return Command(*app, options_);
+  return Command(*add_subcommand(*app_, options_, name, help), options_);
 }
 
 }  // namespace limpid

@@ -18,9 +18,7 @@ std::optional<ModelChoice> choice_of(const CatalogueModel& model, const std::vec
   const CatalogueVariant* chosen = nullptr;
   for (const CatalogueVariant& variant : model.variants) {
     const bool stored = is_here(model.name + ":" + variant.quant, here);
-    if (variant.bytes == 0 ||
-        static_cast<double>(variant.bytes) * kRoomBesideWeights > static_cast<double>(machine.memory))
-      continue;
+    if (variant.bytes == 0 || memory_needed(variant.bytes) > machine.memory) continue;
     if (!stored && variant.bytes > machine.disk) continue;
     if (variant.quant == model.preferred) {
       chosen = &variant;
@@ -43,18 +41,23 @@ std::uint64_t memory_needed(std::uint64_t weights) {
   return static_cast<std::uint64_t>(static_cast<double>(weights) * kRoomBesideWeights);
 }
 
-std::vector<const CatalogueVariant*> listed_variants(const CatalogueModel& model, std::uint64_t memory) {
-  const CatalogueVariant* preferred = model.find(model.preferred);
-  const CatalogueVariant *largest = nullptr, *smallest = nullptr;
+const CatalogueVariant* largest_that_fits(const CatalogueModel& model, std::uint64_t memory) {
+  const CatalogueVariant* largest = nullptr;
   for (const CatalogueVariant& variant : model.variants) {
-    if (variant.bytes == 0) continue;
-    if (smallest == nullptr || variant.bytes < smallest->bytes) smallest = &variant;
-    const bool fits = memory_needed(variant.bytes) <= memory;
+    const bool fits = variant.bytes > 0 && memory_needed(variant.bytes) <= memory;
     if (fits && (largest == nullptr || variant.bytes > largest->bytes)) largest = &variant;
   }
+  return largest;
+}
+
+std::vector<const CatalogueVariant*> listed_variants(const CatalogueModel& model, std::uint64_t memory) {
+  const CatalogueVariant* preferred = model.find(model.preferred);
+  const CatalogueVariant* other = largest_that_fits(model, memory);
+  if (other == nullptr)  // the smallest
+    for (const CatalogueVariant& variant : model.variants)
+      if (variant.bytes > 0 && (other == nullptr || variant.bytes < other->bytes)) other = &variant;
   std::vector<const CatalogueVariant*> listed;
   if (preferred->bytes > 0) listed.push_back(preferred);
-  const CatalogueVariant* other = largest != nullptr ? largest : smallest;
   if (other != nullptr && other != preferred) listed.push_back(other);
   return listed;
 }

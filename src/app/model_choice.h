@@ -34,6 +34,9 @@ inline constexpr double kBandwidthReached = 0.85;
 // Bytes of memory that weights of so many need.
 std::uint64_t memory_needed(std::uint64_t weights);
 
+// Of the variants whose size is known; null where none fits into `memory`.
+const CatalogueVariant* largest_that_fits(const CatalogueModel& model, std::uint64_t memory);
+
 // What `limpid doctor` lists of a model, of the variants whose size is known: the preferred one, and the largest that fits
 // into `memory` or, where none does, the smallest, if that is another.
 std::vector<const CatalogueVariant*> listed_variants(const CatalogueModel& model, std::uint64_t memory);

@@ -37,7 +37,7 @@ constexpr int kPromptPoll = 100;  // ms
 
 std::string fits_memory(std::uint64_t bytes) {
   const AvailableMemory memory = available_memory();
-  const auto needed = static_cast<std::uint64_t>(static_cast<double>(bytes) * kRoomBesideWeights);
+  const std::uint64_t needed = memory_needed(bytes);
   if (needed <= memory.bytes) return fmt::format("fits into memory ({} available)", human_bytes(memory.bytes));
   return fmt::format("does NOT fit into memory: about {} are needed, {} are available ({})", human_bytes(needed),
                      human_bytes(memory.bytes), memory.limited_by);

@@ -148,11 +148,11 @@ void say_what_differs(const RunArguments& arguments, Session& session, const Opt
 // An answer that ends early looks like one that ended by itself.
 void say_if_cut(const ChatAnswer& answer, const RunArguments& arguments, const Session& session) {
   if (answer.result.finish != ChatFinish::length) return;
-  const int written = answer.result.usage.completion_tokens;
-  const bool asked = arguments.tokens > 0 && written >= arguments.tokens;
-  std::fprintf(stderr, "limpid: cut off after %d tokens%s: %s\n", written,
-               answer.answer.empty() && !answer.thinking.empty() ? ", all of them thinking" : "",
-               asked ? "-n allows no more" : fmt::format("the context of {} is full", session.plan().context).c_str());
+  const bool asked = arguments.tokens > 0 && answer.result.usage.completion_tokens >= arguments.tokens;
+  std::fprintf(
+      stderr, "limpid: %s\n",
+      cut_off(answer, asked ? "-n allows no more" : fmt::format("the context of {} is full", session.plan().context))
+          .c_str());
 }
 
 int run(const RunArguments& arguments, const Context& context) {

@@ -58,16 +58,6 @@ const CatalogueModel* catalogued(const Catalogue& catalogue, const std::string& 
   return found;
 }
 
-const CatalogueVariant* largest_that_fits(const CatalogueModel& model, std::uint64_t memory) {
-  const CatalogueVariant* largest = nullptr;
-  for (const CatalogueVariant& variant : model.variants) {
-    const bool fits =
-        variant.bytes > 0 && static_cast<double>(variant.bytes) * kRoomBesideWeights <= static_cast<double>(memory);
-    if (fits && (largest == nullptr || variant.bytes > largest->bytes)) largest = &variant;
-  }
-  return largest;
-}
-
 std::string smaller_model(const ModelFiles& files, std::uint64_t memory) {
   const Catalogue catalogue = Catalogue::built_in();
   const CatalogueModel* model = catalogued(catalogue, files.config().architecture, names_of(files));

@@ -19,8 +19,8 @@ namespace {
 namespace ip = boost::asio::ip;
 
 constexpr int kBacklog = 4096;
-// Taken before others have their turn: few at a time, a storm fills the kernel's queue; thousands, and what has just
-// come in is the idle connection that is closed for the next.
+// Taken before others have their turn: few at a time, a storm fills the kernel's queue; by thousands, what has just come
+// in may be the idle connection that is closed for the next (docs/log.md).
 constexpr int kAtOnce = 512;
 constexpr auto kPause = std::chrono::milliseconds(100);  // when accept fails: no descriptor is left, mostly
 constexpr int kUnsentInKernel = 128 * 1024;              // a slow reader's bytes wait with us, where they are counted
